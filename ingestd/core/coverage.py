@@ -1,0 +1,111 @@
+"""
+How surely two articles cover the same event: a score from their salient terms and the time between them.
+
+Holds the vectors of all articles in the window in two long arrays, because one array an article would cost more memory
+than its content.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingestd.core.salience import SalientTerms
+
+# What a day apart takes off the cosine, and the most that time can take off. A soft factor: time breaks ties, and a
+# hard limit would break long stories. Set on basil, wikinews_galaxy and ecbplus together.
+PENALTY_A_DAY = 0.02
+LARGEST_PENALTY = 0.08
+
+_T = TypeVar("_T", bound=np.generic)
+
+
+class Vectors:
+    """Sparse vectors of unit length, numbered in the order in which they were added."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._terms = np.zeros(1 << 12, dtype=np.uint32)
+        self._weights = np.zeros(1 << 12, dtype=np.float32)
+        self._starts = np.zeros(1 << 8, dtype=np.int64)  # one more than there are vectors
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held, in bytes."""
+        return self._terms.nbytes + self._weights.nbytes + self._starts.nbytes
+
+    def add(self, vector: SalientTerms) -> None:
+        """Add a vector, which takes the next position."""
+        start = int(self._starts[self._size])
+        stop = start + vector.hashes.size
+        if stop > self._terms.size:
+            self._terms = _grown(self._terms, stop)
+            self._weights = _grown(self._weights, stop)
+        if self._size + 2 > self._starts.size:
+            self._starts = _grown(self._starts, self._size + 2)
+        self._terms[start:stop] = vector.hashes
+        self._weights[start:stop] = vector.weights
+        self._size += 1
+        self._starts[self._size] = stop
+
+    def terms(self, position: int) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
+        """Return hashes (ascending) and weights of one article."""
+        span = slice(int(self._starts[position]), int(self._starts[position + 1]))
+        return self._terms[span], self._weights[span]
+
+    def cosines(self, position: int, others: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the cosine of one article with each of the others, shape of `others`."""
+        terms, weights = self.terms(position)
+        if not terms.size or not others.size:
+            return np.zeros(others.size)
+        their_terms, their_weights, owner = self._gather(others)
+        at = np.minimum(np.searchsorted(terms, their_terms), terms.size - 1)
+        product = np.where(terms[at] == their_terms, weights[at] * their_weights, np.float32(0))
+        return np.bincount(owner, weights=product, minlength=others.size).astype(np.float64)
+
+    def gram(self, positions: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the cosines of all pairs, shape (n, n)."""
+        terms, weights, owner = self._gather(positions)
+        _distinct, column, count = np.unique(terms, return_inverse=True, return_counts=True)
+        # A term of one article alone makes no pair.
+        renumbered = np.cumsum(count > 1) - 1
+        shared = count[column] > 1
+        dense = np.zeros((positions.size, int(np.count_nonzero(count > 1))), dtype=np.float32)
+        dense[owner[shared], renumbered[column[shared]]] = weights[shared]
+        return (dense @ dense.T).astype(np.float64)
+
+    def keep(self, positions: NDArray[np.int64]) -> None:
+        """Forget all vectors but these, which are numbered anew from 0."""
+        lengths = self._starts[positions + 1] - self._starts[positions]
+        self._terms, self._weights, _ = self._gather(positions)
+        self._starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
+        self._size = positions.size
+
+    def _gather(
+        self, positions: NDArray[np.int64]
+    ) -> tuple[NDArray[np.uint32], NDArray[np.float32], NDArray[np.int64]]:
+        """Return terms and weights of many articles in a row, and whose each is (index into `positions`)."""
+        starts = self._starts[positions]
+        lengths = self._starts[positions + 1] - starts
+        owner = np.repeat(np.arange(positions.size), lengths)
+        before = np.cumsum(lengths) - lengths
+        where = np.arange(owner.size) - before[owner] + starts[owner]
+        return self._terms[where], self._weights[where], owner
+
+
+def time_penalty(day: float, days: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what the time apart takes off the score; nothing where a date (in days, NaN: unknown) is missing."""
+    penalty = np.minimum(PENALTY_A_DAY * np.abs(days - day), LARGEST_PENALTY)
+    return np.nan_to_num(penalty, nan=0.0)
+
+
+def _grown(array: NDArray[_T], needed: int) -> NDArray[_T]:
+    grown = np.zeros(max(needed, array.size + array.size // 2), dtype=array.dtype)
+    grown[: array.size] = array
+    return grown

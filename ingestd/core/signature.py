@@ -1,0 +1,103 @@
+"""
+MinHash signatures in datasketch's scheme, for whole batches at once.
+
+The permutations come from datasketch itself, so a stored signature can be read, compared and indexed with its classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from datasketch import MinHash
+from numpy.typing import NDArray
+
+# Shingles taken together, so that the products of one step stay in the processor's cache.
+_CHUNK = 512
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureScheme:
+    """How signatures are made. Stored beside each one: only equal schemes compare."""
+
+    length: int = 128  # positions
+    seed: int = 1
+
+    @property
+    def label(self) -> str:
+        """The name under which signatures of this scheme are stored."""
+        return f"affine32/{self.length}/{self.seed}"
+
+
+def sign(shingle_sets: Sequence[NDArray[np.uint32]], scheme: SignatureScheme) -> NDArray[np.uint32]:
+    """
+    Return the signatures of many sets of shingles.
+
+    Two signatures agree at a position with probability close to the Jaccard similarity of the two sets. The values
+    are those of datasketch's `MinHash` with the scheme `affine32`.
+
+    Args:
+        shingle_sets: n arrays of hashed shingles. Order and repeats do not matter.
+        scheme: the hash family to use.
+
+    Returns:
+        Shape (n, scheme.length). An empty set gets the largest value everywhere; it must not be indexed.
+
+    Source: Broder 1997 (resemblance); datasketch 2.0 (affine32).
+    """
+    a, b = permutations(scheme)
+    signatures = np.full((len(shingle_sets), scheme.length), np.iinfo(np.uint32).max, dtype=np.uint32)
+    for row, shingles in zip(signatures, shingle_sets, strict=True):
+        for start in range(0, shingles.size, _CHUNK):
+            # Positions by shingles, so that the minimum runs along memory. Wrapping is wanted.
+            hashes = a[:, None] * finalise(shingles[start : start + _CHUNK])[None, :]
+            hashes += b[:, None]
+            np.minimum(row, hashes.min(axis=1), out=row)
+    return signatures
+
+
+def sign_weighted(
+    terms: Sequence[NDArray[np.uint32]], masses: Sequence[NDArray[np.float32]], scheme: SignatureScheme
+) -> NDArray[np.uint32]:
+    """
+    Return signatures of weighted sets: the heavier a term, the more positions it takes.
+
+    Every position samples one term with probability in proportion to its mass, and two articles sample alike, so that
+    signatures agree as often as the probability Jaccard similarity of the two sets says.
+
+    Args:
+        terms: n arrays of hashed terms.
+        masses: n arrays, the mass of each term, > 0.
+        scheme: the hash family to use.
+
+    Returns:
+        Shape (n, scheme.length): the hash of the term sampled. All zero for an empty set; it must not be indexed.
+
+    Source: Moulton and Jiang 2018 (P-MinHash).
+    """
+    a, b = permutations(scheme)
+    signatures = np.zeros((len(terms), scheme.length), dtype=np.uint32)
+    for row, term, mass in zip(signatures, terms, masses, strict=True):
+        if term.size:
+            hashes = a[:, None] * finalise(term)[None, :]
+            hashes += b[:, None]
+            # -ln(u) with u uniform in (0, 1] is an exponential variable; dividing by the mass is setting its rate.
+            arrival = -np.log((hashes >> np.uint32(8)).astype(np.float32) * np.float32(2**-24) + np.float32(2**-25))
+            row[:] = term[(arrival / mass[None, :]).argmin(axis=1)]
+    return signatures
+
+
+def finalise(values: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Spread every bit over all others. Source: the 32-bit finaliser of MurmurHash3 (Appleby 2011)."""
+    values = (values ^ (values >> np.uint32(16))) * np.uint32(0x85EBCA6B)
+    values = (values ^ (values >> np.uint32(13))) * np.uint32(0xC2B2AE35)
+    return values ^ (values >> np.uint32(16))
+
+
+@cache
+def permutations(scheme: SignatureScheme) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """Return multipliers and addends of the hash family, shape (scheme.length,) each."""
+    a, b = MinHash(num_perm=scheme.length, seed=scheme.seed, scheme="affine32").permutations
+    return np.ascontiguousarray(a, dtype=np.uint32), np.ascontiguousarray(b, dtype=np.uint32)

@@ -1,0 +1,303 @@
+"""
+The articles that a new one is compared with: indexes and memberships of the days in reach, held in arrays.
+
+A cache of the database, never the truth: it is filled from stored signatures, a day at a time, and forgets the days
+that were not asked for longest when it grows beyond its size.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingestd.core.bands import BandIndex
+from ingestd.core.copies import Standing
+from ingestd.core.coverage import Vectors, time_penalty
+from ingestd.core.fingerprint import COPY_BANDS, COPY_ROWS, EVENT_BANDS, EVENT_ROWS
+from ingestd.core.salience import SalientTerms
+
+# Candidates looked at exactly, best first. For events the best 16 give the clusters that the best 64 give.
+COPY_CANDIDATES = 32
+EVENT_CANDIDATES = 16
+_DAY_S = 86400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One article as the window holds it."""
+
+    article_id: int
+    published_at: datetime | None
+    day: date  # of publication, or of first sight where that is unknown
+    n_words: int
+    copy_signature: NDArray[np.uint32]
+    event_sketch: NDArray[np.uint32]
+    terms: SalientTerms
+    canonical_id: int  # its own id: nobody's copy
+    cluster_id: int | None  # None: not decided yet
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """The articles worth comparing with a new one, best first, by id."""
+
+    copies: tuple[int, ...]  # share a band of their shingles
+    coverage: tuple[int, ...]  # share a band of their salient terms
+
+
+class Window:
+    """Articles of the days in reach. Asks for days it lacks (`missing`) and is given them (`add`, `holds`)."""
+
+    def __init__(self, days: int, max_articles: int) -> None:
+        """Compare articles up to `days` apart; hold at most about `max_articles`."""
+        self.days, self._max_articles = days, max_articles
+        self._copy_bands = BandIndex(COPY_BANDS, COPY_ROWS)
+        self._event_bands = BandIndex(EVENT_BANDS, EVENT_ROWS)
+        self._vectors = Vectors()
+        self._ids = np.zeros(0, dtype=np.int64)
+        self._published = np.zeros(0)  # days since 1970, NaN: unknown
+        self._day = np.zeros(0, dtype=np.int32)  # ordinal
+        self._n_words = np.zeros(0, dtype=np.int32)
+        self._canonical = np.zeros(0, dtype=np.int64)
+        self._cluster = np.zeros(0, dtype=np.int64)  # 0: not decided
+        self._live = np.zeros(0, dtype=bool)
+        self._size = 0
+        self._position: dict[int, int] = {}
+        self._copies: dict[int, list[int]] = {}  # ids of the copies of a canonical article
+        self._members: dict[int, list[int]] = {}  # positions of the canonical articles of a cluster
+        self._asked: dict[int, int] = {}  # ordinal of a day held -> when it was last asked for
+        self._clock = 0
+
+    def __len__(self) -> int:
+        return len(self._position)
+
+    def __contains__(self, article_id: int) -> bool:
+        return article_id in self._position
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the arrays, in bytes."""
+        return self._copy_bands.nbytes + self._event_bands.nbytes + self._vectors.nbytes + 37 * self._ids.size
+
+    @property
+    def truncated(self) -> int:
+        """How often a bucket was too full to be read to its end."""
+        return self._copy_bands.truncated + self._event_bands.truncated
+
+    # Days
+
+    def missing(self, days: Iterable[date]) -> list[date]:
+        """Return the days within reach of the given ones that are not held, and note that those held are in use."""
+        self._clock += 1
+        wanted = {d for day in days for d in range(day.toordinal() - self.days, day.toordinal() + self.days + 1)}
+        for day in wanted & self._asked.keys():
+            self._asked[day] = self._clock
+        first, last = date.min.toordinal(), date.max.toordinal()
+        return [date.fromordinal(d) for d in sorted(wanted - self._asked.keys()) if first <= d <= last]
+
+    def holds(self, days: Iterable[date]) -> None:
+        """Note that all stored articles of these days have been added."""
+        self._asked |= {day.toordinal(): self._clock for day in days}
+
+    def shrink(self) -> int:
+        """Forget the days not asked for longest while there are too many articles; return how many were forgotten."""
+        excess = len(self) - self._max_articles
+        if excess <= 0:
+            return 0
+        counts = dict(
+            zip(*np.unique(self._day[: self._size][self._live[: self._size]], return_counts=True), strict=True)
+        )
+        gone: list[int] = []
+        for day in sorted(self._asked, key=lambda d: (self._asked[d], d)):
+            if excess <= 0 or self._asked[day] == self._clock:
+                break
+            excess -= int(counts.get(day, 0))
+            gone.append(day)
+            del self._asked[day]
+        leaving = np.flatnonzero(np.isin(self._day[: self._size], gone) & self._live[: self._size])
+        for position in leaving.tolist():
+            self._drop(position)
+        self._compact()
+        return int(leaving.size)
+
+    # Articles
+
+    def add(self, entries: Sequence[Entry]) -> None:
+        """Add articles; one that is known already is replaced (a revision)."""
+        if not entries:
+            return
+        for entry in entries:
+            if entry.article_id in self._position:
+                self._drop(self._position[entry.article_id])
+        first = self._size
+        self._reserve(first + len(entries))
+        all_indexed = np.ones(len(entries), dtype=bool)
+        self._copy_bands.add(np.stack([e.copy_signature for e in entries]), all_indexed)
+        self._event_bands.add(
+            np.stack([e.event_sketch for e in entries]), np.array([e.terms.hashes.size > 0 for e in entries])
+        )
+        for position, entry in enumerate(entries, start=first):
+            self._vectors.add(entry.terms)
+            self._ids[position] = entry.article_id
+            self._published[position] = _days(entry.published_at)
+            self._day[position] = entry.day.toordinal()
+            self._n_words[position] = entry.n_words
+            self._canonical[position] = entry.article_id
+            self._live[position] = True
+            self._position[entry.article_id] = position
+        self._size += len(entries)
+        for entry in entries:
+            self.set_canonical(entry.article_id, entry.canonical_id)
+            if entry.cluster_id is not None and entry.canonical_id == entry.article_id:
+                self.set_cluster(entry.article_id, entry.cluster_id)
+
+    def near(self, article_ids: Sequence[int], *, earlier: bool) -> list[Near]:
+        """Return what each of some articles is worth comparing with: all others, or those added `earlier`."""
+        own = self._positions(np.array(article_ids, dtype=np.int64))
+        before = own if earlier else np.full(own.size, self._size)
+        copies = self._proposals(self._copy_bands, own, before, COPY_CANDIDATES)
+        coverage = self._proposals(self._event_bands, own, before, EVENT_CANDIDATES)
+        return [Near(c, e) for c, e in zip(copies, coverage, strict=True)]
+
+    def _proposals(
+        self, bands: BandIndex, own: NDArray[np.int64], before: NDArray[np.int64], most: int
+    ) -> list[tuple[int, ...]]:
+        found = bands.candidates(own, before)
+        apart = np.abs(self._published[found.positions] - self._published[own[found.queries]])
+        # An unknown date (NaN) is never too far away.
+        good = self._live[found.positions] & ~(apart > self.days)
+        queries, ids = found.queries[good], self._ids[found.positions[good]]
+        edges = np.searchsorted(queries, np.arange(own.size + 1)).tolist()
+        return [tuple(ids[a : min(b, a + most)].tolist()) for a, b in itertools.pairwise(edges)]
+
+    # Copies
+
+    def canonical_of(self, article_id: int) -> int:
+        """Return who speaks for an article."""
+        return int(self._canonical[self._position[article_id]])
+
+    def set_canonical(self, article_id: int, canonical_id: int) -> None:
+        """Make an article a copy of another, or, with its own id, nobody's."""
+        position = self._position[article_id]
+        before = int(self._canonical[position])
+        if before == canonical_id:
+            return
+        if before != article_id:
+            self._copies[before].remove(article_id)
+        if canonical_id != article_id:
+            self._leave_cluster(position)
+            self._copies.setdefault(canonical_id, []).append(article_id)
+        self._canonical[position] = canonical_id
+
+    def group(self, canonical_id: int) -> list[Standing]:
+        """Return a canonical article, if it is held, and its copies."""
+        ids = [canonical_id, *self._copies.get(canonical_id, ())]
+        return [self.standing(article_id) for article_id in ids if article_id in self._position]
+
+    def copies_of(self, article_id: int) -> list[int]:
+        """Return the copies of an article that are held."""
+        return [copy for copy in self._copies.get(article_id, ()) if copy in self._position]
+
+    def standing(self, article_id: int) -> Standing:
+        """Return what decides whether an article speaks for its group."""
+        position = self._position[article_id]
+        published = float(self._published[position])
+        return Standing(
+            article_id=article_id,
+            published_at=None if np.isnan(published) else datetime.fromtimestamp(published * _DAY_S, UTC),
+            n_words=int(self._n_words[position]),
+        )
+
+    # Clusters
+
+    def cluster_of(self, article_id: int) -> int | None:
+        """Return the cluster of an article, by way of its canonical article; None: not decided, or not held."""
+        position = self._position.get(self.canonical_of(article_id))
+        return None if position is None else int(self._cluster[position]) or None
+
+    def set_cluster(self, article_id: int, cluster_id: int) -> None:
+        """Put a canonical article into a cluster, out of the one it was in."""
+        position = self._position[article_id]
+        if int(self._cluster[position]) != cluster_id:
+            self._leave_cluster(position)
+            self._cluster[position] = cluster_id
+            self._members.setdefault(cluster_id, []).append(position)
+
+    def members(self, cluster_id: int) -> NDArray[np.int64]:
+        """Return the canonical articles of a cluster that are held, by id."""
+        return self._ids[self._members.get(cluster_id, [])]
+
+    def scores(self, article_id: int, others: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return how surely an article covers the same event as each of the others (by id)."""
+        position = self._position[article_id]
+        theirs = self._positions(others)
+        cosines = self._vectors.cosines(position, theirs)
+        return cosines - time_penalty(float(self._published[position]), self._published[theirs])
+
+    def all_scores(self, articles: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the scores of all pairs of some articles (by id), shape (n, n)."""
+        positions = self._positions(articles)
+        days = self._published[positions]
+        penalties = np.stack([time_penalty(float(day), days) for day in days])
+        return self._vectors.gram(positions) - penalties
+
+    def terms(self, article_id: int) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
+        """Return the salient terms of an article: hashes and weights."""
+        return self._vectors.terms(self._position[article_id])
+
+    # Inside
+
+    def _positions(self, article_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.array([self._position[a] for a in article_ids.tolist()], dtype=np.int64)
+
+    def _leave_cluster(self, position: int) -> None:
+        cluster = int(self._cluster[position])
+        if cluster:
+            members = self._members[cluster]
+            members.remove(position)
+            if not members:
+                del self._members[cluster]
+            self._cluster[position] = 0
+
+    def _drop(self, position: int) -> None:
+        article_id = int(self._ids[position])
+        self._leave_cluster(position)
+        canonical = int(self._canonical[position])
+        if canonical != article_id:
+            self._copies[canonical].remove(article_id)
+        self._live[position] = False
+        del self._position[article_id]
+
+    def _compact(self) -> None:
+        """Give back the room of the articles forgotten, once that is worth the work."""
+        if len(self) > self._size // 2:
+            return
+        keep = np.flatnonzero(self._live[: self._size])
+        renumbered = dict(zip(keep.tolist(), range(keep.size), strict=True))
+        self._copy_bands.keep(keep)
+        self._event_bands.keep(keep)
+        self._vectors.keep(keep)
+        for name in _COLUMNS:
+            setattr(self, name, getattr(self, name)[keep])
+        self._size = keep.size
+        self._position = {article: renumbered[p] for article, p in self._position.items()}
+        self._members = {c: [renumbered[p] for p in members] for c, members in self._members.items()}
+
+    def _reserve(self, size: int) -> None:
+        if size > self._ids.size:
+            more = max(size, self._ids.size * 3 // 2, 1024) - self._ids.size
+            for name in _COLUMNS:
+                column = getattr(self, name)
+                setattr(self, name, np.concatenate([column, np.zeros(more, dtype=column.dtype)]))
+
+
+_COLUMNS = ("_ids", "_published", "_day", "_n_words", "_canonical", "_cluster", "_live")
+
+
+def _days(moment: datetime | None) -> float:
+    return float("nan") if moment is None else moment.timestamp() / _DAY_S

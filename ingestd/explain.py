@@ -1,0 +1,94 @@
+"""Why an article is where it is, and why two are, or are not, together: the comparison made again, step by step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection
+
+from ingestd.core.article import Article
+from ingestd.core.clustering import THRESHOLD
+from ingestd.core.copies import MIN_CONTAINMENT, MIN_JACCARD, SURE_JACCARD, same_form
+from ingestd.core.coverage import time_penalty
+from ingestd.core.fingerprint import Fingerprint, fingerprints
+from ingestd.core.similarity import Overlap, overlap
+from ingestd.store import queries
+from ingestd.workers import salience
+
+_TERMS = 12
+
+
+def one(connection: Connection, given: str) -> dict[str, Any]:
+    """Return what put an article where it is: its copy row, its membership, and what happened to both."""
+    found = queries.article(connection, given)
+    keys = ("id", "title", "outlet", "published_at", "copy", "copies", "membership", "log")
+    return {key: found[key] for key in keys}
+
+
+def two(connection: Connection, first: str, second: str) -> dict[str, Any]:
+    """Return both comparisons of two articles, with their verdicts and what they rest on."""
+    a, b = queries.article(connection, first), queries.article(connection, second)
+    print_a, print_b = fingerprints([_article(a), _article(b)], salience)
+    return {
+        "articles": [{key: x[key] for key in ("id", "title", "outlet", "published_at", "lang")} for x in (a, b)],
+        "same_cluster": _cluster(a) is not None and _cluster(a) == _cluster(b),
+        "clusters": [_cluster(a), _cluster(b)],
+        "copy": _copy(a, b, overlap(print_a.shingles, print_b.shingles)),
+        "event": _event(a, b, print_a, print_b),
+    }
+
+
+def _copy(a: dict[str, Any], b: dict[str, Any], shared: Overlap) -> dict[str, Any]:
+    texts = (_article(a).body, _article(b).body)
+    enough = shared.jaccard >= MIN_JACCARD or shared.containment >= MIN_CONTAINMENT
+    form = enough and shared.jaccard < SURE_JACCARD and same_form(*texts)
+    if form:
+        verdict = "no copy: two notices of one form, filled in with other names and figures"
+    elif enough:
+        verdict = "copy"
+    else:
+        verdict = f"no copy: needs a Jaccard of {MIN_JACCARD} or a containment of {MIN_CONTAINMENT}"
+    return {
+        "verdict": verdict,
+        "jaccard": round(shared.jaccard, 4),
+        "containment": round(shared.containment, 4),
+        "shared_shingles": shared.shared,
+        "shingles": [shared.size, shared.other_size],
+    }
+
+
+def _event(a: dict[str, Any], b: dict[str, Any], print_a: Fingerprint, print_b: Fingerprint) -> dict[str, Any]:
+    x, y = print_a.terms, print_b.terms
+    _, mine, theirs = np.intersect1d(x.hashes, y.hashes, assume_unique=True, return_indices=True)
+    product = x.weights[mine] * y.weights[theirs]
+    top = np.argsort(-product, kind="stable")[:_TERMS]
+    dates = (a["published_at"], b["published_at"])
+    apart = abs((dates[0] - dates[1]).total_seconds()) / 86400 if all(dates) else None
+    penalty = 0.0 if apart is None else float(time_penalty(0.0, np.array([apart]))[0])
+    cosine = float(product.sum())
+    score = cosine - penalty
+    shared_bands = int(np.count_nonzero(np.all((print_a.event_sketch == print_b.event_sketch).reshape(-1, 2), axis=1)))
+    if a["lang"] != b["lang"]:
+        verdict = "not compared: different languages"
+    elif score >= THRESHOLD:
+        verdict = f"near enough to be one event: {score:.3f} >= {THRESHOLD}; the mean over a whole cluster decides"
+    else:
+        verdict = f"too far apart for one event: {score:.3f} < {THRESHOLD}; {THRESHOLD - score:.3f} more would have been needed"
+    return {
+        "verdict": verdict,
+        "score": round(score, 4),
+        "cosine": round(cosine, 4),
+        "time_penalty": round(penalty, 4),
+        "days_apart": None if apart is None else round(apart, 2),
+        "shared_bands": shared_bands,
+        "terms": {x.words[int(mine[i])]: round(float(product[i]), 4) for i in top},
+    }
+
+
+def _cluster(article: dict[str, Any]) -> int | None:
+    return article["membership"]["cluster_id"] if article["membership"] else None
+
+
+def _article(row: dict[str, Any]) -> Article:
+    return Article(title=row["title"], text=row["text"], lang=row["lang"], published_at=row["published_at"])

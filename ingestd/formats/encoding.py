@@ -1,0 +1,62 @@
+"""Bytes to characters that every database keeps."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+from ingestd.errors import Reason, UnusableError
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_SURROGATES = re.compile("[\ud800-\udfff]")
+# Control characters that no text in an 8-bit encoding has: the file is binary.
+_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_SAMPLE = 1 << 16  # bytes that a guess is made from
+
+
+def decode(data: bytes) -> str:
+    """
+    Return the characters of a file: by its byte order mark, as UTF-8, or by a guess.
+
+    Raises:
+        UnusableError: they cannot be told, or the file is binary.
+    """
+    for mark, encoding in _BOMS:
+        if data.startswith(mark):
+            try:
+                return storable(data[len(mark) :].decode(encoding))
+            except UnicodeDecodeError as error:
+                raise UnusableError(Reason.ENCODING, f"marked as {encoding}, but is not: {error.reason}") from error
+    try:
+        return storable(data.decode("utf-8"))
+    except UnicodeDecodeError:
+        return storable(_guessed(data))
+
+
+def storable(text: str) -> str:
+    """Return text without NUL, which PostgreSQL refuses, and with lone surrogates replaced."""
+    if "\0" in text:
+        text = text.replace("\0", "")
+    return text if text.isascii() else _SURROGATES.sub("\ufffd", text)
+
+
+def _guessed(data: bytes) -> str:
+    if _BINARY.search(data[:_SAMPLE]):
+        raise UnusableError(Reason.TYPE, "the file is binary, not text")
+    from charset_normalizer import from_bytes  # rarely needed, slow to import
+
+    best = from_bytes(data[:_SAMPLE]).best()
+    # What a Western European scraper calls Latin-1 is Windows-1252 wherever the two differ.
+    encodings = dict.fromkeys([best.encoding if best else "cp1252", "cp1252"])
+    for encoding in encodings:
+        try:
+            return data.decode(encoding)
+        except (UnicodeDecodeError, LookupError):
+            continue
+    raise UnusableError(Reason.ENCODING, f"neither UTF-8 nor {' nor '.join(encodings)}")

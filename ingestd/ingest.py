@@ -1,0 +1,505 @@
+"""
+The straight line: a file is claimed, read, decided on, stored, and only then moved.
+
+    claim -> read and fingerprint (worker processes) -> ONE transaction { identity, copies, event, rows, ledger }
+          -> COMMIT -> archive or quarantine -> one log line
+
+A crash anywhere means that the file is taken up again; what was committed before is recognised and not stored twice.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Literal, TypeVar
+
+import structlog
+from sqlalchemy import Connection
+
+from ingestd.core.article import Article
+from ingestd.core.fingerprint import Fingerprint
+from ingestd.core.window import Window
+from ingestd.errors import DeferredError, Reason, UnsettledError, UnusableError, VanishedError
+from ingestd.intake import archive
+from ingestd.intake.scan import SeenFile
+from ingestd.placement import Arrival, Placed, Placer, centre
+from ingestd.settings import Settings
+from ingestd.store import articles as store
+from ingestd.store.articles import Changes, Identities
+from ingestd.store.database import SURROUNDINGS, Database
+from ingestd.store.ledger import Claim, Finished, Ledger, Settlement
+from ingestd.store.tables import FileState
+from ingestd.workers import PIECE, Limits, Reading, Workers
+
+log = structlog.get_logger()
+
+_T = TypeVar("_T")
+
+_FIRST_PAUSE_S = 0.5  # doubled with every further attempt
+_UNREADABLE_AGAIN_S = 30.0  # until a file that may not be read is tried again
+
+
+class Stopped(Exception):  # noqa: N818 - not an error: the end that was asked for
+    """The program was asked to stop while it was waiting for its surroundings."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What has been done so far."""
+
+    files: Counter[str] = field(default_factory=Counter)  # by state
+    articles: int = 0  # new ones
+    repeats: int = 0
+    revisions: int = 0
+    rejected: int = 0  # records
+    quarantined: list[tuple[str, str]] = field(default_factory=list)  # path and reason; for a one-off run
+    seconds: dict[str, float] = field(default_factory=dict)  # by stage
+
+
+@dataclass(slots=True)
+class _Work:
+    """Files on their way: claimed and being read."""
+
+    claims: Sequence[Claim]
+    readings: Future[list[Reading]]
+    since: float
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What has come of one file so far; a large one is stored in several transactions."""
+
+    claim: Claim
+    reading: Reading
+    since: float
+    first_article: int | None = None
+    new: int = 0
+    repeats: int = 0
+    revisions: int = 0
+    placed: list[Placed] = field(default_factory=list)
+
+    @property
+    def stored(self) -> int:
+        return self.new + self.repeats + self.revisions
+
+
+class Line:
+    """Takes files from the folder to the database, several batches at once, in the order in which they came."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        *,
+        after: Literal["archive", "keep", "delete"],
+        list_quarantined: bool = False,
+    ) -> None:
+        """Begin with nothing in hand; `after` says what becomes of a finished file."""
+        self._settings, self._database, self._after = settings, database, after
+        self._list_quarantined = list_quarantined
+        self.ledger = Ledger(database, settings.database.lease_seconds)
+        self.workers = Workers(settings.ingest.workers)
+        self.window = Window(settings.window.days, settings.window.max_articles)
+        self.counts = Counts()
+        self._renewed = time.monotonic()
+        self.stop_waiting: Callable[[float], bool] = _sleep  # pauses; says whether to give up
+        self._placer = Placer(self.window)
+        self._queue: deque[_Work] = deque()
+        self._limits = Limits(settings.formats.timezone, settings.formats.max_file_bytes, settings.formats.max_records)
+
+    @property
+    def depth(self) -> int:
+        """Batches in hand."""
+        return len(self._queue)
+
+    @property
+    def full(self) -> bool:
+        """Whether every worker has enough to do."""
+        return len(self._queue) > 2 * max(1, self.workers.processes)
+
+    def recover(self, roots: Sequence[str]) -> None:
+        """Take up what an earlier process left: release its claims, finish its moves."""
+        released = self._patiently(partial(self.ledger.recover, _now()))
+        unmoved = self._patiently(partial(self.ledger.unmoved, roots)) if self._after != "keep" else []
+        self._dispose(unmoved)
+        if released or unmoved:
+            log.info("work.recovered", claims_released=released, moves_finished=len(unmoved))
+
+    def due(self, roots: Sequence[str]) -> list[tuple[str, bytes]]:
+        """Return root and path of files whose time to be tried again has come."""
+        return self._patiently(lambda: self.ledger.due(roots, _now()))
+
+    def feed(self, files: Sequence[SeenFile]) -> list[SeenFile]:
+        """Claim files and have them read; return those that are another process's, or not due yet."""
+        with self._timed("claim"):
+            claimed = self._patiently(lambda: self.ledger.claim(files, _now()))
+        self.counts.files["unchanged"] += len(claimed.settled)
+        if claimed.claims:
+            reading = self.workers.read([claim.file for claim in claimed.claims], self._limits, _now())
+            self._queue.append(_Work(claimed.claims, reading, time.monotonic()))
+        return list(claimed.busy)
+
+    def advance(self, wait_s: float) -> list[SeenFile]:
+        """
+        Store the oldest batch if its reading is finished within `wait_s` seconds.
+
+        Returns:
+            Files to be looked at again later: they changed while they were read.
+        """
+        if not self._queue:
+            return []
+        work = self._queue[0]
+        with self._timed("wait for readers"):
+            try:
+                readings = work.readings.result(timeout=wait_s)
+            except TimeoutError:
+                return []
+            except BrokenProcessPool:
+                readings = self._read_one_by_one(work.claims)
+        self._queue.popleft()
+        progress = [_Progress(c, r, work.since) for c, r in zip(work.claims, readings, strict=True)]
+        again = self._give_back(progress)
+        self._store_batch([p for p in progress if not isinstance(p.reading.failure, (UnsettledError, DeferredError))])
+        return again
+
+    def close(self) -> None:
+        """Give back what is still being read, and end the workers."""
+        claims = [claim for work in self._queue for claim in work.claims]
+        self._queue.clear()
+        self.workers.close()
+        if claims:
+            self.ledger.defer(claims, _now(), "released at shutdown")
+
+    # Reading
+
+    def _read_one_by_one(self, claims: Sequence[Claim]) -> list[Reading]:
+        """Find the file that a worker died of: read each in a process that nothing else depends on."""
+        log.error("worker.died", files=len(claims), hint="reading the files of its batch one by one")
+        readings = []
+        for work in list(self._queue)[1:]:
+            work.readings = self.workers.read([c.file for c in work.claims], self._limits, _now())
+        for claim in claims:
+            self.workers.restart()
+            try:
+                readings += self.workers.read([claim.file], self._limits, _now()).result()
+            except BrokenProcessPool:
+                failure = UnusableError(Reason.INTERNAL, "the process that read the file died")
+                readings.append(Reading(claim.file, failure=failure))
+        return readings
+
+    def _give_back(self, progress: Sequence[_Progress]) -> list[SeenFile]:
+        unsettled = [p.claim for p in progress if isinstance(p.reading.failure, UnsettledError)]
+        if unsettled:
+            self._patiently(lambda: self.ledger.defer(unsettled, _now(), "changed while being read"))
+        unreadable = [p for p in progress if isinstance(p.reading.failure, DeferredError)]
+        for p in unreadable:
+            retry_at = _now() + timedelta(seconds=_UNREADABLE_AGAIN_S)
+            self._patiently(partial(self.ledger.defer, [p.claim], retry_at, str(p.reading.failure)))
+            self.counts.files[FileState.DEFERRED] += 1
+            log.warning(
+                "file.deferred", path=p.claim.file.name, error=str(p.reading.failure), retry_at=retry_at.isoformat()
+            )
+        return [claim.file for claim in unsettled]
+
+    # Storing
+
+    def _store_batch(self, batch: Sequence[_Progress]) -> None:
+        small = [p for p in batch if p.reading.fingerprints is not None or p.reading.failure]
+        if small:
+            self._store(small)
+        for progress in batch:
+            if progress not in small:
+                self._store_in_pieces(progress)
+
+    def _store_in_pieces(self, progress: _Progress) -> None:
+        """Store a file of many articles: fingerprint ahead in all workers, commit a piece at a time."""
+        articles = progress.reading.articles
+        pieces = [articles[i : i + PIECE] for i in range(0, len(articles), PIECE)]
+        ahead: deque[Future[list[Fingerprint]]] = deque()
+        for number, piece in enumerate(pieces):
+            while len(ahead) <= 2 * self.workers.processes and number + len(ahead) < len(pieces):
+                ahead.append(self.workers.fingerprint(pieces[number + len(ahead)]))
+            with self._timed("wait for readers"):
+                prints = tuple(ahead.popleft().result())
+            part = replace(progress.reading, articles=piece, fingerprints=prints)
+            self._store([progress], part=part, last=number == len(pieces) - 1)
+
+    def _store(self, batch: Sequence[_Progress], part: Reading | None = None, *, last: bool = True) -> None:
+        """Store some files in one transaction; a fault of ours in one of them does not stop the others."""
+        self._keep_leases()
+        before = [replace(p, placed=list(p.placed)) for p in batch]
+
+        def attempt() -> list[Settlement]:
+            # What an attempt that was rolled back has counted does not count.
+            for p, start in zip(batch, before, strict=True):
+                p.first_article, p.new, p.repeats, p.revisions = (
+                    start.first_article,
+                    start.new,
+                    start.repeats,
+                    start.revisions,
+                )
+                p.placed = list(start.placed)
+            return self._transact(batch, part, last=last)
+
+        try:
+            settlements = self._patiently(attempt)
+        except Stopped:
+            raise
+        except Exception as error:
+            self._forget()
+            if len(batch) > 1:
+                for p in batch:
+                    self._store([p])
+                return
+            log.exception("file.failed", path=batch[0].claim.file.name)
+            failure = UnusableError(Reason.INTERNAL, "".join(traceback.format_exception(error, limit=-4)))
+            batch[0].reading = replace(batch[0].reading, articles=(), fingerprints=(), failure=failure)
+            settlements = self._patiently(lambda: self._transact(batch, None, last=True))
+        self.window.shrink()
+        self._report(batch, settlements)
+        if self._after != "keep":
+            with self._timed("move"):
+                self._dispose([_finished(s) for s in settlements])
+
+    def _transact(self, batch: Sequence[_Progress], part: Reading | None, *, last: bool) -> list[Settlement]:
+        now = _now()
+        with self._timed("store"), self._database.writing() as connection:
+            held = self.ledger.held(connection, [p.claim for p in batch])
+            for p in batch:
+                if p.claim.id not in held:
+                    log.warning(
+                        "file.taken_over", path=p.claim.file.name, hint="another process has it; nothing was stored"
+                    )
+            batch = [p for p in batch if p.claim.id in held]
+            stored = self.ledger.stored_as(connection, [p.reading.sha256 for p in batch if p.reading.sha256])
+            fresh = [
+                (p, part or p.reading) for p in batch if p.reading.failure is None and p.reading.sha256 not in stored
+            ]
+            first = _once(fresh)
+            self._record(connection, first, now)
+            stored |= {p.reading.sha256 or "": p.first_article for p, _ in first}
+            settlements = [self._settlement(p, stored) for p in batch] if last else []
+            self.ledger.settle(connection, settlements, now)
+        return settlements
+
+    def _record(self, connection: Connection, files: Sequence[tuple[_Progress, Reading]], now: datetime) -> None:
+        """Give every article its identity, decide where it belongs, and write all that changes."""
+        identities = Identities(connection, [article for _, reading in files for article in reading.articles])
+        next_article, next_cluster = store.next_ids(connection)
+        arrivals: list[tuple[_Progress, Arrival]] = []
+        for progress, reading in files:
+            for article, fingerprint in zip(reading.articles, reading.fingerprints or (), strict=True):
+                known = identities.known(article)
+                if known is not None and known.text_sha256 == store.text_sha256(article):
+                    progress.repeats += 1
+                    progress.first_article = progress.first_article or known.article_id
+                    continue
+                if known is not None and any(a.article_id == known.article_id for _, a in arrivals):
+                    # Two texts of one article in one batch: the first has to be written before it can be revised.
+                    next_cluster = self._place_and_write(connection, arrivals, now, next_cluster)
+                    arrivals = []
+                arrivals.append(
+                    (
+                        progress,
+                        _arrival(
+                            known.article_id if known else next_article,
+                            article,
+                            fingerprint,
+                            now,
+                            revised=known is not None,
+                        ),
+                    )
+                )
+                if known is None:
+                    identities.add(next_article, article)
+                    next_article += 1
+                    progress.new += 1
+                else:
+                    known.text_sha256 = store.text_sha256(article)
+                    progress.revisions += 1
+        self._place_and_write(connection, arrivals, now, next_cluster)
+
+    def _place_and_write(
+        self, connection: Connection, arrivals: Sequence[tuple[_Progress, Arrival]], now: datetime, next_cluster: int
+    ) -> int:
+        """Place articles and write what changes; return the next free id of a cluster."""
+        if not arrivals:
+            return next_cluster
+        changes = Changes(now)
+        for progress, arrival in arrivals:
+            progress.first_article = progress.first_article or arrival.article_id
+            changes.add_article(
+                arrival.article_id,
+                arrival.article,
+                arrival.fingerprint,
+                arrival.day,
+                progress.claim.id,
+                revision=arrival.revised,
+            )
+        with self._timed("decide"):
+            placed = self._placer.place(connection, [arrival for _, arrival in arrivals], changes, next_cluster)
+        for (progress, _), place in zip(arrivals, placed, strict=True):
+            progress.placed.append(place)
+        with self._timed("write"):
+            store.write(connection, changes, partial(centre, self.window))
+        return next_cluster + len(changes.clusters)
+
+    def _settlement(self, p: _Progress, stored: dict[str, int | None]) -> Settlement:
+        reading, failure = p.reading, p.reading.failure
+        if isinstance(failure, VanishedError):
+            return Settlement(claim=p.claim, state=FileState.VANISHED, detail=str(failure))
+        if isinstance(failure, UnusableError):
+            return Settlement(
+                claim=p.claim,
+                state=FileState.QUARANTINED,
+                sha256=reading.sha256,
+                reason=failure.reason,
+                detail=failure.detail,
+                rejected=reading.rejected,
+            )
+        new = p.new or p.revisions
+        return Settlement(
+            claim=p.claim,
+            state=FileState.STORED if new else FileState.DUPLICATE,
+            sha256=reading.sha256,
+            n_articles=p.stored,
+            article_id=stored.get(reading.sha256 or ""),
+            rejected=reading.rejected,
+        )
+
+    def _keep_leases(self) -> None:
+        """Say that the files in hand are still being worked on, well before anyone could take them over."""
+        if time.monotonic() - self._renewed > self._settings.database.lease_seconds / 3:
+            self._patiently(lambda: self.ledger.renew(_now()))
+            self._renewed = time.monotonic()
+
+    def _forget(self) -> None:
+        """Empty the window: what it held may not have been committed. It fills itself again from the database."""
+        self.window = Window(self._settings.window.days, self._settings.window.max_articles)
+        self._placer = Placer(self.window)
+
+    def _patiently(self, work: Callable[[], _T]) -> _T:
+        """Do work on the database, waiting as long as the database or the disk is away. Charges no file."""
+        pause = _FIRST_PAUSE_S
+        while True:
+            try:
+                return work()
+            except SURROUNDINGS as error:
+                self._forget()
+                log.warning("database.away", error=str(error.orig), retry_in_s=pause)
+                if self.stop_waiting(pause):
+                    raise Stopped from error
+                pause = min(2 * pause, self._settings.database.retry_seconds)
+
+    # Afterwards
+
+    def _report(self, batch: Sequence[_Progress], settlements: Sequence[Settlement]) -> None:
+        by_claim = {p.claim.id: p for p in batch}
+        for s in settlements:
+            p = by_claim[s.claim.id]
+            self.counts.files[s.state] += 1
+            self.counts.articles += p.new
+            self.counts.repeats += p.repeats
+            self.counts.revisions += p.revisions
+            self.counts.rejected += len(s.rejected)
+            with structlog.contextvars.bound_contextvars(file_id=s.claim.id, path=s.claim.file.name, sha256=s.sha256):
+                self._say(p, s)
+
+    def _say(self, p: _Progress, s: Settlement) -> None:
+        elapsed_s = round(time.monotonic() - p.since, 3)
+        if s.state is FileState.QUARANTINED:
+            if self._list_quarantined:
+                self.counts.quarantined.append((s.claim.file.name, f"{s.reason}: {s.detail}"))
+            say = log.error if s.reason is Reason.INTERNAL else log.warning
+            say("file.quarantined", reason=str(s.reason), detail=s.detail, bytes=s.claim.file.size, elapsed_s=elapsed_s)
+            return
+        facts: dict[str, object] = {
+            "outcome": s.state.value,
+            "bytes": s.claim.file.size,
+            "n_articles": s.n_articles,
+            "new": p.new,
+            "repeats": p.repeats,
+            "revisions": p.revisions,
+            "rejected": len(s.rejected),
+            "article_id": s.article_id,
+        }
+        if len(p.placed) == 1:
+            place, article = p.placed[0], p.reading.articles[0]
+            facts |= {
+                "outlet": article.outlet,
+                "lang": article.lang,
+                "relation": place.relation,
+                "canonical_article_id": place.canonical_id,
+                "cluster_id": place.cluster_id,
+                "score": None if place.score is None else round(place.score, 4),
+            }
+        log.info("file.ingested", **facts, elapsed_s=elapsed_s)
+
+    def _dispose(self, finished: Sequence[Finished]) -> None:
+        """Move files whose fate is in the database; whatever cannot be moved now is tried again at the next start."""
+        names: list[tuple[int, str]] = []
+        now = _now()
+        for f in finished:
+            if f.state is FileState.VANISHED:
+                continue
+            try:
+                if f.state is FileState.QUARANTINED:
+                    why = {"reason": f.reason, "detail": f.detail, "sha256": f.sha256, "quarantined_at": now}
+                    moved = archive.quarantine(f.root, f.path, f.look, f.sha256, why)
+                elif self._after == "archive":
+                    moved = archive.archive(f.root, f.path, f.look, f.sha256, now)
+                else:
+                    moved = "" if archive.delete(f.root, f.path, f.look, f.sha256) else None
+            except OSError as error:
+                log.warning(
+                    "file.not_moved", path=f.path, error=str(error), hint="it stays where it is until the next start"
+                )
+                continue
+            if moved is not None:
+                names.append((f.id, moved))
+        self._patiently(lambda: self.ledger.archived(names))
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            seconds = self.counts.seconds
+            seconds[stage] = seconds.get(stage, 0.0) + time.perf_counter() - start
+
+
+def _arrival(article_id: int, article: Article, fingerprint: Fingerprint, now: datetime, *, revised: bool) -> Arrival:
+    return Arrival(article_id, article, fingerprint, (article.published_at or now).date(), revised)
+
+
+def _once(files: Sequence[tuple[_Progress, Reading]]) -> list[tuple[_Progress, Reading]]:
+    """Leave out files whose bytes another file of the batch has; they are settled as duplicates of it."""
+    first: dict[str | None, tuple[_Progress, Reading]] = {}
+    for progress, reading in files:
+        first.setdefault(reading.sha256, (progress, reading))
+    return list(first.values())
+
+
+def _finished(s: Settlement) -> Finished:
+    reason = s.reason.value if s.reason else None
+    return Finished(
+        s.claim.id, s.claim.file.root, s.claim.file.path, s.claim.file.look, s.sha256, s.state, reason, s.detail
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _sleep(seconds: float) -> bool:
+    time.sleep(seconds)
+    return False

@@ -1,0 +1,380 @@
+"""
+Where articles belong: asks the core, applies its answers to the window, and notes what is to be written.
+
+Serial by nature: each article is decided on what all before it have left.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from ingestd.core.article import Article
+from ingestd.core.clustering import NEARLY, THRESHOLD, Part, decide
+from ingestd.core.copies import ComparedText, compare, regroup, relation
+from ingestd.core.fingerprint import Fingerprint
+from ingestd.core.shingle import shingle_sets
+from ingestd.core.similarity import Overlap
+from ingestd.core.window import Entry, Near, Window
+from ingestd.store import articles as store
+from ingestd.store.articles import Changes
+
+# An excerpt shares few bands with its original, for its Jaccard is low, but most of its salient terms: articles this
+# near in those are compared as copies too. Excerpts of the labelled corpora have a cosine of .42 and more.
+MAYBE_EXCERPT = 0.35
+_TEXTS_HELD = 4096
+_KEYWORDS = 24  # looked up, heaviest first, until enough of their words are known
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where an article has come to be."""
+
+    article_id: int
+    canonical_id: int
+    relation: str  # original, or what it is to its canonical article
+    cluster_id: int
+    score: float | None  # mean with the members of its cluster; None: it opened the cluster
+
+
+class Placer:
+    """Decides for one batch after the other, and keeps what the decisions need in memory."""
+
+    def __init__(self, window: Window) -> None:
+        """Decide by what `window` holds."""
+        self.window = window
+        self._texts: OrderedDict[int, ComparedText] = OrderedDict()
+
+    def place(
+        self, connection: Connection, batch: Sequence[Arrival], changes: Changes, next_cluster: int
+    ) -> list[Placed]:
+        """Decide about some articles, in their order; what is to be written is added to `changes`."""
+        step = _Step(connection, self.window, self._texts, changes, next_cluster)
+        placed = step.place(batch)
+        while len(self._texts) > _TEXTS_HELD:
+            self._texts.popitem(last=False)
+        return placed
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An article with an id of its own, about to be placed."""
+
+    article_id: int
+    article: Article
+    fingerprint: Fingerprint
+    day: date
+    revised: bool = False  # the article is known, this is a new text of it
+
+
+class _Step:
+    """One batch, within its transaction."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        window: Window,
+        texts: OrderedDict[int, ComparedText],
+        changes: Changes,
+        next_cluster: int,
+    ) -> None:
+        self.connection, self.window, self.texts, self.changes = connection, window, texts, changes
+        self.next_cluster = next_cluster
+        self._came_from: dict[int, int] = {}  # clusters of articles whose text has changed
+        self._overlaps: dict[tuple[int, int], Overlap | None] = {}
+
+    def place(self, batch: Sequence[Arrival]) -> list[Placed]:
+        self._load_days(arrival.day for arrival in batch)
+        orphans = self._take_out_revised(batch)
+        self.window.add([_entry(arrival) for arrival in batch])
+        for arrival in batch:
+            self.texts[arrival.article_id] = ComparedText(arrival.article.body, arrival.fingerprint.shingles)
+        ids = [arrival.article_id for arrival in batch]
+        near = self.window.near(ids, earlier=True) if ids else []
+        self._load_texts(near)
+        placed = [self._place(article_id, n) for article_id, n in zip(ids, near, strict=True)]
+        for orphan in orphans:
+            self._place_anew(orphan)
+        return placed
+
+    # What decisions need
+
+    def _load_days(self, days: Iterable[date]) -> None:
+        missing = self.window.missing(set(days))
+        if missing:
+            self._load(store.entries_of_days(self.connection, missing))
+            self.window.holds(missing)
+
+    def _load(self, entries: Iterable[Entry]) -> None:
+        some: list[Entry] = []
+        for entry in entries:
+            if entry.article_id not in self.window:
+                some.append(entry)
+            if len(some) == 1000:
+                self.window.add(some)
+                some = []
+        self.window.add(some)
+
+    def _load_texts(self, near: Sequence[Near]) -> None:
+        """Fetch at once what the batch will probably be compared with."""
+        wanted = {c for n in near for c in n.copies}
+        self._fetch(wanted | {c for article in wanted if (c := self.window.canonical_of(article)) in self.window})
+
+    def _fetch(self, article_ids: set[int]) -> None:
+        for known in article_ids & self.texts.keys():
+            self.texts.move_to_end(known)
+        missing = store.texts(self.connection, article_ids - self.texts.keys())
+        sets = shingle_sets(list(missing.values()))
+        for (article_id, text), shingles in zip(missing.items(), sets, strict=True):
+            self.texts[article_id] = ComparedText(text, shingles)
+
+    def _text(self, article_id: int) -> ComparedText:
+        if article_id not in self.texts:
+            self._fetch({article_id})
+        return self.texts[article_id]
+
+    def _compared(self, one: int, other: int) -> Overlap | None:
+        if (one, other) not in self._overlaps:
+            self._overlaps[one, other] = compare(self._text(one), self._text(other))
+        return self._overlaps[one, other]
+
+    # Copies
+
+    def _take_out_revised(self, batch: Sequence[Arrival]) -> list[int]:
+        """Let go of copies of articles whose text is about to change; return their ids."""
+        revised = [arrival.article_id for arrival in batch if arrival.revised]
+        self._load(store.entries_of(self.connection, revised))
+        orphans = []
+        for article_id in revised:
+            for copy in self.window.copies_of(article_id):
+                self.window.set_canonical(copy, copy)
+                self.changes.original(copy)
+                orphans.append(copy)
+            self.changes.original(article_id)
+            cluster = self.window.cluster_of(article_id)
+            if cluster is not None:
+                self._came_from[article_id] = cluster
+        return orphans
+
+    def _place_anew(self, article_id: int) -> Placed:
+        return self._place(article_id, self.window.near([article_id], earlier=False)[0])
+
+    def _place(self, article_id: int, near: Near) -> Placed:
+        matches = self._matches(article_id, near)
+        canonical = {self.window.canonical_of(match) for match in matches}
+        self._load(store.entries_of(self.connection, sorted(c for c in canonical if c not in self.window)))
+        groups = {c: self.window.group(c) for c in sorted(canonical)}
+        places = regroup(self.window.standing(article_id), matches, groups, self._compared)
+        freed = self._regroup(article_id, places)
+        self._settle(article_id, near)
+        for other in freed:
+            self._place_anew(other)
+        return self._placed(article_id)
+
+    def _matches(self, article_id: int, near: Near) -> dict[int, Overlap]:
+        ids = dict.fromkeys(near.copies)
+        if near.coverage:
+            others = np.array(near.coverage, dtype=np.int64)
+            ids.update(dict.fromkeys(others[self.window.scores(article_id, others) >= MAYBE_EXCERPT].tolist()))
+        found = {other: self._compared(article_id, other) for other in ids}
+        return {other: shared for other, shared in found.items() if shared is not None}
+
+    def _regroup(self, newcomer: int, places: dict[int, tuple[int, Overlap] | None]) -> list[int]:
+        """Carry out a regrouping; return articles that have nobody to speak for them any more."""
+        freed = []
+        left: dict[int, int] = {}  # cluster that lost an original -> that article
+        for article_id, place in places.items():
+            before = self.window.canonical_of(article_id)
+            canonical = place[0] if place else article_id
+            if canonical == before and article_id != newcomer:
+                continue
+            if before == article_id and (cluster := self.window.cluster_of(article_id)) is not None and place:
+                left[cluster] = article_id
+                if canonical == newcomer:
+                    self._hand_over(article_id, newcomer)
+            self.window.set_canonical(article_id, canonical)
+            if place is not None:
+                kind = relation(self._text(article_id).text, self._text(canonical).text, place[1])
+                self.changes.copy(article_id, canonical, kind, place[1])
+            elif before != article_id:
+                self.changes.original(article_id)
+                freed.append(article_id)
+        # Whoever follows another canonical article follows it into its cluster.
+        for article_id, place in places.items():
+            if place is not None and article_id != newcomer:
+                self._follow(article_id, place[1])
+        for cluster, article_id in left.items():
+            self.changes.touched.add(cluster)
+            into = self.window.cluster_of(article_id)
+            if into is not None and not self.window.members(cluster).size:
+                self.changes.merge(cluster, into)
+        return freed
+
+    def _hand_over(self, before: int, newcomer: int) -> None:
+        """Give the newcomer the place in the cluster of the article that it now speaks for."""
+        cluster = self.window.cluster_of(before)
+        if cluster is not None and self.window.cluster_of(newcomer) is None:
+            self.window.set_cluster(newcomer, cluster)
+            self.changes.join(newcomer, cluster, "coverage", 1.0, before, {"took_over_from": before})
+            self.changes.note("joined", cluster, article=newcomer, took_over_from=before)
+
+    def _follow(self, article_id: int, shared: Overlap) -> None:
+        canonical = self.window.canonical_of(article_id)
+        cluster = self.window.cluster_of(article_id)
+        if cluster is not None:
+            score = max(shared.jaccard, shared.containment)
+            evidence = {"jaccard": round(shared.jaccard, 4), "containment": round(shared.containment, 4)}
+            self.changes.join(article_id, cluster, "copy", score, canonical, evidence)
+
+    # Events
+
+    def _settle(self, article_id: int, near: Near) -> None:
+        """Give an article its cluster, once it is known whether it is a copy."""
+        canonical = self.window.canonical_of(article_id)
+        if canonical == article_id:
+            if self.window.cluster_of(article_id) is None:
+                self._decide(article_id, near)
+        else:
+            if self.window.cluster_of(canonical) is None:  # it is being placed anew, and comes first
+                self._place_anew(canonical)
+            shared, cluster = self._compared(article_id, canonical), self.window.cluster_of(canonical)
+            if shared is not None and cluster is not None:
+                self._follow(article_id, shared)
+                self.changes.note("joined", cluster, article=article_id, copy_of=canonical)
+        came_from, cluster = self._came_from.pop(article_id, None), self.window.cluster_of(article_id)
+        if came_from is not None and cluster not in (None, came_from):
+            self.changes.touched.add(came_from)
+            if not self.window.members(came_from).size:
+                self.changes.merge(came_from, cluster or 0)
+
+    def _decide(self, article_id: int, near: Near) -> None:
+        originals = dict.fromkeys(self.window.canonical_of(other) for other in near.coverage)
+        candidates = np.array([c for c in originals if c in self.window and c != article_id], dtype=np.int64)
+        scores = self.window.scores(article_id, candidates)
+        order = np.argsort(-scores, kind="stable")
+        touched: dict[int, NDArray[np.int64]] = {}
+        for other in candidates[order][scores[order] >= THRESHOLD * NEARLY].tolist():
+            cluster = self.window.cluster_of(other)
+            if cluster is not None and cluster not in touched:
+                touched[cluster] = self.window.members(cluster)
+        decision = decide(
+            article_id, touched, lambda others: self.window.scores(article_id, others), self.window.all_scores
+        )
+        self._carry_out(article_id, decision.parts, touched)
+
+    def _carry_out(self, newcomer: int, parts: Sequence[Part], touched: dict[int, NDArray[np.int64]]) -> None:
+        before = {int(member): cluster for cluster, members in touched.items() for member in members}
+        went: dict[int, Counter[int]] = {}
+        for part in parts:
+            cluster = part.cluster_id if part.cluster_id is not None else self._open(part, newcomer, before)
+            for member in part.members:
+                if member == newcomer:
+                    self._join(newcomer, cluster, part)
+                elif before[member] != cluster:
+                    self.window.set_cluster(member, cluster)
+                    self.changes.move(member, cluster)
+                    self.changes.touched.add(before[member])
+                    went.setdefault(before[member], Counter())[cluster] += 1
+        for left, to in went.items():
+            self._note_moves(left, to, newcomer)
+
+    def _open(self, part: Part, newcomer: int, before: dict[int, int]) -> int:
+        came_from = self._came_from.get(newcomer)
+        if len(part.members) == 1 and came_from is not None and not self.window.members(came_from).size:
+            return came_from  # its text has changed, and it is still alone: the same event
+        cluster, self.next_cluster = self.next_cluster, self.next_cluster + 1
+        self.changes.clusters.append(cluster)
+        others = [member for member in part.members if member != newcomer]
+        if others:
+            self.changes.note("split", cluster, other=before[others[0]], article=newcomer, articles=others)
+        else:
+            self.changes.note("created", cluster, article=newcomer)
+        return cluster
+
+    def _join(self, newcomer: int, cluster: int, part: Part) -> None:
+        self.window.set_cluster(newcomer, cluster)
+        others = np.array([m for m in part.members if m != newcomer], dtype=np.int64)
+        if not others.size:
+            self.changes.join(newcomer, cluster, "seed", None, None, {})
+            return
+        scores = self.window.scores(newcomer, others)
+        mean, best = float(scores.mean()), int(others[scores.argmax()])
+        evidence = {
+            "mean_score": round(mean, 4),
+            "best_score": round(float(scores.max()), 4),
+            "compared_with": int(others.size),
+            "terms": self._shared_terms(newcomer, best),
+        }
+        self.changes.join(newcomer, cluster, "coverage", mean, best, evidence)
+        self.changes.note("joined", cluster, article=newcomer, mean_score=round(mean, 4))
+
+    def _note_moves(self, left: int, to: Counter[int], newcomer: int) -> None:
+        """Log what became of a cluster that members left; with nobody left it has merged into where most went."""
+        if not self.window.members(left).size:
+            self.changes.merge(left, max(to, key=lambda cluster: (to[cluster], -cluster)))
+        else:
+            for cluster, count in to.items():
+                self.changes.note("left", left, other=cluster, article=newcomer, articles=count)
+
+    def _shared_terms(self, one: int, other: int) -> dict[str, float]:
+        """Return the words that made most of the score, with what each contributed to the cosine."""
+        (terms, weights), (their_terms, their_weights) = self.window.terms(one), self.window.terms(other)
+        shared, mine, theirs = np.intersect1d(terms, their_terms, assume_unique=True, return_indices=True)
+        product = weights[mine] * their_weights[theirs]
+        top = np.argsort(-product, kind="stable")[:8]
+        words = self.changes.words
+        return {
+            words[int(h)]: round(float(p), 4) for h, p in zip(shared[top], product[top], strict=True) if int(h) in words
+        }
+
+    def _placed(self, article_id: int) -> Placed:
+        copy = self.changes.copies.get(article_id)
+        row: dict[str, Any] = self.changes.joined.get(article_id, {})
+        return Placed(
+            article_id=article_id,
+            canonical_id=self.window.canonical_of(article_id),
+            relation=copy["relation"] if copy else "original",
+            cluster_id=self.window.cluster_of(article_id) or 0,
+            score=row.get("score"),
+        )
+
+
+def centre(window: Window, cluster: int) -> tuple[int, list[int]] | None:
+    """
+    Return who speaks for a cluster and its heaviest terms (hashes, heaviest first); None where no member is held.
+
+    The member nearest to all others speaks; ties: the earliest published, then the lower id.
+    """
+    members = window.members(cluster)[-_MOST_FOR_CENTRE:]
+    if not members.size:
+        return None
+    nearness = window.all_scores(members).sum(axis=1).round(6) if members.size > 2 else np.zeros(members.size)
+    order = sorted(range(members.size), key=lambda i: (-nearness[i], *window.standing(int(members[i])).order))
+    hashes, weights = zip(*(window.terms(int(member)) for member in members), strict=True)
+    distinct, owner = np.unique(np.concatenate(hashes), return_inverse=True)
+    total = np.bincount(owner, weights=np.concatenate(weights))
+    return int(members[order[0]]), distinct[np.argsort(-total, kind="stable")[:_KEYWORDS]].tolist()
+
+
+_MOST_FOR_CENTRE = 150  # the newest of a large cluster; the work grows with the square
+
+
+def _entry(arrival: Arrival) -> Entry:
+    return Entry(
+        article_id=arrival.article_id,
+        published_at=arrival.article.published_at,
+        day=arrival.day,
+        n_words=arrival.fingerprint.n_words,
+        copy_signature=arrival.fingerprint.copy_signature,
+        event_sketch=arrival.fingerprint.event_sketch,
+        terms=arrival.fingerprint.terms,
+        canonical_id=arrival.article_id,
+        cluster_id=None,
+    )

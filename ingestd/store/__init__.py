@@ -1,0 +1,1 @@
+"""The database: tables, ledger, articles and questions. Rows stay in here; everyone else gets frozen values."""

@@ -1,0 +1,183 @@
+"""
+The way to the database: engine, transactions, migrations, and one writer at a time.
+
+Deciding where an article belongs is serial: two equal articles must not each open a cluster. On SQLite a lock file
+beside the database admits one writing process; on PostgreSQL every writing transaction takes an advisory lock.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, SQLAlchemyError
+
+from ingestd.errors import CannotStartError, SettingsError
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+log = structlog.get_logger()
+
+# What the driver raises when the database is away, full, locked or read-only: wait and try again.
+SURROUNDINGS = (OperationalError, InterfaceError)
+_ADVISORY_LOCK = 0x696E67657374  # "ingest", so that it can be recognised in pg_locks
+
+
+class Database:
+    """One database, and how to read from it and write to it."""
+
+    def __init__(self, url: str) -> None:
+        """Prepare, without connecting, for a SQLAlchemy URL."""
+        try:
+            self.url = make_url(url)
+            self.sqlite = self.url.get_backend_name() == "sqlite"
+            self.engine = _engine(url, sqlite=self.sqlite)
+        except (ArgumentError, ModuleNotFoundError) as error:
+            raise SettingsError(
+                f"database.url: {error}; allowed: sqlite:///FILE, or postgresql+psycopg://USER@HOST/NAME "
+                "with the extra ingestd[postgres] installed"
+            ) from error
+        self._lock: int | None = None
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that only reads."""
+        with self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that writes, and the only one that does so while it lasts. Commits at the end."""
+        with self.engine.connect() as connection:
+            if self.sqlite:
+                connection.execution_options(ingestd_writes=True)
+            with connection.begin():
+                if not self.sqlite:
+                    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+                yield connection
+
+    def prepare(self) -> None:
+        """
+        Make the database ready for use: create what is missing on an empty one.
+
+        Raises:
+            CannotStartError: it cannot be reached, or has another version than this program knows.
+        """
+        self.make_folder()
+        try:
+            current, newest = self.revisions()
+            if current is None and not self._has_tables():
+                self.upgrade()
+                current = newest
+        except SQLAlchemyError as error:
+            raise CannotStartError(f"database {self.url!r}: {_first_line(error)}") from error
+        if current != newest:
+            known = current in self._known_revisions()
+            raise CannotStartError(
+                f"database {self.url!r} is at version {current}, this program needs {newest}: "
+                + ("run `ingestd db upgrade`" if known else "it was made by a newer ingestd; upgrade the program")
+            )
+
+    def make_folder(self) -> None:
+        """Create the folder of a SQLite file."""
+        if self.sqlite and self.url.database and self.url.database != ":memory:":
+            try:
+                Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise CannotStartError(f"database {self.url!r}: {error}") from error
+
+    def upgrade(self) -> None:
+        """Bring the tables up to this program's version."""
+        from alembic import command  # takes as long to import as everything else a command needs
+
+        command.upgrade(self._alembic(), "head")
+
+    def revisions(self) -> tuple[str | None, str | None]:
+        """Return the version that the tables have and the one that this program needs."""
+        from alembic.runtime.migration import MigrationContext
+        from alembic.script import ScriptDirectory
+
+        with self.reading() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+        return current, ScriptDirectory.from_config(self._alembic()).get_current_head()
+
+    def _known_revisions(self) -> set[str]:
+        from alembic.script import ScriptDirectory
+
+        return {script.revision for script in ScriptDirectory.from_config(self._alembic()).walk_revisions()}
+
+    def lock(self) -> None:
+        """
+        Become the one process that writes to a SQLite database; freed when the process ends, however it ends.
+
+        Raises:
+            CannotStartError: another process is writing.
+        """
+        if not self.sqlite or not self.url.database or self.url.database == ":memory:":
+            return
+        path = Path(f"{self.url.database}.lock")
+        self._lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(self._lock, 32, 0).decode(errors="replace").strip() or "unknown"
+            raise CannotStartError(
+                f"another ingestd (process {holder}) is writing to {self.url.database}. SQLite takes one writer: "
+                "drop the files into its folder instead, stop it first, or use PostgreSQL"
+            ) from error
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+
+    def close(self) -> None:
+        """Let go of all connections and of the lock."""
+        self.engine.dispose()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _has_tables(self) -> bool:
+        return bool(inspect(self.engine).get_table_names())
+
+    def _alembic(self) -> Config:
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        config.attributes["database"] = self
+        return config
+
+
+def _engine(url: str, *, sqlite: bool) -> Engine:
+    if not sqlite:
+        return create_engine(url, pool_pre_ping=True)
+    engine = create_engine(url, connect_args={"timeout": 30})
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    # Leave BEGIN to us: the driver would begin only at the first write, and reads before it would not be covered.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")  # readers work while the daemon writes
+    cursor.execute("PRAGMA synchronous = FULL")  # a file is archived only after its articles are on the disk
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA cache_size = -65536")  # 64 MiB: the indexes of a month of news
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("ingestd_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

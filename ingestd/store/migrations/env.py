@@ -1,0 +1,11 @@
+"""Runs the migrations on the database that the program is using."""
+
+from alembic import context
+
+from ingestd.store.database import Database
+from ingestd.store.tables import Base
+
+database: Database = context.config.attributes["database"]
+with database.writing() as connection:
+    context.configure(connection=connection, target_metadata=Base.metadata, render_as_batch=database.sqlite)
+    context.run_migrations()
