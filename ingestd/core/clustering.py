@@ -34,45 +34,37 @@ class Part:
     members: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What becomes of one article and of the clusters it touches. Made here, carried out by the store."""
-
-    parts: tuple[Part, ...]
-    means: Mapping[int, float]  # the article's mean score with each cluster that it was compared with
-
-
 def decide(
     newcomer: int,
     touched: Mapping[int, NDArray[np.int64]],
-    scores: Callable[[NDArray[np.int64]], NDArray[np.float64]],
+    means: Mapping[int, float],
     all_scores: Callable[[NDArray[np.int64]], NDArray[np.float64]],
-) -> Decision:
+) -> tuple[Part, ...]:
     """
     Decide where an article belongs, and whether that changes where others do.
 
     Args:
         newcomer: the article.
         touched: members of each cluster that holds a candidate, by cluster id; copies counted once.
-        scores: from some articles to the newcomer's score with each of them.
+        means: the newcomer's mean score with those members, by cluster id.
         all_scores: from n articles to their scores among one another, shape (n, n).
 
     Returns:
-        Parts that together hold the newcomer and all articles of the clusters that change.
+        Parts that together hold the newcomer and all articles of the clusters that change. With nothing but itself in
+        reach the newcomer is a part of its own.
     """
-    means = {cluster: float(scores(members).mean()) for cluster, members in touched.items()}
     # Ids break ties: the older cluster wins.
     nearest = sorted(means, key=lambda cluster: (-means[cluster], cluster))
     if not nearest or means[nearest[0]] < THRESHOLD * NEARLY:
-        return Decision((Part(None, (newcomer,)),), means)
+        return (Part(None, (newcomer,)),)
     together = _within_reach(nearest, touched, means)
     if means[nearest[0]] >= THRESHOLD and len(together) <= 1:
-        return Decision((Part(nearest[0], (*touched[nearest[0]].tolist(), newcomer)),), means)
+        return (Part(nearest[0], (*touched[nearest[0]].tolist(), newcomer)),)
     if not together:
-        return Decision((Part(None, (newcomer,)),), means)
+        return (Part(None, (newcomer,)),)
     pool = np.concatenate([np.array([newcomer]), *(touched[cluster] for cluster in together)])
     home = {int(member): cluster for cluster in together for member in touched[cluster]}
-    return Decision(_named(average_link(all_scores(pool), THRESHOLD), pool, home), means)
+    return _named(average_link(all_scores(pool), THRESHOLD), pool, home)
 
 
 def _within_reach(

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,8 @@ EXCERPT_SIZE = 0.6
 FORM_SHARE = 0.7
 FORM_GAPS_IN_100_WORDS = 1.5
 FORM_GAPS = 3
-SURE_JACCARD = 0.95  # above it too little differs to look at
+# Above this containment too little differs to be a form filled in anew: such notices reach .84.
+SURE_CONTAINMENT = 0.9
 GAP_WORDS = 8  # a longer gap is a passage put in or taken out, not a blank filled in
 _PASSAGE = 3  # words in a row that count as shared when looking for gaps
 
@@ -71,123 +73,124 @@ class Standing:
         return (self.published_at is None, known, -self.n_words, self.article_id)
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """An article and the one that it is a copy of."""
-
-    article_id: int
-    canonical_id: int
-    relation: Relation
-    overlap: Overlap  # of the article with its canonical article
-
-
 def compare(one: ComparedText, other: ComparedText) -> Overlap | None:
     """Return what two texts share if one is an edited copy of the other, else None."""
     found = overlap(one.shingles, other.shingles)
     if found.jaccard < MIN_JACCARD and found.containment < MIN_CONTAINMENT:
         return None
-    if found.jaccard < SURE_JACCARD and same_form(one.text, other.text):
+    if found.containment < SURE_CONTAINMENT and same_form(one.text, other.text):
         return None
     return found
 
 
-def relation(text: str, canonical: str, shared: Overlap) -> Relation:
+def relation(text: ComparedText, canonical: ComparedText) -> Relation:
     """Name what a copy is to its canonical article."""
-    if text == canonical:
+    if text.text == canonical.text:
         return Relation.EXACT
-    if shared.containment >= EXCERPT_CONTAINMENT:
-        if shared.size <= EXCERPT_SIZE * shared.other_size:
-            return Relation.EXCERPT
-        if shared.other_size <= EXCERPT_SIZE * shared.size:
-            return Relation.EXPANDED
+    shared = overlap(text.shingles, canonical.shingles)
+    if _is_excerpt(shared):
+        return Relation.EXCERPT
+    if _is_excerpt(shared.turned):
+        return Relation.EXPANDED
     return Relation.NEAR
 
 
 def same_form(one: str, other: str) -> bool:
     """Tell whether two texts are notices of one form, filled in with other names and figures."""
-    words, others = _words(one), _words(other)
-    gaps = [*_gaps(words, others), *_gaps(others, words)]
+    text, other_text = _parsed(one), _parsed(other)
+    gaps = [*_gaps(text, other_text), *_gaps(other_text, text)]
     filled = sum(any(map(_is_fact, gap)) for gap in gaps)
     return (
         filled >= FORM_GAPS
         and filled >= FORM_SHARE * len(gaps)
-        and filled * 100 >= FORM_GAPS_IN_100_WORDS * (len(words) + len(others))
+        and filled * 100 >= FORM_GAPS_IN_100_WORDS * (len(text.words) + len(other_text.words))
     )
 
 
-def regroup(
-    newcomer: Standing,
-    matches: Mapping[int, Overlap],
-    groups: Mapping[int, Sequence[Standing]],
-    compared: Callable[[int, int], Overlap | None],
-) -> dict[int, tuple[int, Overlap] | None]:
-    """
-    Place an article among its copies, and move others where it speaks better for them than who does now.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an article stands among its copies."""
 
-    A group is a star: every copy matches its canonical article itself. Articles are taken in the order of `Standing`,
-    and each is a copy of the nearest canonical article before it, or becomes canonical. So A like B and B like C do
-    not make C a copy of A, and the outcome is the same whatever the order of arrival.
+    canonical_id: int  # its own id: it speaks for the group, or is alone
+    matched_id: int | None  # the article that it was matched with; None: it is canonical
+    shared: Overlap | None  # with that article, this one's side first
+
+
+def group(articles: Sequence[Standing], compared: Callable[[int, int], Overlap | None]) -> dict[int, Place]:
+    """
+    Divide articles into groups of copies and say who speaks for each.
+
+    A group is a star: all its articles match the one in its middle. So A like B and B like C bring A and C together
+    only around B, and nothing brings in a D that is like C alone. The middle is the article that is nearly the same
+    as most others; containment does not count there, or a page that collects several stories would fuse them. The
+    outcome depends on the articles alone, not on the order in which they came.
 
     Args:
-        newcomer: the article.
-        matches: articles that it matches, by id, with what they share (the newcomer's side first).
-        groups: the groups of those articles, by canonical id; each with its canonical article.
-        compared: what two articles share if they match (the first one's side first); asked only where needed.
+        articles: in any order.
+        compared: what two articles share if they match (the first one's side first), else None.
 
     Returns:
-        For the newcomer and every article whose place changes: its canonical article and what they share, or None
-        where it is now canonical itself.
+        The place of each article, by id.
+
+    Source: Aslam, Pelekhov and Rus 2004 (star clustering).
     """
-    standing = {member.article_id: member for group in groups.values() for member in group}
-    before = [c for c in groups if standing[c].order < newcomer.order]
-    placed = _nearest(newcomer.article_id, before, lambda a, b: matches.get(b) or compared(a, b))
-    if placed is not None or not matches:
-        return {newcomer.article_id: placed}
-    # It speaks for itself, and perhaps for articles that had another canonical article until now.
-    standing[newcomer.article_id] = newcomer
-    return _stars(sorted(standing.values(), key=lambda s: s.order), compared)
-
-
-def _stars(
-    ordered: Sequence[Standing], compared: Callable[[int, int], Overlap | None]
-) -> dict[int, tuple[int, Overlap] | None]:
-    canonical: list[int] = []
-    places: dict[int, tuple[int, Overlap] | None] = {}
-    for member in ordered:
-        place = _nearest(member.article_id, canonical, compared)
-        places[member.article_id] = place
-        if place is None:
-            canonical.append(member.article_id)
+    ordered = sorted(articles, key=lambda article: article.order)
+    ids = [article.article_id for article in ordered]
+    edges = {(a, b): shared for a in ids for b in ids if a != b and (shared := compared(a, b)) is not None}
+    near = {a: sum((a, b) in edges and edges[a, b].jaccard >= MIN_JACCARD for b in ids) for a in ids}
+    places: dict[int, Place] = {}
+    for middle in sorted(ids, key=lambda a: -near[a]):  # stable: ties in the order of Standing
+        if middle not in places:
+            star = [a for a in ids if a == middle or (a not in places and (a, middle) in edges)]
+            speaker = next(a for a in star if a == middle or not _is_excerpt(edges[a, middle]))
+            places |= {a: _place(a, speaker, middle, edges) for a in star}
     return places
 
 
-def _nearest(
-    article_id: int, canonical: Sequence[int], compared: Callable[[int, int], Overlap | None]
-) -> tuple[int, Overlap] | None:
-    """Return the canonical article that shares most with this one, if any matches it."""
-    found = [(c, shared) for c in canonical if (shared := compared(article_id, c)) is not None]
-    return max(found, key=lambda pair: (pair[1].jaccard, pair[1].containment, -pair[0]), default=None)
+def _place(article: int, speaker: int, middle: int, edges: Mapping[tuple[int, int], Overlap]) -> Place:
+    if article == speaker:
+        return Place(article, None, None)
+    matched = speaker if (article, speaker) in edges else middle
+    return Place(speaker, matched, edges[article, matched])
 
 
-def _words(text: str) -> list[str]:
-    return _WORD.findall(unicodedata.normalize("NFKC", text.replace("\u00ad", "")))
+def _is_excerpt(shared: Overlap) -> bool:
+    return shared.containment >= EXCERPT_CONTAINMENT and shared.size <= EXCERPT_SIZE * shared.other_size
 
 
-def _gaps(words: Sequence[str], others: Sequence[str]) -> list[list[str]]:
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    """A text as the search for gaps reads it."""
+
+    words: list[str]  # as written
+    folded: list[str]
+    passages: list[tuple[str, ...]]  # every `_PASSAGE` words in a row
+    known_passages: frozenset[tuple[str, ...]]
+    known_words: frozenset[str]
+
+
+# Texts of one group are compared with one another again and again, and soon no more.
+@lru_cache(maxsize=128)
+def _parsed(text: str) -> _Parsed:
+    words = _WORD.findall(unicodedata.normalize("NFKC", text.replace("\u00ad", "")))
+    folded = [word.lower() for word in words]
+    passages = list(zip(*(folded[i:] for i in range(_PASSAGE)), strict=False))
+    return _Parsed(words, folded, passages, frozenset(passages), frozenset(folded))
+
+
+def _gaps(text: _Parsed, other: _Parsed) -> list[list[str]]:
     """Return, for each short gap between passages that the other text has too, the words it lacks altogether."""
-    folded, others_folded = [w.lower() for w in words], [w.lower() for w in others]
-    theirs = set(zip(*(others_folded[i:] for i in range(_PASSAGE)), strict=False))
-    shared = [False] * len(words)
-    for i, passage in enumerate(zip(*(folded[i:] for i in range(_PASSAGE)), strict=False)):
-        if passage in theirs:
-            shared[i : i + _PASSAGE] = [True] * _PASSAGE
-    known = set(others_folded)
-    edges = np.flatnonzero(np.diff(np.array(shared, dtype=np.int8), prepend=0, append=0)).tolist()
+    begins = np.fromiter(map(other.known_passages.__contains__, text.passages), dtype=bool, count=len(text.passages))
+    shared = np.zeros(len(text.words), dtype=np.int8)
+    for offset in range(_PASSAGE):
+        shared[offset : offset + begins.size] |= begins
+    edges = np.flatnonzero(np.diff(shared, prepend=0, append=0)).tolist()
     gaps = []
     for end, start in zip(edges[1::2], edges[2::2], strict=False):
-        new = [w for w, f in zip(words[end:start], folded[end:start], strict=True) if f not in known]
-        if new and start - end <= GAP_WORDS:
-            gaps.append(new)
+        if start - end <= GAP_WORDS:
+            new = [text.words[i] for i in range(end, start) if text.folded[i] not in other.known_words]
+            if new:
+                gaps.append(new)
     return gaps
 
 

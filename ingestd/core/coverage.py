@@ -101,8 +101,9 @@ class Vectors:
 
 def time_penalty(day: float, days: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return what the time apart takes off the score; nothing where a date (in days, NaN: unknown) is missing."""
-    penalty = np.minimum(PENALTY_A_DAY * np.abs(days - day), LARGEST_PENALTY)
-    return np.nan_to_num(penalty, nan=0.0)
+    penalty: NDArray[np.float64] = np.minimum(PENALTY_A_DAY * np.abs(days - day), LARGEST_PENALTY)
+    penalty[np.isnan(penalty)] = 0.0
+    return penalty
 
 
 def _grown(array: NDArray[_T], needed: int) -> NDArray[_T]:

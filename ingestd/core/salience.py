@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import exp, log
 from zlib import crc32
@@ -47,7 +48,12 @@ class SalientTerms:
 
     hashes: NDArray[np.uint32]  # ascending, of the language and the word
     weights: NDArray[np.float32]
-    words: tuple[str, ...]  # in the same order
+    words: tuple[str, ...]  # in the same order; empty where only the numbers are known
+
+    def word(self, term: int) -> str | None:
+        """Return the word of a hash, if this article has it."""
+        at = int(np.searchsorted(self.hashes, term))
+        return self.words[at] if at < len(self.words) and self.hashes[at] == term else None
 
 
 class Salience:
@@ -56,7 +62,8 @@ class Salience:
     def __init__(self, lang: str, frequency: Background) -> None:
         """Weigh by `frequency`; `lang` goes into every hash, so that languages never compare."""
         self._lang, self._frequency = lang, frequency
-        self._known: dict[str, tuple[int, float]] = {}
+        self._known: dict[str, _Term] = {}  # by the word as written
+        self._folded: dict[str, _Term] = {}
 
     def terms(self, title: str | None, text: str) -> SalientTerms:
         """
@@ -65,43 +72,64 @@ class Salience:
         Only presence counts: how often a word occurs brought nothing on the labelled corpora.
         """
         body = words_of(text)
-        headline = words_of(title) if title else body[:HEADLINE_WORDS]
-        names = _names(body)
-        total: dict[str, float] = {}
-        opening = set(map(_folded, words_of(lead(text)))) | set(map(_folded, headline))
-        for words, share in (
-            (set(map(_folded, body)) or opening, 1.0),
-            (set(map(_folded, headline)), TITLE_WEIGHT),
-            (opening, LEAD_WEIGHT),
-        ):
-            self._add(total, words, names, share)
-        return self._vector(total)
+        headline = set(map(self.term, words_of(title) if title else body[:HEADLINE_WORDS]))
+        opening = headline | set(map(self.term, words_of(lead(text))))
+        everything, names = self._body(body)
+        total: dict[_Term, float] = {}
+        for terms, share in ((everything or opening, 1.0), (headline, TITLE_WEIGHT), (opening, LEAD_WEIGHT)):
+            weights = [term.weight * NAME_BOOST if term in names else term.weight for term in terms]
+            norm = sum(weight * weight for weight in weights) ** 0.5
+            if norm:
+                scale = share / norm
+                for term, weight in zip(terms, weights, strict=True):
+                    total[term] = total.get(term, 0.0) + scale * weight
+        return _vector(total)
 
-    def _add(self, total: dict[str, float], words: Iterable[str], names: set[str], share: float) -> None:
-        weights = {w: self.term(w)[1] * (NAME_BOOST if w in names else 1.0) for w in words}
-        norm = sum(x * x for x in weights.values()) ** 0.5
-        if norm:
-            for word, weight in weights.items():
-                total[word] = total.get(word, 0.0) + share * weight / norm
+    def _body(self, body: list[str]) -> tuple[set[_Term], set[_Term]]:
+        """Return all terms of a body, and those of them that are nearly always written with a capital."""
+        seen: dict[_Term, int] = {}
+        capital: dict[_Term, int] = {}
+        for word, count in Counter(body).items():
+            term = self.term(word)
+            seen[term] = seen.get(term, 0) + count
+            if word[0].isupper():
+                capital[term] = capital.get(term, 0) + count
+        return set(seen), {term for term, count in capital.items() if count >= NAME_SHARE * seen[term]}
 
-    def _vector(self, total: dict[str, float]) -> SalientTerms:
-        # Ties are broken by the word, so that the same article always has the same terms.
-        kept = sorted(total.items(), key=lambda item: (-item[1], item[0]))[:KEPT_TERMS]
-        hashed = sorted((self.term(word)[0], weight, word) for word, weight in kept if weight > 0)
-        weights = np.array([weight for _, weight, _ in hashed], dtype=np.float32)
-        norm = float(np.sqrt(np.square(weights).sum())) or 1.0
-        hashes = np.array([h for h, _, _ in hashed], dtype=np.uint32)
-        return SalientTerms(hashes, weights / np.float32(norm), tuple(word for _, _, word in hashed))
-
-    def term(self, word: str) -> tuple[int, float]:
-        """Return hash and weight of a word in lower case."""
+    def term(self, word: str) -> _Term:
+        """Return hash and weight of a word as written; its case and a final 's make no difference."""
         known = self._known.get(word)
         if known is None:
-            weight = -log(max(1 - exp(-TYPICAL_WORDS * self._frequency(word)), RAREST))
-            if word.isdigit():
-                weight = min(weight, NUMBER_CAP)
-            known = self._known[word] = (crc32(f"{self._lang}:{word}".encode("utf-8", "replace")), weight)
+            folded = word.lower().replace("’", "'").removesuffix("'s")
+            known = self._folded.get(folded)
+            if known is None:
+                known = self._folded[folded] = self._weighed(folded)
+            self._known[word] = known
         return known
+
+    def _weighed(self, word: str) -> _Term:
+        weight = -log(max(1 - exp(-TYPICAL_WORDS * self._frequency(word)), RAREST))
+        if word.isdigit():
+            weight = min(weight, NUMBER_CAP)
+        return _Term(crc32(f"{self._lang}:{word}".encode("utf-8", "replace")), weight, word)
+
+
+@dataclass(slots=True, eq=False)  # there is one of each word, so identity is equality, and quick to hash
+class _Term:
+    hash: int
+    weight: float
+    word: str
+
+
+def _vector(total: dict[_Term, float]) -> SalientTerms:
+    # Ties are broken by the word, so that the same article always has the same terms.
+    kept = sorted([(-weight, term.word, term.hash) for term, weight in total.items() if weight > 0])[:KEPT_TERMS]
+    hashes = np.array([term_hash for _, _, term_hash in kept], dtype=np.uint32)
+    weights = np.array([-weight for weight, _, _ in kept], dtype=np.float32)
+    order = np.argsort(hashes, kind="stable")
+    norm = float(np.sqrt(np.square(weights).sum())) or 1.0
+    words = [word for _, word, _ in kept]
+    return SalientTerms(hashes[order], weights[order] / np.float32(norm), tuple(words[i] for i in order.tolist()))
 
 
 def frequency_by_length(word: str) -> float:
@@ -129,18 +157,3 @@ def lead(text: str) -> str:
 
 def _pairs(run: str) -> list[str]:
     return [run[i : i + 2] for i in range(len(run) - 1)] or [run]
-
-
-def _folded(word: str) -> str:
-    word = word.lower().replace("’", "'")
-    return word.removesuffix("'s")
-
-
-def _names(body: list[str]) -> set[str]:
-    """Return the words, folded, that are nearly always written with a capital."""
-    seen: dict[str, list[int]] = {}
-    for word in body:
-        counts = seen.setdefault(_folded(word), [0, 0])
-        counts[0] += word[0].isupper()
-        counts[1] += 1
-    return {word for word, (capital, all_) in seen.items() if capital >= NAME_SHARE * all_}

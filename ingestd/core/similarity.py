@@ -26,6 +26,11 @@ class Overlap:
         """Shared shingles as a share of the smaller set, 0..1."""
         return self.shared / min(self.size, self.other_size)
 
+    @property
+    def turned(self) -> Overlap:
+        """The same, seen from the other set."""
+        return Overlap(self.shared, self.other_size, self.size)
+
 
 def overlap(shingles: NDArray[np.uint32], others: NDArray[np.uint32]) -> Overlap:
     """Count what two sets share; both sorted, without repeats, not empty."""

@@ -111,7 +111,7 @@ def _unchanged(source: bytes, look: Look, sha256: str | None) -> bool:
             return False
         if sha256 is None or not stat.S_ISREG(status.st_mode):
             return True
-        with open(source, "rb") as opened:  # noqa: PTH123 - names are bytes
+        with open(source, "rb") as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest() == sha256
     except FileNotFoundError:
         return False
@@ -134,7 +134,7 @@ def _copy(source: bytes, target: bytes) -> None:
         else target + b".part"
     )
     shutil.copy2(source, partial, follow_symlinks=False)
-    with open(partial, "rb") as copied:  # noqa: PTH123 - names are bytes
+    with open(partial, "rb") as copied:
         os.fsync(copied.fileno())
     try:
         os.link(partial, target, follow_symlinks=False)
@@ -160,7 +160,7 @@ def _name(name: bytes, number: int, spare: int) -> bytes:
 
 
 def _write(path: bytes, data: bytes) -> None:
-    with open(path, "wb") as opened:  # noqa: PTH123 - names are bytes
+    with open(path, "wb") as opened:
         opened.write(data)
         opened.flush()
         os.fsync(opened.fileno())

@@ -1,0 +1,356 @@
+"""
+What a batch changes: gathered in memory while it is decided, then written with one statement a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, case, delete, func, insert, select, update
+
+from ingestd.core.article import Article
+from ingestd.core.copies import Relation
+from ingestd.core.fingerprint import COPY_LABEL, EVENT_LABEL, Fingerprint
+from ingestd.core.salience import SalientTerms
+from ingestd.core.similarity import Overlap
+from ingestd.store.articles import chunks, copy_to_bytes, event_to_bytes, text_sha256
+from ingestd.store.tables import (
+    ArticleRevision,
+    ArticleRow,
+    ClusterLogRow,
+    ClusterMemberRow,
+    ClusterRow,
+    CopyRow,
+    SignatureRow,
+)
+
+KEYWORDS = 8  # of a cluster
+_articles = ArticleRow.__table__
+_copies = CopyRow.__table__
+_clusters = ClusterRow.__table__
+_members = ClusterMemberRow.__table__
+
+# Of a cluster, the article that speaks for it and the hashes of its heaviest terms; None: no member is held.
+Centre = Callable[[int], tuple[int, Sequence[int]] | None]
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a batch changes, gathered in memory and written at once."""
+
+    now: datetime
+    articles: list[dict[str, Any]] = field(default_factory=list)
+    revised: list[dict[str, Any]] = field(default_factory=list)
+    signatures: list[dict[str, Any]] = field(default_factory=list)
+    clusters: list[int] = field(default_factory=list)  # new ones
+    copies: dict[int, dict[str, Any] | None] = field(default_factory=dict)  # None: nobody's copy any more
+    joined: dict[int, dict[str, Any]] = field(default_factory=dict)  # whole rows of cluster_members
+    moved: dict[int, int] = field(default_factory=dict)  # member -> cluster, the rest of the row stays
+    merged: dict[int, int] = field(default_factory=dict)  # cluster -> the one that it went into
+    log: list[dict[str, Any]] = field(default_factory=list)
+    touched: set[int] = field(default_factory=set)  # clusters to be summed up again
+    terms: dict[int, SalientTerms] = field(default_factory=dict)  # of the articles at hand, with their words
+
+    def add_article(  # noqa: PLR0913 - one row, once
+        self, article_id: int, article: Article, fingerprint: Fingerprint, day: date, file_id: int, *, revision: bool
+    ) -> None:
+        """Store an article, or a new text of one that is known."""
+        row = {
+            "external_id": article.external_id,
+            "url": article.url,
+            "url_canonical": article.url_canonical,
+            "outlet": article.outlet,
+            "title": article.title,
+            "text": article.text,
+            "authors": list(article.authors),
+            "lang": article.lang,
+            "lang_confidence": article.lang_confidence,
+            "published_at": article.published_at,
+            "published_source": article.published_source.value if article.published_source else None,
+            "published_precision": article.published_precision.value if article.published_precision else None,
+            "observed_at": self.now,
+            "day": day,
+            "n_words": fingerprint.n_words,
+            "text_sha256": text_sha256(article),
+            "source_file_id": file_id,
+            "record_no": article.record_no,
+        }
+        if revision:
+            self.revised.append({"article": article_id, **row})
+        else:
+            self.articles.append({"id": article_id, "revision": 1, "first_seen_at": self.now, **row})
+        for kind, scheme, payload in (
+            ("copy", COPY_LABEL, copy_to_bytes(fingerprint)),
+            ("event", EVENT_LABEL, event_to_bytes(fingerprint)),
+        ):
+            self.signatures.append({"article_id": article_id, "kind": kind, "scheme": scheme, "payload": payload})
+        self.terms[article_id] = fingerprint.terms
+
+    def copy(self, article_id: int, canonical_id: int, matched_id: int, relation: Relation, shared: Overlap) -> None:
+        """Make an article a copy."""
+        self.copies[article_id] = {
+            "article_id": article_id,
+            "canonical_article_id": canonical_id,
+            "matched_article_id": matched_id,
+            "relation": relation.value,
+            "jaccard": shared.jaccard,
+            "containment": shared.containment,
+            "evidence": {
+                "shared_shingles": shared.shared,
+                "shingles": shared.size,
+                "matched_shingles": shared.other_size,
+                "share_of_text": round(shared.shared / shared.size, 4),
+                "share_of_matched": round(shared.shared / shared.other_size, 4),
+            },
+        }
+
+    def original(self, article_id: int) -> None:
+        """Make an article nobody's copy, if it was one."""
+        self.copies[article_id] = None
+
+    def join(  # noqa: PLR0913 - one row, once
+        self,
+        article_id: int,
+        cluster_id: int,
+        relation: str,
+        score: float | None,
+        matched_id: int | None,
+        evidence: Mapping[str, Any],
+    ) -> None:
+        """Put an article into a cluster, with what says that it belongs there."""
+        self.moved.pop(article_id, None)
+        self.joined[article_id] = {
+            "article_id": article_id,
+            "cluster_id": cluster_id,
+            "relation": relation,
+            "score": None if score is None else min(1.0, max(0.0, score)),
+            "matched_article_id": matched_id,
+            "evidence": dict(evidence),
+            "joined_at": self.now,
+        }
+        self.touched.add(cluster_id)
+
+    def move(self, article_id: int, cluster_id: int) -> None:
+        """Take an original along to another cluster; its copies follow."""
+        if article_id in self.joined:
+            self.joined[article_id]["cluster_id"] = cluster_id
+        self.moved[article_id] = cluster_id
+        self.touched.add(cluster_id)
+
+    def merge(self, cluster_id: int, into: int) -> None:
+        """Close a cluster that has gone into another."""
+        self.merged[cluster_id] = into
+        self.touched.discard(cluster_id)
+        self.note("merged", into, other=cluster_id)
+
+    def note(
+        self, kind: str, cluster_id: int, *, article: int | None = None, other: int | None = None, **reason: Any
+    ) -> None:
+        """Write a line of the log."""
+        self.log.append(
+            {
+                "happened_at": self.now,
+                "kind": kind,
+                "cluster_id": cluster_id,
+                "other_cluster_id": other,
+                "article_id": article,
+                "reason": reason,
+            }
+        )
+
+
+def write(connection: Connection, changes: Changes, centre: Centre) -> None:
+    """
+    Write what a batch changes.
+
+    Args:
+        connection: of the transaction that the batch is.
+        changes: what to write.
+        centre: of a cluster, the article that speaks for it and the hashes of its heaviest terms; None: none is held.
+    """
+    _write_articles(connection, changes)
+    if changes.clusters:
+        connection.execute(insert(ClusterRow), _opened(changes, centre))
+    _replace(connection, CopyRow, changes.copies, {row["id"] for row in changes.articles})
+    _write_members(connection, changes)
+    if changes.log:
+        connection.execute(insert(ClusterLogRow), changes.log)
+    _sum_up(connection, changes, centre)
+
+
+def _opened(changes: Changes, centre: Centre) -> list[dict[str, Any]]:
+    """Return the rows of new clusters. One with a single new member is complete: nothing needs to be counted."""
+    members = _joined_by_cluster(changes)
+    articles = {row["id"]: row for row in changes.articles}
+    moved_to = set(changes.moved.values())
+    rows = []
+    for cluster in changes.clusters:
+        joined = members.get(cluster, [])
+        row: dict[str, Any] = {
+            "id": cluster,
+            "status": "open",
+            "keywords": [],
+            "n_articles": 0,
+            "n_originals": 0,
+            "n_outlets": 0,
+            "canonical_article_id": None,
+            "title": None,
+            "lang": None,
+            "first_published_at": None,
+            "last_published_at": None,
+            "created_at": changes.now,
+            "updated_at": changes.now,
+        }
+        if len(joined) == 1 and joined[0] in articles and cluster not in moved_to and cluster not in changes.merged:
+            only = articles[joined[0]]
+            found = centre(cluster)
+            row |= {
+                "keywords": _words(changes, joined, found[1] if found else ()),
+                "n_articles": 1,
+                "n_originals": 1,
+                "n_outlets": int(only["outlet"] is not None),
+                "canonical_article_id": joined[0],
+                "title": only["title"],
+                "lang": only["lang"],
+                "first_published_at": only["published_at"],
+                "last_published_at": only["published_at"],
+            }
+            changes.touched.discard(cluster)
+        rows.append(row)
+    return rows
+
+
+def _write_articles(connection: Connection, changes: Changes) -> None:
+    if changes.articles:
+        connection.execute(insert(ArticleRow), changes.articles)
+    if changes.revised:
+        ids = [row["article"] for row in changes.revised]
+        a = _articles.c
+        for chunk in chunks(ids):
+            old = select(a.id, a.revision, a.title, a.text, a.text_sha256, a.observed_at, a.source_file_id)
+            connection.execute(
+                insert(ArticleRevision).from_select(
+                    ["article_id", "revision", "title", "text", "text_sha256", "observed_at", "source_file_id"],
+                    old.where(a.id.in_(chunk)),
+                )
+            )
+            connection.execute(delete(SignatureRow).where(SignatureRow.article_id.in_(chunk)))
+        connection.execute(
+            update(ArticleRow).where(a.id == bindparam("article")).values(revision=a.revision + 1), changes.revised
+        )
+    if changes.signatures:
+        connection.execute(insert(SignatureRow), changes.signatures)
+
+
+def _replace(
+    connection: Connection, table: type[CopyRow] | type[ClusterMemberRow], rows: Mapping[int, Any], new: set[int]
+) -> None:
+    for chunk in chunks([article_id for article_id in rows if article_id not in new]):
+        connection.execute(delete(table).where(table.article_id.in_(chunk)))
+    present = [row for row in rows.values() if row is not None]
+    if present:
+        connection.execute(insert(table), present)
+
+
+def _write_members(connection: Connection, changes: Changes) -> None:
+    _replace(connection, ClusterMemberRow, changes.joined, {row["id"] for row in changes.articles})
+    if changes.moved:
+        rows = [{"article": article, "to_cluster": cluster} for article, cluster in changes.moved.items()]
+        to: dict[str, Any] = {"cluster_id": bindparam("to_cluster")}
+        connection.execute(
+            update(ClusterMemberRow).where(_members.c.article_id == bindparam("article")).values(to), rows
+        )
+        copies = select(_copies.c.article_id).where(_copies.c.canonical_article_id == bindparam("article"))
+        connection.execute(update(ClusterMemberRow).where(_members.c.article_id.in_(copies)).values(to), rows)
+    for cluster, into in changes.merged.items():
+        while into in changes.merged:
+            into = changes.merged[into]
+        # Members that are no longer in the window come along too.
+        connection.execute(update(ClusterMemberRow).where(_members.c.cluster_id == cluster).values(cluster_id=into))
+        connection.execute(
+            update(ClusterRow)
+            .where((_clusters.c.id == cluster) | (_clusters.c.merged_into == cluster))
+            .values(status="merged", merged_into=into, n_articles=0, n_originals=0, n_outlets=0, updated_at=changes.now)
+        )
+
+
+def _sum_up(connection: Connection, changes: Changes, centre: Centre) -> None:
+    """Count the members of the clusters touched, and let the right article speak for each."""
+    m, a = _members.c, _articles.c
+    joined = _joined_by_cluster(changes)
+    for chunk in chunks(sorted(changes.touched - changes.merged.keys())):
+        counted = connection.execute(
+            select(
+                m.cluster_id,
+                func.count().label("n"),
+                func.sum(case((m.relation == "copy", 0), else_=1)).label("originals"),
+                func.count(a.outlet.distinct()).label("outlets"),
+                func.min(a.published_at).label("first"),
+                func.max(a.published_at).label("last"),
+                func.min(a.id).label("any"),
+                func.max(_clusters.c.canonical_article_id).label("spoke"),
+            )
+            .join(_articles, a.id == m.article_id)
+            .join(_clusters, _clusters.c.id == m.cluster_id)
+            .where(m.cluster_id.in_(chunk))
+            .group_by(m.cluster_id)
+        ).all()
+        centres = {row.cluster_id: centre(row.cluster_id) or (row.spoke or row.any, ()) for row in counted}
+        heads = _heads(connection, [article for article, _ in centres.values()])
+        rows = [
+            {
+                "cluster": row.cluster_id,
+                "n_articles": row.n,
+                "n_originals": row.originals,
+                "n_outlets": row.outlets,
+                "first_published_at": row.first,
+                "last_published_at": row.last,
+                "updated_at": changes.now,
+                "canonical_article_id": centres[row.cluster_id][0],
+                "title": heads[centres[row.cluster_id][0]].title,
+                "lang": heads[centres[row.cluster_id][0]].lang,
+                "keywords": _words(changes, joined.get(row.cluster_id, ()), centres[row.cluster_id][1]),
+            }
+            for row in counted
+        ]
+        if rows:
+            connection.execute(update(ClusterRow).where(_clusters.c.id == bindparam("cluster")), rows)
+        changed = [row for row in counted if row.spoke is not None and row.spoke != centres[row.cluster_id][0]]
+        if changed:
+            connection.execute(
+                insert(ClusterLogRow),
+                [
+                    {
+                        "happened_at": changes.now,
+                        "kind": "canonical",
+                        "cluster_id": row.cluster_id,
+                        "article_id": centres[row.cluster_id][0],
+                        "reason": {"before": row.spoke},
+                    }
+                    for row in changed
+                ],
+            )
+
+
+def _joined_by_cluster(changes: Changes) -> dict[int, list[int]]:
+    """Return the articles that join each cluster in this batch."""
+    joined: dict[int, list[int]] = {}
+    for article_id, row in changes.joined.items():
+        joined.setdefault(row["cluster_id"], []).append(article_id)
+    return joined
+
+
+def _words(changes: Changes, members: Sequence[int], hashes: Sequence[int]) -> list[str]:
+    """Return the words of some terms, as far as members at hand have them."""
+    at_hand = [changes.terms[article_id] for article_id in members if article_id in changes.terms]
+    words = (next((w for terms in at_hand if (w := terms.word(h))), None) for h in hashes)
+    return list(islice((word for word in words if word), KEYWORDS))
+
+
+def _heads(connection: Connection, article_ids: Sequence[int]) -> dict[int, Row[*tuple[Any, ...]]]:
+    query = select(_articles.c.id, _articles.c.title, _articles.c.lang).where(_articles.c.id.in_(article_ids))
+    return {row.id: row for row in connection.execute(query)}
