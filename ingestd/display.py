@@ -217,14 +217,14 @@ def _member_line(member: Answer) -> Text:
     relation = member["relation"]
     if relation == "copy":
         relation = f"{member['copy_relation']} of {member['copy_of']}"
-    line = Text()
+    line = Text(no_wrap=True, overflow="ellipsis")
     line.append("★ " if member["is_canonical"] else "  ", style="yellow")
     line.append(f"{member['article_id']:>4} ", style="cyan")
     line.append(f"{relation:<15} ", style="green" if member["relation"] == "copy" else "")
     line.append(f"{_score(member['score']):>4}  ", style="dim")
     line.append(f"{_when(member['published_at']):<16}  ", style="dim")
     line.append(f"{_short(member['outlet'] or '-', 20):<20}  ")
-    line.append(printable(_short(member["title"] or "(no title)", 50)))
+    line.append(printable(" ".join((member["title"] or "(no title)").split())))
     return line
 
 

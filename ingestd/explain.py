@@ -9,10 +9,9 @@ from sqlalchemy import Connection
 
 from ingestd.core.article import Article
 from ingestd.core.clustering import THRESHOLD
-from ingestd.core.copies import MIN_CONTAINMENT, MIN_JACCARD, SURE_CONTAINMENT, same_form
+from ingestd.core.copies import MIN_CONTAINMENT, MIN_JACCARD, ComparedText, Kinship, compare
 from ingestd.core.coverage import time_penalty
 from ingestd.core.fingerprint import Fingerprint, fingerprints
-from ingestd.core.similarity import Overlap, overlap
 from ingestd.store import queries
 from ingestd.workers import salience
 
@@ -34,23 +33,25 @@ def two(connection: Connection, first: str, second: str) -> dict[str, Any]:
         "articles": [{key: x[key] for key in ("id", "title", "outlet", "published_at", "lang")} for x in (a, b)],
         "same_cluster": _cluster(a) is not None and _cluster(a) == _cluster(b),
         "clusters": [_cluster(a), _cluster(b)],
-        "copy": _copy(a, b, overlap(print_a.shingles, print_b.shingles)),
+        "copy": _copy(
+            ComparedText(_article(a).body, print_a.shingles), ComparedText(_article(b).body, print_b.shingles)
+        ),
         "event": _event(a, b, print_a, print_b),
     }
 
 
-def _copy(a: dict[str, Any], b: dict[str, Any], shared: Overlap) -> dict[str, Any]:
-    texts = (_article(a).body, _article(b).body)
-    enough = shared.jaccard >= MIN_JACCARD or shared.containment >= MIN_CONTAINMENT
-    form = enough and shared.containment < SURE_CONTAINMENT and same_form(*texts)
-    if form:
-        verdict = "no copy: two notices of one form, filled in with other names and figures"
-    elif enough:
-        verdict = "copy"
-    else:
-        verdict = f"no copy: needs a Jaccard of {MIN_JACCARD} or a containment of {MIN_CONTAINMENT}"
+_COPY_VERDICTS = {
+    Kinship.COPY: "copy",
+    Kinship.FORM: "no copy: two notices of one form, filled in with other names and figures",
+    Kinship.NONE: f"no copy: needs a Jaccard of {MIN_JACCARD} or a containment of {MIN_CONTAINMENT}",
+}
+
+
+def _copy(a: ComparedText, b: ComparedText) -> dict[str, Any]:
+    verdict = compare(a, b)
+    shared = verdict.shared
     return {
-        "verdict": verdict,
+        "verdict": _COPY_VERDICTS[verdict.kinship],
         "jaccard": round(shared.jaccard, 4),
         "containment": round(shared.containment, 4),
         "shared_shingles": shared.shared,
@@ -72,7 +73,7 @@ def _event(a: dict[str, Any], b: dict[str, Any], print_a: Fingerprint, print_b: 
     if a["lang"] != b["lang"]:
         verdict = "not compared: different languages"
     elif score >= THRESHOLD:
-        verdict = f"near enough to be one event: {score:.3f} >= {THRESHOLD}; the mean over a whole cluster decides"
+        verdict = f"near enough for one event: {score:.3f} >= {THRESHOLD}; the mean over a cluster decides"
     else:
         verdict = f"too far apart for one event: {score:.3f} < {THRESHOLD}; {THRESHOLD - score:.3f} more would have been needed"
     return {

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from ingestd.core.article import Article
 from ingestd.core.clustering import NEARLY, THRESHOLD, Part, decide
-from ingestd.core.copies import ComparedText, Place, compare, group, relation
+from ingestd.core.copies import ComparedText, Kinship, Place, Verdict, compare, group, relation
 from ingestd.core.fingerprint import Fingerprint
 from ingestd.core.shingle import shingle_sets
 from ingestd.core.similarity import Overlap
@@ -26,9 +26,6 @@ from ingestd.core.window import Entry, Near, Window
 from ingestd.store import articles as store
 from ingestd.store.changes import Changes
 
-# An excerpt shares few bands with its original, for its Jaccard is low, but most of its salient terms: articles this
-# near in those are compared as copies too. Excerpts of the labelled corpora have a cosine of .42 and more.
-MAYBE_EXCERPT = 0.35
 # Copies divided anew at once; the work grows with their square.
 MOST_TOGETHER = 40
 _TEXTS_HELD = 8192  # about 7 kB each
@@ -90,7 +87,7 @@ class _Step:
         self.connection, self.window, self.texts, self.changes = connection, window, texts, changes
         self.next_cluster = next_cluster
         self._came_from: dict[int, int] = {}  # clusters of articles whose text has changed
-        self._overlaps: dict[tuple[int, int], Overlap | None] = {}  # of this batch
+        self._verdicts: dict[tuple[int, int], Verdict] = {}  # of this batch
 
     def place(self, batch: Sequence[Arrival]) -> list[Placed]:
         self._load_days(arrival.day for arrival in batch)
@@ -142,10 +139,14 @@ class _Step:
             self._fetch({article_id})
         return self.texts[article_id]
 
+    def _verdict(self, one: int, other: int) -> Verdict:
+        if (one, other) not in self._verdicts:
+            self._verdicts[one, other] = compare(self._text(one), self._text(other))
+        return self._verdicts[one, other]
+
     def _compared(self, one: int, other: int) -> Overlap | None:
-        if (one, other) not in self._overlaps:
-            self._overlaps[one, other] = compare(self._text(one), self._text(other))
-        return self._overlaps[one, other]
+        verdict = self._verdict(one, other)
+        return verdict.shared if verdict.kinship is Kinship.COPY else None
 
     # Copies
 
@@ -169,22 +170,30 @@ class _Step:
         return self._place(article_id, self.window.near([article_id], earlier=False)[0])
 
     def _place(self, article_id: int, near: Near) -> Placed:
-        places = self._places(article_id, self._matches(article_id, near))
-        freed = self._regroup(article_id, places)
-        self._settle(article_id, near)
+        alike = self._alike(article_id, near)
+        matches = [other for other, kinship in alike.items() if kinship is Kinship.COPY]
+        freed = self._regroup(article_id, self._places(article_id, matches))
+        # Two notices of one form share most of their words and report different things.
+        forms = {other for other, kinship in alike.items() if kinship is Kinship.FORM}
+        self._settle(article_id, [other for other in near.coverage if other not in forms])
         for other in freed:
             self._place_anew(other)
         return self._placed(article_id)
 
-    def _matches(self, article_id: int, near: Near) -> dict[int, Overlap]:
+    def _alike(self, article_id: int, near: Near) -> dict[int, Kinship]:
+        """
+        Return what the nearest texts are to an article.
+
+        Those near in their salient terms are compared word for word too: an excerpt shares few bands with its
+        original, and notices of one form would pass for coverage of one event.
+        """
         ids = dict.fromkeys(near.copies)
         if near.coverage:
             others = np.array(near.coverage, dtype=np.int64)
-            ids.update(dict.fromkeys(others[self.window.scores(article_id, others) >= MAYBE_EXCERPT].tolist()))
-        found = {other: self._compared(article_id, other) for other in ids}
-        return {other: shared for other, shared in found.items() if shared is not None}
+            ids.update(dict.fromkeys(others[self.window.scores(article_id, others) >= THRESHOLD].tolist()))
+        return {other: self._verdict(article_id, other).kinship for other in ids}
 
-    def _places(self, article_id: int, matches: dict[int, Overlap]) -> dict[int, Place]:
+    def _places(self, article_id: int, matches: Sequence[int]) -> dict[int, Place]:
         """Return the places of an article and of all that are in a group with one that it matches."""
         canonical = sorted({self.window.canonical_of(match) for match in matches})
         self._load(store.entries_of(self.connection, [c for c in canonical if c not in self.window]))
@@ -254,12 +263,12 @@ class _Step:
 
     # Events
 
-    def _settle(self, article_id: int, near: Near) -> None:
+    def _settle(self, article_id: int, candidates: Sequence[int]) -> None:
         """Give an article its cluster, once it is known whether it is a copy."""
         canonical = self.window.canonical_of(article_id)
         if canonical == article_id:
             if self.window.cluster_of(article_id) is None:
-                self._decide(article_id, near)
+                self._decide(article_id, candidates)
         else:
             if self.window.cluster_of(canonical) is None:  # it is being placed anew, and comes first
                 self._place_anew(canonical)
@@ -273,8 +282,8 @@ class _Step:
             if not self.window.members(came_from).size:
                 self.changes.merge(came_from, cluster or 0)
 
-    def _decide(self, article_id: int, near: Near) -> None:
-        originals = dict.fromkeys(self.window.canonical_of(other) for other in near.coverage)
+    def _decide(self, article_id: int, near: Sequence[int]) -> None:
+        originals = dict.fromkeys(self.window.canonical_of(other) for other in near)
         candidates = np.array([c for c in originals if c in self.window and c != article_id], dtype=np.int64)
         scores = self.window.scores(article_id, candidates)
         order = np.argsort(-scores, kind="stable")

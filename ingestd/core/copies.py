@@ -33,7 +33,8 @@ EXCERPT_SIZE = 0.6
 FORM_SHARE = 0.7
 FORM_GAPS_IN_100_WORDS = 1.5
 FORM_GAPS = 3
-# Above this containment too little differs to be a form filled in anew: such notices reach .84.
+# Notices of one form have a containment between .28 and .84; above, too little differs for another filling.
+FORM_CONTAINMENT = 0.25
 SURE_CONTAINMENT = 0.9
 GAP_WORDS = 8  # a longer gap is a passage put in or taken out, not a blank filled in
 _PASSAGE = 3  # words in a row that count as shared when looking for gaps
@@ -73,14 +74,30 @@ class Standing:
         return (self.published_at is None, known, -self.n_words, self.article_id)
 
 
-def compare(one: ComparedText, other: ComparedText) -> Overlap | None:
-    """Return what two texts share if one is an edited copy of the other, else None."""
-    found = overlap(one.shingles, other.shingles)
-    if found.jaccard < MIN_JACCARD and found.containment < MIN_CONTAINMENT:
-        return None
-    if found.containment < SURE_CONTAINMENT and same_form(one.text, other.text):
-        return None
-    return found
+class Kinship(Enum):
+    """What two texts are to each other."""
+
+    COPY = "copy"  # one is an edited copy of the other
+    FORM = "form"  # notices of one form, about different things
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What two texts are to each other, and what they share."""
+
+    kinship: Kinship
+    shared: Overlap
+
+
+def compare(one: ComparedText, other: ComparedText) -> Verdict:
+    """Judge two texts by their shingles and, where those are not sure, by the words that differ."""
+    shared = overlap(one.shingles, other.shingles)
+    if FORM_CONTAINMENT <= shared.containment < SURE_CONTAINMENT and same_form(one.text, other.text):
+        return Verdict(Kinship.FORM, shared)
+    if shared.jaccard >= MIN_JACCARD or shared.containment >= MIN_CONTAINMENT:
+        return Verdict(Kinship.COPY, shared)
+    return Verdict(Kinship.NONE, shared)
 
 
 def relation(text: ComparedText, canonical: ComparedText) -> Relation:

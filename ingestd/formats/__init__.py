@@ -52,6 +52,10 @@ _MAGIC = {
 }
 
 
+# Text files that hold something other than an article.
+_OTHER_TEXT = (".csv", ".tsv", ".py", ".js", ".css", ".sql", ".sh", ".toml", ".yaml", ".yml", ".ini", ".log")
+
+
 def read(data: bytes, name: str, context: Context) -> Iterator[Article | Rejected]:
     """
     Yield the articles in a file, and the records of it that cannot be used.
@@ -67,6 +71,8 @@ def read(data: bytes, name: str, context: Context) -> Iterator[Article | Rejecte
     for magic, kind in _MAGIC.items():
         if data.startswith(magic):
             raise UnusableError(Reason.TYPE, f"the file is {kind}, not text or JSON")
+    if name.lower().endswith(_OTHER_TEXT):
+        raise UnusableError(Reason.TYPE, f"a file named {name} holds no article")
     characters = decode(data)
     if not characters.strip():
         raise UnusableError(Reason.EMPTY, "nothing but white space" if data else "zero bytes")
