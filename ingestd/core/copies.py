@@ -154,9 +154,11 @@ def group(articles: Sequence[Standing], compared: Callable[[int, int], Overlap |
     ordered = sorted(articles, key=lambda article: article.order)
     ids = [article.article_id for article in ordered]
     edges = {(a, b): shared for a in ids for b in ids if a != b and (shared := compared(a, b)) is not None}
-    near = {a: sum((a, b) in edges and edges[a, b].jaccard >= MIN_JACCARD for b in ids) for a in ids}
+    near = {a: sum((a, b) in edges and not _one_holds_the_other(edges[a, b]) for b in ids) for a in ids}
     places: dict[int, Place] = {}
-    for middle in sorted(ids, key=lambda a: -near[a]):  # stable: ties in the order of Standing
+    # Among articles that are the same as equally many others, the one that has most excerpts is the most complete.
+    matching = {a: sum((a, b) in edges for b in ids) if near[a] else 0 for a in ids}
+    for middle in sorted(ids, key=lambda a: (-near[a], -matching[a])):  # stable: ties in the order of Standing
         if middle not in places:
             star = [a for a in ids if a == middle or (a not in places and (a, middle) in edges)]
             speaker = next(a for a in star if a == middle or not _is_excerpt(edges[a, middle]))
@@ -169,6 +171,10 @@ def _place(article: int, speaker: int, middle: int, edges: Mapping[tuple[int, in
         return Place(article, None, None)
     matched = speaker if (article, speaker) in edges else middle
     return Place(speaker, matched, edges[article, matched])
+
+
+def _one_holds_the_other(shared: Overlap) -> bool:
+    return shared.jaccard < MIN_JACCARD or _is_excerpt(shared) or _is_excerpt(shared.turned)
 
 
 def _is_excerpt(shared: Overlap) -> bool:

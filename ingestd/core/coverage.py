@@ -70,7 +70,7 @@ class Vectors:
         return np.bincount(owner, weights=product, minlength=others.size).astype(np.float64)
 
     def gram(self, positions: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the cosines of all pairs, shape (n, n)."""
+        """Return the cosines of all pairs, shape (n, n); the diagonal means nothing."""
         terms, weights, owner = self._gather(positions)
         _distinct, column, count = np.unique(terms, return_inverse=True, return_counts=True)
         # A term of one article alone makes no pair.

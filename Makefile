@@ -1,0 +1,42 @@
+# `make demo` and `make test` set up everything they need: Python 3.11 or newer and make suffice.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help demo run test test-long lint bench clean
+
+help: ## show what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,postgres]'
+	@touch $@
+
+demo: $(READY) ## run the daemon on the seed articles and show what it finds
+	@$(BIN)/python seeds/demo.py
+
+run: $(READY) ## run the daemon on ./inbox
+	@mkdir -p inbox
+	$(BIN)/ingestd run --watch inbox
+
+test: $(READY) ## run the tests
+	$(BIN)/python -m pytest
+
+test-long: $(READY) ## run the tests at their full sizes (an hour or more)
+	$(BIN)/python -m pytest --long
+
+lint: $(READY) ## run the linters
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY) ## 10,000 articles end to end, with the time of each stage
+	$(BIN)/python -m tests.bench.end_to_end
+
+clean: ## remove the environment and all that was built
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial.distance import squareform
+
+from ingestd.core.clustering import MOST_TOGETHER, NEARLY, THRESHOLD, Part, average_link, decide
+from ingestd.core.coverage import LARGEST_PENALTY, Vectors, time_penalty
+from ingestd.core.salience import Salience, SalientTerms
+
+FREQUENCIES = {"the": 5e-2, "of": 3e-2, "said": 2e-3, "minister": 2e-4, "ferry": 1e-5}
+salience = Salience("en", lambda word: FREQUENCIES.get(word, 0.0))
+
+weights = st.dictionaries(st.integers(0, 40), st.floats(0.1, 1.0), min_size=0, max_size=15)
+
+
+def vector(drawn: dict[int, float]) -> SalientTerms:
+    terms = sorted(drawn)
+    values = np.array([drawn[t] for t in terms], dtype=np.float32)
+    norm = np.linalg.norm(values) or 1.0
+    return SalientTerms(np.array(terms, dtype=np.uint32), values / np.float32(norm), ())
+
+
+@given(st.lists(weights, min_size=2, max_size=8))
+def test_cosines_are_those_of_the_dense_vectors(drawn: list[dict[int, float]]) -> None:
+    vectors, dense = Vectors(), np.zeros((len(drawn), 41))
+    for i, d in enumerate(drawn):
+        v = vector(d)
+        vectors.add(v)
+        dense[i, v.hashes] = v.weights
+    everyone = np.arange(len(drawn))
+    expected = dense @ dense.T
+    off_diagonal = ~np.eye(len(drawn), dtype=bool)
+    assert np.allclose(vectors.gram(everyone)[off_diagonal], expected[off_diagonal], atol=1e-5)
+    for i in everyone:
+        assert np.allclose(vectors.cosines(int(i), everyone), expected[i], atol=1e-5)
+
+
+@given(st.lists(weights, min_size=1, max_size=8), st.data())
+def test_vectors_kept_stay_what_they_were(drawn: list[dict[int, float]], data: st.DataObject) -> None:
+    vectors = Vectors()
+    for d in drawn:
+        vectors.add(vector(d))
+    keep = sorted(data.draw(st.sets(st.integers(0, len(drawn) - 1), min_size=1)))
+    before = [vectors.terms(i) for i in keep]
+    vectors.keep(np.array(keep))
+    vectors.add(vector({1: 1.0}))
+    for i, (terms, values) in enumerate(before):
+        assert np.array_equal(vectors.terms(i)[0], terms)
+        assert np.array_equal(vectors.terms(i)[1], values)
+
+
+def test_time_takes_off_a_little_and_an_unknown_date_nothing() -> None:
+    penalties = time_penalty(10.0, np.array([10.0, 11.0, 9.0, 400.0, np.nan]))
+    assert np.allclose(penalties, [0, 0.02, 0.02, LARGEST_PENALTY, 0])
+    assert np.allclose(time_penalty(float("nan"), np.array([1.0, np.nan])), 0)
+
+
+def test_a_rare_word_says_more_than_a_common_one_and_a_number_is_capped() -> None:
+    weight = {word: salience.term(word).weight for word in ("the", "minister", "ferry", "gannet", "48213")}
+    assert weight["the"] < 0.001 < weight["minister"] < weight["48213"] < weight["ferry"] < weight["gannet"]
+
+
+def test_case_and_a_final_s_make_no_difference_to_a_term() -> None:
+    assert salience.term("Ferry's") is salience.term("ferry") is salience.term("FERRY’S")
+
+
+def test_the_same_word_of_two_languages_is_two_terms() -> None:
+    assert salience.term("die").hash != Salience("de", lambda _: 0.0).term("die").hash
+
+
+def test_terms_are_of_unit_length_and_name_their_words() -> None:
+    terms = salience.terms("Ferry strikes pier", "The ferry Lady Marisol struck the pier.\n\nThe minister said little.")
+    assert np.isclose(np.linalg.norm(terms.weights), 1.0)
+    assert np.all(np.diff(terms.hashes.astype(np.int64)) > 0)
+    weight = dict(zip(terms.words, terms.weights.tolist(), strict=True))
+    assert weight["pier"] > weight["little"] > weight["minister"]  # in title and lead; in the lead; common
+    assert weight["marisol"] > weight["struck"]  # a name
+    assert terms.word(int(terms.hashes[0])) == terms.words[0]
+
+
+def test_an_article_without_words_has_no_terms() -> None:
+    assert salience.terms(None, "... !!!").hashes.size == 0
+
+
+scores = st.integers(2, 12).flatmap(
+    lambda n: st.lists(st.floats(0, 1, width=32), min_size=n * (n - 1) // 2, max_size=n * (n - 1) // 2)
+)
+
+
+@given(scores, st.floats(0.05, 0.9))
+def test_average_link_is_that_of_scipy(drawn: list[float], threshold: float) -> None:
+    # Distinct scores: ties may be broken either way.
+    values = np.array(drawn) + np.arange(len(drawn)) * 1e-4
+    matrix = squareform(values)
+    ours = average_link(matrix, threshold)
+    labels = fcluster(linkage(squareform(2 - matrix, checks=False), "average"), 2 - threshold, "distance")
+    theirs = [[int(i) for i in np.flatnonzero(labels == label)] for label in set(labels)]
+    assert sorted(ours) == sorted(theirs)
+
+
+# Deciding, with scores that are made up. Articles are numbers; the newcomer is 100.
+
+
+def decided(clusters: dict[int, list[int]], pairs: dict[tuple[int, int], float]) -> tuple[Part, ...]:
+    def score(a: int, b: int) -> float:
+        return pairs.get((a, b), pairs.get((b, a), 0.0))
+
+    touched = {c: np.array(members) for c, members in clusters.items()}
+    means = {c: float(np.mean([score(100, m) for m in members])) for c, members in clusters.items()}
+    return decide(
+        100, touched, means, lambda articles: np.array([[score(int(a), int(b)) for b in articles] for a in articles])
+    )
+
+
+def test_nothing_near_opens_a_cluster() -> None:
+    assert decided({}, {}) == (Part(None, (100,)),)
+    assert decided({1: [5]}, {(100, 5): THRESHOLD * NEARLY - 0.01}) == (Part(None, (100,)),)
+
+
+def test_a_near_cluster_is_joined() -> None:
+    assert decided({1: [5, 6]}, {(100, 5): 0.5, (100, 6): 0.3}) == (Part(1, (5, 6, 100)),)
+
+
+def test_the_nearest_of_two_is_joined_and_the_other_left_alone() -> None:
+    parts = decided({1: [5], 2: [6]}, {(100, 5): 0.5, (100, 6): 0.15})
+    assert Part(1, (5, 100)) in [Part(p.cluster_id, tuple(sorted(p.members))) for p in parts]
+    assert Part(2, (6,)) in parts
+
+
+def test_an_article_that_shows_two_clusters_to_be_one_event_merges_them() -> None:
+    pairs = {(100, 5): 0.5, (100, 6): 0.4, (100, 7): 0.4, (5, 6): 0.25, (5, 7): 0.25, (6, 7): 0.5}
+    (part,) = decided({1: [5], 2: [6, 7]}, pairs)
+    assert part.cluster_id == 2  # the larger keeps its id
+    assert sorted(part.members) == [5, 6, 7, 100]
+
+
+def test_one_article_between_two_events_does_not_fuse_them() -> None:
+    parts = decided({1: [5, 6], 2: [7, 8]}, {(100, 5): 0.4, (100, 6): 0.4, (100, 7): 0.35, (100, 8): 0.35,
+                                            (5, 6): 0.6, (7, 8): 0.6})  # fmt: skip
+    assert {p.cluster_id for p in parts} == {1, 2}
+
+
+def test_a_cluster_that_turns_out_to_be_two_events_is_split() -> None:
+    pairs = {(100, 5): 0.15, (100, 6): 0.6, (5, 6): 0.1, (100, 9): 0.13, (5, 9): 0.7, (6, 9): 0.05}
+    parts = decided({1: [5, 6], 2: [9]}, pairs)
+    together = {frozenset(p.members) for p in parts}
+    assert frozenset({100, 6}) in together
+    assert frozenset({5, 9}) in together
+
+
+def test_no_more_is_decided_again_at_once_than_the_bound_allows() -> None:
+    giant = list(range(MOST_TOGETHER + 50))
+    pairs = {(100_000, m): 0.3 for m in giant}
+    touched = {1: np.array(giant)}
+    parts = decide(100_000, touched, {1: 0.3}, lambda _: np.zeros((0, 0)))
+    assert parts == (Part(1, (*giant, 100_000)),)
+    assert pairs  # a giant is joined without being divided

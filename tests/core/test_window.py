@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from ingestd.core.fingerprint import COPY_SCHEME, EVENT_SCHEME
+from ingestd.core.salience import SalientTerms
+from ingestd.core.window import Entry, Window
+
+DAY = date(2025, 3, 1)
+
+
+def entry(
+    article_id: int, day: int | None, *, like: int = 0, canonical: int | None = None, cluster: int | None = None
+) -> Entry:
+    """An article; equal `like` means equal signatures and terms."""
+    rng = np.random.default_rng(like)
+    published = None if day is None else datetime(2025, 3, 1, tzinfo=UTC) + timedelta(days=day)
+    return Entry(
+        article_id=article_id,
+        published_at=published,
+        day=DAY if published is None else published.date(),
+        n_words=100,
+        copy_signature=rng.integers(0, 2**32, COPY_SCHEME.length, dtype=np.uint32),
+        event_sketch=rng.integers(0, 2**32, EVENT_SCHEME.length, dtype=np.uint32),
+        terms=SalientTerms(np.array([like], dtype=np.uint32), np.ones(1, dtype=np.float32), ()),
+        canonical_id=canonical or article_id,
+        cluster_id=cluster,
+    )
+
+
+def test_articles_further_apart_than_the_window_are_not_compared() -> None:
+    window = Window(days=7, max_articles=1000)
+    window.add([entry(1, 0), entry(2, 7), entry(3, 8), entry(4, None)])
+    near = window.near([1, 2, 3, 4], earlier=True)
+    assert [set(n.copies) for n in near] == [set(), {1}, {2}, {1, 2, 3}]
+    assert [set(n.coverage) for n in near] == [set(), {1}, {2}, {1, 2, 3}]
+
+
+def test_days_are_asked_for_once() -> None:
+    window = Window(days=2, max_articles=1000)
+    missing = window.missing([DAY])
+    assert missing == [DAY + timedelta(days=d) for d in range(-2, 3)]
+    window.holds(missing)
+    assert window.missing([DAY]) == []
+    assert window.missing([DAY + timedelta(days=1)]) == [DAY + timedelta(days=3)]
+
+
+def test_when_it_is_full_the_days_unused_longest_are_forgotten() -> None:
+    window = Window(days=1, max_articles=1000)
+    for day in range(30):
+        when = DAY + timedelta(days=day)
+        window.holds(window.missing([when]))
+        window.add([entry(day * 100 + i + 1, day, like=day * 100 + i) for i in range(100)])
+        window.shrink()
+        assert len(window) <= 1100
+    assert 2901 in window
+    assert 1 not in window
+    assert DAY in window.missing([DAY])  # would be read again
+    # What is left answers as before.
+    window.add([entry(9999, 29, like=2905)])
+    assert window.near([9999], earlier=True)[0].copies == (2906,)
+
+
+def test_a_copy_is_of_its_canonical_articles_cluster() -> None:
+    window = Window(days=7, max_articles=1000)
+    window.add([entry(1, 0, cluster=5), entry(2, 1, canonical=1, cluster=5), entry(3, 1, cluster=5)])
+    assert window.cluster_of(2) == 5
+    assert sorted(window.members(5)) == [1, 3]  # copies are counted once
+    window.set_cluster(1, 6)
+    assert window.cluster_of(2) == 6
+    assert [s.article_id for s in window.group(1)] == [1, 2]
+
+
+def test_a_revised_article_takes_the_place_of_its_older_text() -> None:
+    window = Window(days=7, max_articles=1000)
+    window.add([entry(1, 0, like=1, cluster=5), entry(2, 0, like=2)])
+    window.add([entry(1, 0, like=2)])
+    assert len(window) == 2
+    assert window.members(5).size == 0
+    assert window.near([2], earlier=False)[0].copies == (1,)
+
+
+@pytest.mark.parametrize("canonical", [1, 77])
+def test_leaving_a_group_leaves_no_trace(canonical: int) -> None:
+    window = Window(days=7, max_articles=1000)
+    window.add([entry(1, 0), entry(2, 1, canonical=canonical)])
+    window.set_canonical(2, 2)
+    assert window.copies_of(canonical) == []
+    assert window.canonical_of(2) == 2
