@@ -18,6 +18,9 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 # Control characters that no text in an 8-bit encoding has: the file is binary.
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _SAMPLE = 1 << 16  # bytes that a guess is made from
+# What pages are written in that are not in UTF-8. Without this list rare encodings of old Macs win on short texts.
+_PLAUSIBLE = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "koi8_r", "koi8_u", "gb18030",
+              "big5", "shift_jis", "euc_jp", "euc_kr", "cp874", "cp1258"]  # fmt: skip
 
 
 def decode(data: bytes) -> str:
@@ -51,7 +54,7 @@ def _guessed(data: bytes) -> str:
         raise UnusableError(Reason.TYPE, "the file is binary, not text")
     from charset_normalizer import from_bytes  # rarely needed, slow to import
 
-    best = from_bytes(data[:_SAMPLE]).best()
+    best = from_bytes(data[:_SAMPLE], cp_isolation=_PLAUSIBLE).best()
     # What a Western European scraper calls Latin-1 is Windows-1252 wherever the two differ.
     encodings = dict.fromkeys([best.encoding if best else "cp1252", "cp1252"])
     for encoding in encodings:
