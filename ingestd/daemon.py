@@ -38,6 +38,7 @@ class Daemon:
         self._line = Line(settings, database, after=watch.after)
         self._inbox = Inbox(roots, quiet_s=watch.quiet_seconds, rescan_s=watch.rescan_seconds, ignore=watch.ignore)
         self._stopping = threading.Event()
+        self._why = ""
         self._later: list[tuple[float, str, bytes]] = []  # when to look at a file again
         self._next_due = 0.0
 
@@ -57,6 +58,7 @@ class Daemon:
                 )
                 while not self._stopping.is_set():
                     self._turn(roots)
+                log.info("daemon.stopping", signal=self._why, batches_in_flight=self._line.depth)
             except Stopped:
                 log.warning(
                     "daemon.gave_up_waiting",
@@ -95,21 +97,22 @@ class Daemon:
         except (Stopped, *SURROUNDINGS) as error:
             log.warning("daemon.leases_left", error=str(error), hint="the next start takes the files up again")
         counts = self._line.counts
-        log.info("daemon.stopped", files=dict(counts.files), articles=counts.articles, repeats=counts.repeats)
+        log.info("daemon.stopped", files={str(state): n for state, n in counts.files.items() if n}, articles=counts.articles, repeats=counts.repeats)
 
-    def _ask_to_stop(self) -> None:
+    def _ask_to_stop(self, why: str) -> None:
+        self._why = why
         self._stopping.set()
         self._inbox.wake()
 
 
 @contextmanager
-def _signals(stop: Callable[[], None]) -> Iterator[None]:
+def _signals(stop: Callable[[str], None]) -> Iterator[None]:
     """Turn SIGTERM and SIGINT into a request to stop; a second SIGINT ends the process at once."""
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        log.info("daemon.stopping", signal=signal.Signals(number).name)
+        # No log line from here: the signal may have come in the middle of one.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        stop()
+        stop(signal.Signals(number).name)
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

@@ -1,8 +1,9 @@
 """
 The way to the database: engine, transactions, migrations, and one writer at a time.
 
-Deciding where an article belongs is serial: two equal articles must not each open a cluster. On SQLite a lock file
-beside the database admits one writing process; on PostgreSQL every writing transaction takes an advisory lock.
+Deciding where an article belongs is serial: two equal articles must not each open a cluster. A lock file beside a SQLite
+database, and an advisory lock on PostgreSQL, admit one deciding process; commands that only mend the ledger take
+turns with it by transaction.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ log = structlog.get_logger()
 
 # What the driver raises when the database is away, full, locked or read-only: wait and try again.
 SURROUNDINGS = (OperationalError, InterfaceError)
-_ADVISORY_LOCK = 0x696E67657374  # "ingest", so that it can be recognised in pg_locks
+# "ingest" and what follows, so that they can be recognised in pg_locks.
+_TRANSACTION_LOCK = 0x696E67657374
+_PROCESS_LOCK = _TRANSACTION_LOCK + 1
 
 
 class Database:
@@ -44,7 +47,8 @@ class Database:
                 f"database.url: {error}; allowed: sqlite:///FILE, or postgresql+psycopg://USER@HOST/NAME "
                 "with the extra ingestd[postgres] installed"
             ) from error
-        self._lock: int | None = None
+        self._file: int | None = None
+        self._session: Connection | None = None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -60,7 +64,7 @@ class Database:
                 connection.execution_options(ingestd_writes=True)
             with connection.begin():
                 if not self.sqlite:
-                    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+                    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _TRANSACTION_LOCK})
                 yield connection
 
     def prepare(self) -> None:
@@ -115,32 +119,52 @@ class Database:
 
     def lock(self) -> None:
         """
-        Become the one process that writes to a SQLite database; freed when the process ends, however it ends.
+        Become the one process that decides; freed when the process ends, however it ends.
 
         Raises:
-            CannotStartError: another process is writing.
+            CannotStartError: another process is at work on this database.
         """
-        if not self.sqlite or not self.url.database or self.url.database == ":memory:":
-            return
-        path = Path(f"{self.url.database}.lock")
-        self._lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        if not self.sqlite:
+            self._lock_server()
+        elif self.url.database and self.url.database != ":memory:":
+            self._lock_file(Path(f"{self.url.database}.lock"))
+
+    def _lock_file(self, path: Path) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            holder = os.pread(self._lock, 32, 0).decode(errors="replace").strip() or "unknown"
+            holder = os.pread(self._file, 32, 0).decode(errors="replace").strip() or "unknown"
             raise CannotStartError(
-                f"another ingestd (process {holder}) is writing to {self.url.database}. SQLite takes one writer: "
-                "drop the files into its folder instead, stop it first, or use PostgreSQL"
+                f"another ingestd (process {holder}) is writing to {self.url.database}: "
+                "drop the files into its folder instead, or stop it first"
             ) from error
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+
+    def _lock_server(self) -> None:
+        try:
+            self._session = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            locked = self._session.execute(
+                text("SELECT pg_try_advisory_lock(:key)"), {"key": _PROCESS_LOCK}
+            ).scalar_one()
+        except SQLAlchemyError as error:
+            raise CannotStartError(f"database {self.url!r}: {_first_line(error)}") from error
+        if not locked:
+            raise CannotStartError(
+                f"another ingestd is writing to {self.url!r}: drop the files into its folder instead, or stop it first"
+            )
 
     def close(self) -> None:
         """Let go of all connections and of the lock."""
+        if self._session is not None:
+            self._session.invalidate()  # ends the session, and its lock with it
+            self._session.close()
+            self._session = None
         self.engine.dispose()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
     def _has_tables(self) -> bool:
         return bool(inspect(self.engine).get_table_names())

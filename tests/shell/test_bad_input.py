@@ -46,7 +46,10 @@ STORED: dict[str, tuple[str, bytes]] = {
     "NUL in the text": ("a.json", b'{"title": "Coun\\u0000cil closes market"}'),
     "a UTF-8 byte order mark": ("a.txt", b"\xef\xbb\xbf" + f"Title here\n{BODY}".encode()),
     "UTF-16 with a byte order mark": ("a.txt", f"Title here\n{BODY}".encode("utf-16")),
-    "Windows-1252 in a .txt": ("a.txt", f"Überfall in Düsseldorf\n„Wir waren schnell“, sagte die Polizei. {BODY}".encode("cp1252")),
+    "Windows-1252 in a .txt": (
+        "a.txt",
+        f"Überfall in Düsseldorf\n„Wir waren schnell“, sagte die Polizei. {BODY}".encode("cp1252"),
+    ),
     "the date 0000-00-00": ("a.json", b'{"title": "Council closes market", "date": "0000-00-00"}'),
     "the year 9999": ("a.json", b'{"title": "Council closes market", "date": "9999-12-31"}'),
     "a date without a zone": ("a.json", b'{"title": "Council closes market", "date": "2025-02-04 10:32"}'),
@@ -88,14 +91,23 @@ def test_text_in_windows_1252_is_decoded(corpus: Corpus) -> None:
     assert text.startswith("„Wir waren schnell“")
 
 
-@pytest.mark.parametrize("date", ["0000-00-00", "9999-12-31", "None", "1066-10-14", "soon", {"$date": None}, True, 1e300, -5])
+@pytest.mark.parametrize(
+    "date", ["0000-00-00", "9999-12-31", "None", "1066-10-14", "soon", {"$date": None}, True, 1e300, -5]
+)
 def test_a_date_that_cannot_be_true_is_not_stored(date: Any, corpus: Corpus) -> None:
     corpus.take_in(a={"title": "Council closes market", "date_publish": date})
     assert corpus.rows("select published_at, published_source from articles") == [(None, None)]
 
 
 def test_good_lines_of_a_file_with_bad_ones_are_stored_and_the_bad_ones_listed(corpus: Corpus) -> None:
-    lines = ['{"id": "1", "title": "First of them"}', "{broken", '{"id": "3", "title": "Third of them"}', "7", "", '{"id": "6"}']
+    lines = [
+        '{"id": "1", "title": "First of them"}',
+        "{broken",
+        '{"id": "3", "title": "Third of them"}',
+        "7",
+        "",
+        '{"id": "6"}',
+    ]
     corpus.write({"many.jsonl": "\n".join(lines)})
     counts = corpus.ingest()
     assert corpus.rows("select external_id, record_no from articles order by id") == [("1", 1), ("3", 3)]
@@ -158,7 +170,16 @@ def test_names_that_differ_only_in_form_or_case_are_different_files(corpus: Corp
 
 
 def test_files_of_other_programs_are_left_alone(corpus: Corpus) -> None:
-    for name in ["a.json.part", "b.tmp", "c.txt~", ".hidden.json", "._a.json", "Thumbs.db", "d.crdownload", ".stfolder/x.json"]:
+    for name in [
+        "a.json.part",
+        "b.tmp",
+        "c.txt~",
+        ".hidden.json",
+        "._a.json",
+        "Thumbs.db",
+        "d.crdownload",
+        ".stfolder/x.json",
+    ]:
         corpus.write({name: GOOD})
     corpus.write({"folder.json/inside.json": GOOD})
     corpus.ingest()
@@ -174,7 +195,9 @@ def test_a_hard_link_to_a_known_file_is_a_duplicate(corpus: Corpus) -> None:
     ]  # fmt: skip
 
 
-def test_a_fault_of_ours_in_one_file_is_kept_with_it_and_stops_no_other(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_ours_in_one_file_is_kept_with_it_and_stops_no_other(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from ingestd.formats import text
 
     def broken(*_: object) -> object:

@@ -29,10 +29,15 @@ def test_the_same_url_with_the_same_text_is_a_repeat(corpus_on_each: Corpus) -> 
 def test_the_same_url_with_another_text_is_a_revision(corpus_on_each: Corpus) -> None:
     corpus = corpus_on_each
     corpus.take_in(a={"url": "https://example.org/market", "title": "Market", "text": MARKET})
-    corpus.take_in(b={"url": "https://example.org/market", "title": "Market closes", "text": MARKET + " A vote follows."})
+    corpus.take_in(
+        b={"url": "https://example.org/market", "title": "Market closes", "text": MARKET + " A vote follows."}
+    )
     corpus.take_in(c={"url": "https://example.org/market", "title": "Bridge", "text": BRIDGE})
     assert corpus.rows("select id, revision, title, text from articles") == [(1, 3, "Bridge", BRIDGE)]
-    assert corpus.rows("select revision, title from article_revisions order by revision") == [(1, "Market"), (2, "Market closes")]
+    assert corpus.rows("select revision, title from article_revisions order by revision") == [
+        (1, "Market"),
+        (2, "Market closes"),
+    ]
     assert corpus.rows("select count(*) from signatures") == [2]
     assert corpus.rows("select article_id, cluster_id from cluster_members") == [(1, 1)]  # alone before and after
 
@@ -56,7 +61,9 @@ def test_membership_follows_the_new_text(corpus_on_each: Corpus) -> None:
 
 
 def test_two_revisions_in_one_file_are_both_kept(corpus: Corpus) -> None:
-    versions = [{"url": "https://example.org/m", "title": f"Market {i}", "text": f"{MARKET} Version {i}."} for i in range(4)]
+    versions = [
+        {"url": "https://example.org/m", "title": f"Market {i}", "text": f"{MARKET} Version {i}."} for i in range(4)
+    ]
     corpus.take_in(a=versions)
     assert corpus.rows("select revision, title from articles") == [(4, "Market 3")]
     assert corpus.rows("select count(*) from article_revisions") == [3]
@@ -115,11 +122,18 @@ def test_a_changed_file_under_its_old_name_is_read_again(corpus: Corpus) -> None
 
 def test_a_better_original_that_arrives_later_takes_over(corpus_on_each: Corpus) -> None:
     corpus = corpus_on_each
-    corpus.take_in(late={"id": "late", "title": "Fish market", "text": MARKET + " By arrangement.", "date": "2025-03-04"})
+    corpus.take_in(
+        late={"id": "late", "title": "Fish market", "text": MARKET + " By arrangement.", "date": "2025-03-04"}
+    )
     corpus.take_in(early={"id": "early", "title": "Council closes market", "text": MARKET, "date": "2025-03-03"})
     assert corpus.rows("select article_id, canonical_article_id from copies") == [(1, 2)]
-    assert corpus.rows("select article_id, relation from cluster_members order by article_id") == [(1, "copy"), (2, "coverage")]
-    assert corpus.rows("select id, canonical_article_id, title, n_articles from clusters") == [(1, 2, "Council closes market", 2)]
+    assert corpus.rows("select article_id, relation from cluster_members order by article_id") == [
+        (1, "copy"),
+        (2, "coverage"),
+    ]
+    assert corpus.rows("select id, canonical_article_id, title, n_articles from clusters") == [
+        (1, 2, "Council closes market", 2)
+    ]
     assert ("canonical", 2) in corpus.rows("select kind, article_id from cluster_log")
 
 
@@ -130,4 +144,9 @@ def test_a_restart_in_between_changes_nothing(tmp_path_factory: object, corpus: 
     corpus.take_in(c={"id": "c", "title": "Crack in bridge", "text": BRIDGE, "date": "2025-03-04"})
     corpus.take_in(d={"id": "d", "title": "Market again", "text": MARKET + " And more.", "date": "2025-03-05"})
     assert corpus.rows("select article_id, canonical_article_id from copies order by 1") == [(2, 1), (4, 1)]
-    assert corpus.rows("select article_id, cluster_id from cluster_members order by 1") == [(1, 1), (2, 1), (3, 2), (4, 1)]
+    assert corpus.rows("select article_id, cluster_id from cluster_members order by 1") == [
+        (1, 1),
+        (2, 1),
+        (3, 2),
+        (4, 1),
+    ]

@@ -1,0 +1,176 @@
+"""The daemon from outside: what it does with files, with signals, and with being killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.daemon import Daemon
+from tests.bench.corpus import Made, articles
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    made = Daemon(tmp_path)
+    yield made
+    made.close()
+
+
+def record(number: int) -> bytes:
+    return json.dumps(
+        {"id": str(number), "outlet": "Post", "title": f"Number {number}", "text": f"Text of number {number}."}
+    ).encode()
+
+
+def as_json(a: Made) -> bytes:
+    return json.dumps({"id": a.id, "outlet": a.outlet, "title": a.title, "text": a.text, "date": a.published.isoformat()}).encode()
+
+
+def test_a_file_is_taken_in_however_it_lands(daemon: Daemon) -> None:
+    (daemon.inbox / "before.json").write_bytes(record(1))
+    daemon.start()
+    (daemon.inbox / "in-place.json").write_bytes(record(2))
+    daemon.drop("renamed.json", record(3))
+    (daemon.inbox / "sub/deep").mkdir(parents=True)
+    (daemon.inbox / "sub/deep/below.json").write_bytes(record(4))
+    with (daemon.inbox / "slow.json").open("wb") as file:
+        for byte in record(5):
+            file.write(bytes([byte]))
+            file.flush()
+            time.sleep(0.02)
+    daemon.drop("again.json", record(3))
+    daemon.until(lambda: daemon.finished() == 6, 30)
+    assert sorted(daemon.rows("select external_id from articles")) == ["1", "2", "3", "4", "5"]
+    assert daemon.rows("select state from source_files where path = 'again.json'") == ["duplicate"]
+    daemon.until(lambda: daemon.left() == [], 10)
+    assert daemon.stop() == 0
+    assert daemon.rows("select count(*) from source_files where archived_as is null") == [0]
+
+
+def test_every_file_gets_one_line_that_says_everything(daemon: Daemon) -> None:
+    daemon.start()
+    daemon.drop("good.json", record(1))
+    daemon.drop("bad.json", b'{"title": ')
+    daemon.until(lambda: daemon.finished() == 2, 30)
+    daemon.stop()
+    lines = [json.loads(line) for line in daemon.log.read_text().splitlines()]
+    (good,) = [line for line in lines if line["event"] == "file.ingested"]
+    (bad,) = [line for line in lines if line["event"] == "file.quarantined"]
+    assert good["outcome"] == "stored"
+    assert {
+        "path",
+        "file_id",
+        "sha256",
+        "article_id",
+        "cluster_id",
+        "relation",
+        "elapsed_s",
+        "timestamp",
+    } <= good.keys()
+    assert (bad["path"], bad["reason"]) == ("bad.json", "parse")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_when_asked_to_stop_it_finishes_what_is_in_flight(daemon: Daemon, number: int) -> None:
+    for i in range(400):
+        (daemon.inbox / f"{i}.json").write_bytes(record(i))
+    daemon.start()
+    daemon.until(lambda: daemon.rows("select count(*) from source_files") != [0], 30)
+    started = time.monotonic()
+    assert daemon.stop(number) == 0
+    assert time.monotonic() - started < 15
+    assert daemon.rows("select count(*) from source_files where state = 'claimed'") == [0]
+    daemon.start()
+    daemon.until(lambda: daemon.finished() == 400, 60)
+    assert daemon.rows("select count(*), count(distinct external_id) from articles") == [(400, 400)]
+
+
+def test_a_file_that_may_not_be_read_waits_and_is_charged_nothing(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may read everything")
+    daemon.start()
+    path = daemon.inbox / "closed.json"
+    path.write_bytes(record(1))
+    path.chmod(0)
+    daemon.until(lambda: daemon.rows("select state, attempts from source_files") == [("deferred", 0)], 30)
+    path.chmod(0o600)
+    daemon.until(lambda: daemon.finished() == 1, 60)
+
+
+def test_retry_takes_a_quarantined_file_up_again(daemon: Daemon, tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    daemon.start()
+    daemon.drop("sub/broken.json", b'{"title": ')
+    daemon.until(lambda: daemon.finished() == 1, 30)
+    daemon.until(lambda: daemon.left() == [], 10)
+    moved = daemon.inbox / daemon.rows("select archived_as from source_files")[0]
+    moved.write_bytes(record(1))  # mended in place
+    command = [sys.executable, "-m", "ingestd", "--db", daemon.url, "retry", "sub/broken.json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "1 files will be taken up again" in done.stdout
+    daemon.until(lambda: daemon.rows("select state from source_files") == ["stored"], 30)
+    assert daemon.rows("select external_id from articles") == ["1"]
+
+
+def test_a_database_that_is_locked_is_waited_for(daemon: Daemon) -> None:
+    import sqlite3
+
+    daemon.start()
+    other = sqlite3.connect(daemon.path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    daemon.drop("a.json", record(1))
+    time.sleep(2)
+    other.execute("ROLLBACK")
+    other.close()
+    daemon.until(lambda: daemon.finished() == 1, 60)
+    assert daemon.rows("select state, attempts from source_files") == [("stored", 1)]
+
+
+def test_killed_at_random_progress_it_loses_nothing_and_doubles_nothing(daemon: Daemon, long: bool) -> None:
+    """Rounds of files, each interrupted by kill -9 once some number of them is done; the next start goes on."""
+    rounds, files = (50, 200) if long else (10, 60)
+    daemon.environment["INGESTD_INGEST__BATCH_FILES"] = "4"  # many small transactions to be killed in or between
+    rng = random.Random(11)
+    made = articles(rounds * files, seed=5, words=80)
+    wanted: set[str] = set()
+    in_flight = 0
+    for number in range(rounds):
+        batch = [next(made) for _ in range(files)]
+        wanted |= {a.id for a in batch}
+        before = daemon.finished()
+        live = rng.randrange(files // 2)  # so many are dropped while the daemon is at work
+        for a in batch[live:]:
+            daemon.drop(f"{number}/{a.id}.json", as_json(a))
+        daemon.start(wait=False)
+        for a in batch[:live]:
+            daemon.drop(f"{number}/{a.id}.json", as_json(a))
+        goal = before + rng.randrange(files - 8)
+        daemon.until(lambda at=goal: daemon.finished() >= at, 60)  # type: ignore[misc]
+        time.sleep(rng.random() * 0.05)
+        in_flight += daemon.finished() < len(wanted)
+        daemon.kill()
+    daemon.start()
+    daemon.until(lambda: daemon.left() == [], 120)
+    assert daemon.stop() == 0
+    stored = daemon.rows("select external_id from articles")
+    lost, doubled = wanted - set(stored), len(stored) - len(set(stored))
+    print(
+        f"{rounds} rounds of {files} files, {in_flight} killed with work in flight: lost {len(lost)}, doubled {doubled}"
+    )
+    assert (lost, doubled) == (set(), 0)
+    assert daemon.rows("select count(*) from source_files where state = 'claimed' or finished_at is null") == [0]
+    assert daemon.rows("select count(*) from articles where id not in (select article_id from cluster_members)") == [0]
+    archived = {p.stem for p in (daemon.inbox / ".ingestd/archive").rglob("*.json")}
+    assert archived == wanted
+    assert in_flight >= rounds * 0.8

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ingestd.core.stability import Look
+from ingestd.intake import archive
+from ingestd.intake.scan import look_at
+
+DAY = datetime(2025, 3, 4, tzinfo=UTC)
+
+
+def drop(root: Path, name: str, content: bytes = b"content") -> tuple[bytes, Look, str]:
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    seen = look_at(root, os.fsencode(name))
+    assert seen is not None
+    return seen.path, seen.look, hashlib.sha256(content).hexdigest()
+
+
+def test_a_finished_file_moves_below_the_day_and_keeps_its_folder(tmp_path: Path) -> None:
+    path, look, sha256 = drop(tmp_path, "outlet/a.json")
+    assert archive.archive(str(tmp_path), path, look, sha256, DAY) == ".ingestd/archive/2025-03-04/outlet/a.json"
+    assert not (tmp_path / "outlet/a.json").exists()
+    assert (tmp_path / ".ingestd/archive/2025-03-04/outlet/a.json").read_bytes() == b"content"
+
+
+def test_a_name_that_is_taken_is_never_overwritten(tmp_path: Path) -> None:
+    moved = []
+    for content in (b"first", b"second", b"third"):
+        path, look, sha256 = drop(tmp_path, "a.json", content)
+        moved.append(archive.archive(str(tmp_path), path, look, sha256, DAY))
+    assert len(set(moved)) == 3
+    assert [(tmp_path / str(m)).read_bytes() for m in moved] == [b"first", b"second", b"third"]
+
+
+@pytest.mark.parametrize("keep_inode", [True, False])
+def test_a_newer_version_under_the_same_name_is_never_removed(tmp_path: Path, keep_inode: bool) -> None:
+    path, look, sha256 = drop(tmp_path, "a.json", b"older text")
+    if not keep_inode:
+        (tmp_path / "a.json").rename(tmp_path / "elsewhere")
+    (tmp_path / "a.json").write_bytes(b"newer text")
+    assert archive.archive(str(tmp_path), path, look, sha256, DAY) is None
+    assert not archive.delete(str(tmp_path), path, look, sha256)
+    assert (tmp_path / "a.json").read_bytes() == b"newer text"
+
+
+def test_new_content_with_the_old_size_and_time_is_noticed_by_its_hash(tmp_path: Path) -> None:
+    path, look, sha256 = drop(tmp_path, "a.json", b"older text")
+    (tmp_path / "a.json").write_bytes(b"newer text")
+    os.utime(tmp_path / "a.json", ns=(look.mtime_ns, look.mtime_ns))
+    assert archive.archive(str(tmp_path), path, look, sha256, DAY) is None
+    assert (tmp_path / "a.json").read_bytes() == b"newer text"
+
+
+def test_a_move_that_was_interrupted_is_finished(tmp_path: Path) -> None:
+    path, look, sha256 = drop(tmp_path, "a.json")
+    target = tmp_path / ".ingestd/archive/2025-03-04/a.json"
+    target.parent.mkdir(parents=True)
+    target.hardlink_to(tmp_path / "a.json")  # the process died before it removed the old name
+    assert archive.archive(str(tmp_path), path, look, sha256, DAY) == ".ingestd/archive/2025-03-04/a.json"
+    assert not (tmp_path / "a.json").exists()
+
+
+def test_quarantine_puts_the_reason_beside_the_file_and_restore_takes_both_back(tmp_path: Path) -> None:
+    path, look, sha256 = drop(tmp_path, "sub/a.json")
+    moved = archive.quarantine(str(tmp_path), path, look, sha256, {"reason": "parse", "detail": "line 1"})
+    assert moved == ".ingestd/quarantine/sub/a.json"
+    reason = tmp_path / f"{moved}.reason.json"
+    assert json.loads(reason.read_text())["reason"] == "parse"
+    assert archive.restore(str(tmp_path), moved, path)
+    assert (tmp_path / "sub/a.json").read_bytes() == b"content"
+    assert not reason.exists()
+
+
+def test_restore_does_not_overwrite_a_newer_file(tmp_path: Path) -> None:
+    path, look, sha256 = drop(tmp_path, "a.json", b"broken")
+    moved = archive.quarantine(str(tmp_path), path, look, sha256, {})
+    drop(tmp_path, "a.json", b"mended")
+    assert moved is not None
+    assert not archive.restore(str(tmp_path), moved, path)
+    assert (tmp_path / "a.json").read_bytes() == b"mended"
+    assert (tmp_path / moved).read_bytes() == b"broken"
+
+
+def test_the_longest_name_fits_with_its_reason_and_a_number(tmp_path: Path) -> None:
+    for _ in range(3):
+        path, look, sha256 = drop(tmp_path, "ä" * 125 + ".json", os.urandom(8))
+        moved = archive.quarantine(str(tmp_path), path, look, sha256, {})
+        assert moved is not None
+        assert (tmp_path / moved).exists()
+        assert moved.endswith((".json", ".json.1", ".json.2"))
+
+
+def test_across_file_systems_the_file_is_copied_whole_before_it_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, look, sha256 = drop(tmp_path, "a.json")
+    link = os.link
+
+    def refused(source: bytes, target: bytes, **options: bool) -> None:
+        if not source.endswith(b".part"):
+            raise OSError(18, "Invalid cross-device link")
+        link(source, target, **options)
+
+    monkeypatch.setattr(os, "link", refused)
+    moved = archive.archive(str(tmp_path), path, look, sha256, DAY)
+    assert moved is not None
+    assert (tmp_path / moved).read_bytes() == b"content"
+    assert list((tmp_path / moved).parent.iterdir()) == [tmp_path / moved]
+    assert not (tmp_path / "a.json").exists()

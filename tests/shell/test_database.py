@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import inspect, text
+
+from ingestd.errors import CannotStartError, SettingsError
+from ingestd.store.database import Database
+from ingestd.store.tables import Base
+
+TABLES = {
+    "source_files": "id root path path_bytes size_bytes mtime_ns ctime_ns inode sha256 state reason detail attempts "
+    "retry_at lease_owner lease_until fence n_articles article_id archived_as first_seen_at finished_at",
+    "articles": "id external_id url url_canonical outlet title text authors lang lang_confidence published_at "
+    "published_source published_precision first_seen_at n_words text_sha256 revision source_file_id record_no",
+    "article_revisions": "article_id revision title text text_sha256 observed_at source_file_id",
+    "copies": "article_id canonical_article_id matched_article_id relation jaccard containment evidence",
+    "clusters": "id status merged_into canonical_article_id title lang keywords n_articles n_originals n_outlets "
+    "first_published_at last_published_at created_at updated_at",
+    "cluster_members": "article_id cluster_id relation score matched_article_id evidence joined_at",
+    "cluster_log": "id happened_at kind cluster_id other_cluster_id article_id reason",
+    "signatures": "article_id kind scheme payload",
+}
+VIEWS = {
+    "canonical_articles": "id title text",
+    "stories": "id title n_articles",
+    "coverage": "cluster_id article_id outlet title url published_at relation score is_canonical nth_to_publish",
+    "cluster_resolve": "id live_id",
+}
+
+
+@pytest.fixture
+def database(database_url: str) -> Database:
+    made = Database(database_url)
+    made.prepare()
+    return made
+
+
+def test_tables_and_views_have_the_columns_that_users_rely_on(database: Database) -> None:
+    found = inspect(database.engine)
+    for name, columns in (TABLES | VIEWS).items():
+        missing = set(columns.split()) - {column["name"] for column in found.get_columns(name)}
+        assert not missing, (name, missing)
+
+
+def test_models_and_migrations_agree(database: Database) -> None:
+    views = set(VIEWS)
+
+    def ours(_object: object, name: str | None, kind: str, *_: object) -> bool:
+        return not (kind == "table" and name in views)
+
+    with database.reading() as connection:
+        context = MigrationContext.configure(connection, opts={"include_object": ours, "compare_type": True})
+        differences = [d for d in compare_metadata(context, Base.metadata) if "uq_articles_external_id" not in str(d)]
+    assert differences == []
+
+
+def test_a_database_of_a_newer_program_is_refused(database: Database) -> None:
+    with database.writing() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(CannotStartError, match="newer ingestd"):
+        database.prepare()
+
+
+def test_an_error_rolls_everything_back(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError), database.writing() as connection:
+        connection.execute(text("INSERT INTO clusters (id, status, keywords, n_articles, n_originals, n_outlets, "
+                                "created_at, updated_at) VALUES (1, 'open', '[]', 0, 0, 0, '2025-01-01', '2025-01-01')"))  # fmt: skip
+        raise ZeroDivisionError
+    with database.reading() as connection:
+        assert connection.execute(text("SELECT count(*) FROM clusters")).scalar_one() == 0
+
+
+def test_an_id_that_was_merged_away_resolves_for_ever(database: Database) -> None:
+    rows = [(1, "open", None), (2, "merged", 1), (3, "merged", 1)]
+    with database.writing() as connection:
+        for id_, status, into in rows:
+            connection.execute(
+                text("INSERT INTO clusters (id, status, merged_into, keywords, n_articles, n_originals, n_outlets, created_at, "
+                     "updated_at) VALUES (:id, :status, :into, '[]', 0, 0, 0, '2025-01-01', '2025-01-01')"),
+                {"id": id_, "status": status, "into": into},
+            )  # fmt: skip
+    with database.reading() as connection:
+        assert dict(connection.execute(text("SELECT id, live_id FROM cluster_resolve")).all()) == {1: 1, 2: 1, 3: 1}
+
+
+@pytest.mark.parametrize("url", ["nonsense", "mysql://localhost/x", "oracle://x"])
+def test_a_url_that_cannot_work_is_refused_with_what_is_allowed(url: str) -> None:
+    with pytest.raises(SettingsError, match="allowed: sqlite"):
+        Database(url)
+
+
+def test_a_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
+    database = Database("postgresql+psycopg://nobody@127.0.0.1:1/none")
+    with pytest.raises(CannotStartError, match=r"127\.0\.0\.1"):
+        database.prepare()
