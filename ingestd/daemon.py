@@ -97,7 +97,12 @@ class Daemon:
         except (Stopped, *SURROUNDINGS) as error:
             log.warning("daemon.leases_left", error=str(error), hint="the next start takes the files up again")
         counts = self._line.counts
-        log.info("daemon.stopped", files={str(state): n for state, n in counts.files.items() if n}, articles=counts.articles, repeats=counts.repeats)
+        log.info(
+            "daemon.stopped",
+            files={str(state): n for state, n in counts.files.items() if n},
+            articles=counts.articles,
+            repeats=counts.repeats,
+        )
 
     def _ask_to_stop(self, why: str) -> None:
         self._why = why

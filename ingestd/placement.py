@@ -106,6 +106,9 @@ class _Step:
     # What decisions need
 
     def _load_days(self, days: Iterable[date]) -> None:
+        if not self.window.primed:
+            self._load(store.newest_entries(self.connection, self.window.recent))
+            self.window.primed = True
         missing = self.window.missing(set(days))
         if missing:
             self._load(store.entries_of_days(self.connection, missing))

@@ -56,6 +56,9 @@ class Window:
     def __init__(self, days: int, max_articles: int) -> None:
         """Compare articles up to `days` apart; hold at most about `max_articles`."""
         self.days, self._max_articles = days, max_articles
+        # An article without a date may belong to anything that came lately, of whatever day: so many are held anyway.
+        self.recent = max_articles // 10
+        self.primed = False  # whether those that came before this process have been added
         self._copy_bands = BandIndex(COPY_BANDS, COPY_ROWS)
         self._event_bands = BandIndex(EVENT_BANDS, EVENT_ROWS)
         self._vectors = Vectors()
@@ -109,17 +112,17 @@ class Window:
         excess = len(self) - self._max_articles
         if excess <= 0:
             return 0
-        counts = dict(
-            zip(*np.unique(self._day[: self._size][self._live[: self._size]], return_counts=True), strict=True)
-        )
+        live = self._live[: self._size]
+        days, counts = np.unique(self._day[: self._size][live], return_counts=True)
+        held = dict(zip(days.tolist(), counts.tolist(), strict=True))
         gone: list[int] = []
-        for day in sorted(self._asked, key=lambda d: (self._asked[d], d)):
-            if excess <= 0 or self._asked[day] == self._clock:
+        for day in sorted(held.keys() | self._asked.keys(), key=lambda d: (self._asked.get(d, 0), d)):
+            if excess <= 0 or self._asked.get(day) == self._clock:
                 break
-            excess -= int(counts.get(day, 0))
+            excess -= held.get(day, 0)
             gone.append(day)
-            del self._asked[day]
-        leaving = np.flatnonzero(np.isin(self._day[: self._size], gone) & self._live[: self._size])
+            self._asked.pop(day, None)
+        leaving = np.flatnonzero(np.isin(self._day[: self._size], gone) & live)
         for position in leaving.tolist():
             self._drop(position)
         self._compact()

@@ -129,6 +129,12 @@ def entries_of_days(connection: Connection, days: Sequence[date]) -> Iterator[En
         yield from _entries(connection, _articles.c.day.between(first, last))
 
 
+def newest_entries(connection: Connection, n: int) -> Iterator[Entry]:
+    """Yield the n articles that were stored last, for the window."""
+    newest = connection.execute(select(func.max(_articles.c.id))).scalar_one() or 0
+    yield from _entries(connection, _articles.c.id > newest - n)
+
+
 def entries_of(connection: Connection, article_ids: Sequence[int]) -> Iterator[Entry]:
     """Yield some stored articles, for the window."""
     for chunk in chunks(article_ids):

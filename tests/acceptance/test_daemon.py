@@ -30,7 +30,9 @@ def record(number: int) -> bytes:
 
 
 def as_json(a: Made) -> bytes:
-    return json.dumps({"id": a.id, "outlet": a.outlet, "title": a.title, "text": a.text, "date": a.published.isoformat()}).encode()
+    return json.dumps(
+        {"id": a.id, "outlet": a.outlet, "title": a.title, "text": a.text, "date": a.published.isoformat()}
+    ).encode()
 
 
 def test_a_file_is_taken_in_however_it_lands(daemon: Daemon) -> None:
