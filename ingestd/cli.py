@@ -25,7 +25,7 @@ _EVERYWHERE = ("--config", "--db", "--log-format")
 _EPILOG = "Everywhere, before or after the command: --config FILE, --db URL, --log-format console|json."
 
 app = typer.Typer(
-    help="Watch a folder of news articles. Find out which are copies and which cover the same event. Query them with SQL.",
+    help="Watch a folder of news articles. Find copies, and articles on the same event. Query them with SQL.",
     epilog=_EPILOG,
     no_args_is_help=True,
     add_completion=False,
@@ -280,7 +280,7 @@ def retry(
 
 @app.command(epilog=_EPILOG)
 def check(watch: Watch = None, as_json: Json = False) -> None:
-    """Look for what will not work, before the first file: settings, folders, inotify, database. Ends with 1 if anything."""
+    """Look for what will not work, before the first file: settings, folders, inotify, database. Ends with 1 if so."""
     from ingestd import display
     from ingestd.check import Grade, findings
 
@@ -368,7 +368,7 @@ def _report_ingest(counts: Counts, *, profile: bool, as_json: bool) -> None:
     from ingestd import display
 
     summary: dict[str, Any] = {
-        "files": dict(counts.files),
+        "files": {str(state): count for state, count in counts.files.items() if count},
         "articles": counts.articles,
         "repeats": counts.repeats,
         "revisions": counts.revisions,
@@ -382,7 +382,8 @@ def _report_ingest(counts: Counts, *, profile: bool, as_json: bool) -> None:
         return
     files = ", ".join(f"{count:,} {state}" for state, count in counts.files.items() if count)
     typer.echo(
-        f"{counts.articles:,} new articles, {counts.repeats:,} repeats, {counts.revisions:,} revisions; files: {files or 'none'}"
+        f"{counts.articles:,} new articles, {counts.repeats:,} repeats, {counts.revisions:,} revisions; "
+        f"files: {files or 'none'}"
     )
     if counts.rejected:
         typer.echo(f"{counts.rejected:,} records left out; `ingestd show file PATH` lists them")

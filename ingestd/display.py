@@ -60,9 +60,7 @@ def article(found: Answer) -> None:
         "external id": found["external_id"],
         "outlet": found["outlet"],
         "url": found["url"],
-        "published": f"{_when(found['published_at'])} ({found['published_source']}, to the {found['published_precision']})"
-        if found["published_at"]
-        else "unknown",
+        "published": _published(found),
         "language": found["lang"],
         "words": found["n_words"],
         "authors": ", ".join(found["authors"]) or None,
@@ -71,9 +69,7 @@ def article(found: Answer) -> None:
         "archived as": found["file"]["archived_as"],
         "copy of": _copy_of(found["copy"]),
         "copies": ", ".join(map(str, found["copies"])) or None,
-        "cluster": f"{found['membership']['cluster_id']} ({found['membership']['relation']}, score {_score(found['membership']['score'])})"
-        if found["membership"]
-        else None,
+        "cluster": _membership(found["membership"]),
     }
     out.print(_pairs({key: value for key, value in facts.items() if value is not None}))
     out.print()
@@ -250,6 +246,16 @@ def _pairs(facts: Answer) -> Table:
             value = ", ".join(f"{k} {v}" for k, v in value.items())  # noqa: PLW2901 - the value as shown
         table.add_row(Text(str(key).replace("_", " "), style="dim"), Text(printable(str(value))))
     return table
+
+
+def _published(article: Answer) -> str:
+    if article["published_at"] is None:
+        return "unknown"
+    return f"{_when(article['published_at'])} ({article['published_source']}, to the {article['published_precision']})"
+
+
+def _membership(member: Answer | None) -> str | None:
+    return f"{member['cluster_id']} ({member['relation']}, score {_score(member['score'])})" if member else None
 
 
 def _copy_of(copy: Answer | None) -> str | None:

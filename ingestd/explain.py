@@ -75,7 +75,7 @@ def _event(a: dict[str, Any], b: dict[str, Any], print_a: Fingerprint, print_b: 
     elif score >= THRESHOLD:
         verdict = f"near enough for one event: {score:.3f} >= {THRESHOLD}; the mean over a cluster decides"
     else:
-        verdict = f"too far apart for one event: {score:.3f} < {THRESHOLD}; {THRESHOLD - score:.3f} more would have been needed"
+        verdict = f"too far apart for one event: {score:.3f} < {THRESHOLD}, {THRESHOLD - score:.3f} short of it"
     return {
         "verdict": verdict,
         "score": round(score, 4),

@@ -367,7 +367,7 @@ class _Step:
         shared, mine, theirs = np.intersect1d(terms, their_terms, assume_unique=True, return_indices=True)
         product = weights[mine] * their_weights[theirs]
         top = np.argsort(-product, kind="stable")[:8]
-        words = self.changes.terms[one] if one in self.changes.terms else None
+        words = self.changes.terms.get(one)
         if words is None:
             return {}
         found = ((words.word(int(h)), p) for h, p in zip(shared[top], product[top], strict=True))

@@ -9,6 +9,7 @@ sum, and a polynomial over the words of every shingle.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,16 +103,14 @@ def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return x ^ (x >> np.uint64(31))
 
 
-_power_table: tuple[NDArray[np.uint64], NDArray[np.uint64]] = (np.ones(1, np.uint64), np.ones(1, np.uint64))
-
-
 def _powers(size: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """Return at least `size` powers of the base and of its inverse; the table only ever grows."""
-    global _power_table
-    if _power_table[0].size < size:
-        length = 1 << size.bit_length()
-        _power_table = (_geometric(_BASE, length), _geometric(_BASE_INVERSE, length))
-    return _power_table
+    """Return at least `size` powers of the base and of its inverse."""
+    return _power_table(max(1 << 20, 1 << size.bit_length()))
+
+
+@lru_cache(maxsize=2)  # the usual one, and one for a text of more than a million bytes
+def _power_table(length: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    return _geometric(_BASE, length), _geometric(_BASE_INVERSE, length)
 
 
 def _geometric(ratio: np.uint64, length: int) -> NDArray[np.uint64]:

@@ -30,7 +30,9 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         "date_published", "publication_date", "pubDate", "pub_date", "timestamp", "date", "created_at",
     ),
     "url": ("url", "link", "canonical_url", "canonical_link", "source_url"),
-    "outlet": ("outlet", "source_domain", "site_name", "sitename", "hostname", "domain", "media_name", "publisher", "source"),
+    "outlet": (
+        "outlet", "source_domain", "site_name", "sitename", "hostname", "domain", "media_name", "publisher", "source",
+    ),
     "authors": ("authors", "author", "byline"),
     "lang": ("language", "lang", "inLanguage"),
     "external_id": ("id", "external_id", "article_id", "guid", "uuid", "_id", "identifier"),

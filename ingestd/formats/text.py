@@ -1,4 +1,4 @@
-"""Plain text as a scraper leaves it: headline, perhaps a standfirst, a dateline, paragraphs, and stray lines of the page."""
+"""Plain text as a scraper leaves it: headline, perhaps standfirst and dateline, paragraphs, and stray lines of the page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ _BESIDE_DATE = re.compile(
 )
 _STRAY = re.compile(
     r"(?:advertisement|advert|story continues below advertisement|article continues after advertisement"
-    r"|read more|share this(?: article| story)?|share|click to share.*|sign up (?:for|to) (?:our|the) .{0,60}newsletter.*"
+    r"|read more|share this(?: article| story)?|share|click to share.*"
+    r"|sign up (?:for|to) (?:our|the) .{0,60}newsletter.*"
     r"|skip advertisement|getty images)\W*",
     re.IGNORECASE,
 )

@@ -6,7 +6,7 @@ from urllib.parse import urldefrag
 
 
 def canonical(url: str) -> str | None:
-    """Return the address without what does not change the page (tracking, fragment); None where it is no web address."""
+    """Return the address without what does not change the page (tracking, fragment); None: no web address."""
     from courlan import clean_url  # slow to import, and not every file has addresses
 
     cleaned = clean_url(url)

@@ -78,7 +78,9 @@ def restore(root: str, quarantined: str, path: bytes) -> bool:
     return True
 
 
-def _move(root: str, path: bytes, folder: bytes, look: Look, sha256: str | None, spare: int = 0) -> str | None:
+def _move(  # noqa: PLR0913 - where from, where to, and what it must be
+    root: str, path: bytes, folder: bytes, look: Look, sha256: str | None, spare: int = 0
+) -> str | None:
     base = os.fsencode(root)
     source = os.path.join(base, path)
     if not _unchanged(source, look, sha256):

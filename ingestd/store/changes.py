@@ -1,6 +1,4 @@
-"""
-What a batch changes: gathered in memory while it is decided, then written with one statement a table.
-"""
+"""What a batch changes: gathered in memory while it is decided, then written with one statement a table."""
 
 from __future__ import annotations
 
@@ -266,7 +264,8 @@ def _write_members(connection: Connection, changes: Changes) -> None:
         )
         copies = select(_copies.c.article_id).where(_copies.c.canonical_article_id == bindparam("article"))
         connection.execute(update(ClusterMemberRow).where(_members.c.article_id.in_(copies)).values(to), rows)
-    for cluster, into in changes.merged.items():
+    for cluster in changes.merged:
+        into = cluster
         while into in changes.merged:
             into = changes.merged[into]
         # Members that are no longer in the window come along too.

@@ -1,9 +1,9 @@
 """
 The way to the database: engine, transactions, migrations, and one writer at a time.
 
-Deciding where an article belongs is serial: two equal articles must not each open a cluster. A lock file beside a SQLite
-database, and an advisory lock on PostgreSQL, admit one deciding process; commands that only mend the ledger take
-turns with it by transaction.
+Deciding where an article belongs is serial: two equal articles must not each open a cluster. A lock file beside a
+SQLite database, and an advisory lock on PostgreSQL, admit one deciding process; commands that only mend the ledger
+take turns with it by transaction.
 """
 
 from __future__ import annotations

@@ -159,7 +159,11 @@ def test_an_article_without_a_date_finds_its_event_after_a_restart(corpus: Corpu
         "Monday. Agneta Foyle, the mayor, spoke of the boldest decision since the harbour was dredged; the fishmongers "
         "want to go to court."
     )
-    corpus.take_in(a={"id": "a", "title": "Council of Port Ellory closes fish market", "text": later, "date": "2019-03-03"})
+    corpus.take_in(
+        a={"id": "a", "title": "Council of Port Ellory closes fish market", "text": later, "date": "2019-03-03"}
+    )
     corpus.take_in(b={"id": "b", "title": "Concert hall for Port Ellory's fish market", "text": report})
-    corpus.take_in(c={"id": "c", "title": "Fish market: Foyle defends concert hall", "text": report[:150], "date": "2019-03-04"})
+    corpus.take_in(
+        c={"id": "c", "title": "Fish market: Foyle defends concert hall", "text": report[:150], "date": "2019-03-04"}
+    )
     assert len(set(corpus.rows("select cluster_id from cluster_members"))) == 1

@@ -1,0 +1,168 @@
+"""The command line as a person or a script meets it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT, Run
+
+DB = ("--db", "sqlite:///c.db")
+COMMANDS = ["run", "ingest", "status", "clusters", "show", "why", "files", "retry", "check", "db"]
+
+
+@pytest.fixture
+def seeded(ingestd: Run, tmp_path: Path) -> Run:
+    """The program, with the seeds in its database."""
+    shutil.copytree(ROOT / "seeds", tmp_path / "seeds", ignore=shutil.ignore_patterns("*.csv", "*.py", "__pycache__"))
+    ingestd("ingest", "seeds", *DB)
+    return ingestd
+
+
+def answer(run: Run, *arguments: str) -> Any:
+    done = run(*arguments, "--json", *DB)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_that_says_more_than_its_name(ingestd: Run, command: str) -> None:
+    assert f"  {command} " in ingestd("--help").stdout
+    text = ingestd(command, "--help").stdout
+    assert len(text.split()) > 30
+    assert "--db URL" in text
+
+
+def test_options_for_everything_go_before_and_after_the_command(seeded: Run) -> None:
+    before = seeded(*DB, "status", "--json").stdout
+    after = seeded("status", "--json", "--db=sqlite:///c.db").stdout
+    assert json.loads(before)["articles"] == json.loads(after)["articles"] == 24
+
+
+def test_status_counts_everything(seeded: Run) -> None:
+    found = answer(seeded, "status")
+    assert (found["articles"], found["copies"], found["stories"]) == (24, 4, 5)
+    assert found["files"] == {"stored": 22, "quarantined": 1}
+    assert "24" in seeded("status", *DB).stdout
+
+
+def test_clusters_are_newest_first_and_can_be_narrowed(seeded: Run) -> None:
+    found = answer(seeded, "clusters")
+    dates = [cluster["last_published_at"] for cluster in found]
+    assert dates == sorted(dates, reverse=True)
+    assert len(found) == 5
+    assert len(answer(seeded, "clusters", "--min-articles", "1")) == 10
+    assert [c["n_articles"] for c in answer(seeded, "clusters", "--largest", "--limit", "2")] == [5, 5]
+    assert {c["n_articles"] for c in answer(seeded, "clusters", "--outlet", "Northern Ledger")} == {5}
+    assert len(answer(seeded, "clusters", "--since", "2025-04-01")) == 2
+    assert answer(seeded, "clusters", "--lang", "fr") == []
+
+
+def test_an_article_answers_to_id_url_external_id_and_file_name(seeded: Run) -> None:
+    by_id = answer(seeded, "show", "article", "nl-8841")
+    for name in (str(by_id["id"]), "https://northern-ledger.example/business/ferry-recorder-8841"):
+        assert answer(seeded, "show", "article", name)["id"] == by_id["id"]
+    assert answer(seeded, "show", "article", "coast-radio/2025-04-02-quake.txt")["title"].startswith("Rescuers dig")
+    assert answer(seeded, "show", "article", "bakery.txt")["title"].startswith("Sourdough")
+    assert by_id["membership"]["relation"] in ("seed", "coverage")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("show", "article", "nowhere.txt"), "no article nowhere.txt"),
+        (("show", "article", "ledger-2025-03.jsonl"), "several articles"),
+        (("show", "cluster", "9999"), "no cluster 9999"),
+        (("show", "file", "nowhere.txt"), "no file nowhere.txt"),
+        (("files", "--state", "lost"), "allowed: claimed, stored"),
+        (("retry",), "name files, a --reason, or --all"),
+        (("ingest", "nowhere"), "nowhere: no such file or folder"),
+        (("run", "--watch", "nowhere"), "no such folder"),
+        (("run",), "no folder to watch"),
+        (("status", "--log-format", "xml"), "'console' or 'json'"),
+        (("status", "--config", "nowhere.toml"), "no such settings file"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(seeded: Run, asked: tuple[str, ...], said: str) -> None:
+    done = seeded(*asked, *DB)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_show_tells_everything_about_a_cluster_and_a_file(seeded: Run) -> None:
+    largest = answer(seeded, "clusters", "--largest")[0]["id"]
+    cluster = answer(seeded, "show", "cluster", str(largest))
+    assert {entry["kind"] for entry in cluster["log"]} >= {"created", "joined"}
+    assert sum(member["is_canonical"] for member in cluster["members"]) == 1
+    assert "History" in seeded("show", "cluster", str(largest), *DB).stdout
+    (file,) = answer(seeded, "show", "file", "ledger-2025-03.jsonl")
+    assert (file["state"], len(file["articles"])) == ("stored", 2)
+    assert "parse" in seeded("show", "file", "mj-20250701-0001.json", *DB).stdout
+
+
+def test_why_explains_one_article_and_two(seeded: Run) -> None:
+    one = answer(seeded, "why", "syn-20250320-04")
+    assert one["copy"]["relation"] == "excerpt"
+    assert one["copy"]["evidence"]["shared_shingles"] > 0
+    pair = ("ferry-collision.txt", "2025-03-12-fog-ferry.txt")
+    two = answer(seeded, "why", *pair)
+    assert two["same_cluster"]
+    assert two["copy"]["verdict"].startswith("no copy")
+    assert two["event"]["score"] > 0.19
+    assert "ellory" in two["event"]["terms"]
+    text = seeded("why", *pair, *DB).stdout
+    assert "near enough for one event" in text
+    notices = answer(seeded, "why", "notice-0611.txt", "notice-0613.txt")
+    assert "one form" in notices["copy"]["verdict"]
+    assert not notices["same_cluster"]
+
+
+def test_files_and_retry_work_on_the_ledger(seeded: Run, tmp_path: Path) -> None:
+    (broken,) = answer(seeded, "files", "--state", "quarantined")
+    assert broken["reason"] == "parse"
+    assert answer(seeded, "files", "--reason", "depth") == []
+    (tmp_path / "seeds" / broken["path"]).write_text('{"title": "Mended after all", "maintext": "The whole sentence."}')
+    assert answer(seeded, "retry", "--reason", "parse") == {"put_back": [broken["path"]], "not_put_back": []}
+    done = seeded("ingest", "seeds", *DB)
+    assert done.returncode == 0
+    assert "1 new articles" in done.stdout
+    assert answer(seeded, "files", "--state", "quarantined") == []
+
+
+def test_check_finds_what_will_not_work(ingestd: Run, tmp_path: Path) -> None:
+    (tmp_path / "inbox").mkdir()
+    assert ingestd("check", "--watch", "inbox", *DB).returncode == 0
+    done = ingestd("check", "--watch", "nowhere", *DB)
+    assert done.returncode == 1
+    assert "mkdir -p" in done.stdout
+    unreachable = ingestd("check", "--watch", "inbox", "--db", "postgresql+psycopg://nobody@127.0.0.1:1/none", "--json")
+    assert unreachable.returncode == 1
+    assert json.loads(unreachable.stdout)[0]["grade"] == "error"
+
+
+def test_an_empty_database_is_made_and_its_version_told(ingestd: Run, tmp_path: Path) -> None:
+    assert json.loads(ingestd("db", "current", "--json", *DB).stdout)["current"] is None
+    assert ingestd("db", "upgrade", *DB).returncode == 0
+    found = json.loads(ingestd("db", "current", "--json", *DB).stdout)
+    assert found["current"] == found["needed"]
+
+
+def test_a_database_that_is_behind_is_not_touched_until_asked(seeded: Run, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "c.db") as connection:
+        connection.execute("update alembic_version set version_num = 'ffff'")
+    done = seeded("status", *DB)
+    assert done.returncode == 2
+    assert "version ffff" in done.stderr
+
+
+def test_ingest_prints_the_time_of_each_stage(ingestd: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"title": "Council closes market"}')
+    summary = json.loads(ingestd("ingest", "a.json", "--profile", "--json", *DB).stdout)
+    assert summary["articles"] == 1
+    assert {"claim", "decide", "write", "store"} <= summary["seconds"].keys()
