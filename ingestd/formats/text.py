@@ -1,4 +1,4 @@
-"""Plain text as a scraper leaves it: headline, perhaps standfirst and dateline, paragraphs, and stray lines of the page."""
+"""Plain text as a scraper leaves it: headline, standfirst, dateline, paragraphs, and stray lines of the page."""
 
 from __future__ import annotations
 
