@@ -124,7 +124,7 @@ class Line:
     @property
     def full(self) -> bool:
         """Whether every worker has enough to do."""
-        return len(self._queue) > 2 * max(1, self.workers.processes)
+        return len(self._queue) > self.workers.processes + 1
 
     def recover(self, roots: Sequence[str]) -> None:
         """Take up what an earlier process left: release its claims, finish its moves."""

@@ -14,13 +14,16 @@ import os
 import signal
 import stat
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, partial
+from zlib import crc32
 from zoneinfo import ZoneInfo
+
+import numpy as np
 
 from ingestd.core.article import Article
 from ingestd.core.fingerprint import Fingerprint, fingerprints
@@ -202,8 +205,31 @@ def salience(lang: str | None) -> Salience:
     listed = _LISTED_AS.get(lang or "", lang)
     if listed not in wordfreq.available_languages("best"):
         return Salience(lang or "", frequency_by_length)
-    frequencies = wordfreq.get_frequency_dict(listed, wordlist="best")
-    return Salience(lang or "", lambda word: frequencies.get(word, 0.0))
+    return Salience(lang or "", _frequencies(wordfreq.get_frequency_dict(listed, wordlist="best")))
+
+
+def _frequencies(words: dict[str, float]) -> Callable[[str], float]:
+    """
+    Return a look-up that takes 8 bytes a word, where the dictionary takes 150.
+
+    A word that is not in the list is taken for one that is with a probability of .0001.
+    """
+    import wordfreq
+
+    hashes = np.fromiter((crc32(word.encode()) for word in words), dtype=np.uint32, count=len(words))
+    values = np.fromiter(words.values(), dtype=np.float32, count=len(words))
+    order = np.argsort(hashes)
+    hashes, values = hashes[order], values[order]
+    words.clear()
+    wordfreq.get_frequency_dict.cache_clear()
+    wordfreq.get_frequency_list.cache_clear()
+
+    def frequency(word: str) -> float:
+        wanted = crc32(word.encode("utf-8", "replace"))
+        at = int(np.searchsorted(hashes, wanted))
+        return float(values[at]) if at < hashes.size and hashes[at] == wanted else 0.0
+
+    return frequency
 
 
 def _ignore_interrupts() -> None:

@@ -34,6 +34,7 @@ LEAD_PARAGRAPHS = 3
 LEAD_CHARS = 900
 HEADLINE_WORDS = 15  # stand in for a missing title
 KEPT_TERMS = 200
+MOST_KNOWN = 100_000  # words remembered, some 30 MB; names and misprints never end
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _PARAGRAPH = re.compile(r"\n\s*")
@@ -71,6 +72,9 @@ class Salience:
 
         Only presence counts: how often a word occurs brought nothing on the labelled corpora.
         """
+        if len(self._known) > MOST_KNOWN:
+            self._known.clear()
+            self._folded.clear()
         body = words_of(text)
         headline = set(map(self.term, words_of(title) if title else body[:HEADLINE_WORDS]))
         opening = headline | set(map(self.term, words_of(lead(text))))
