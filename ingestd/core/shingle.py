@@ -26,7 +26,7 @@ _IS_WORD[[*range(0x30, 0x3A), *range(0x61, 0x7B), *range(0x80, 0x100)]] = True
 _BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so it has an inverse modulo 2**64
 _BASE_INVERSE = np.uint64(pow(int(_BASE), -1, 2**64))
 _SHINGLE_BASE = np.uint64(0xD6E8FEB86659FD93)
-_BATCH_BYTES = 1 << 19  # what stays in the processor's cache, with the running sums
+_BATCH_BYTES = 1 << 17  # what stays in the processor's cache, with the running sums
 
 
 def shingle_sets(texts: Sequence[str], width: int = WIDTH) -> list[NDArray[np.uint32]]:
@@ -105,10 +105,10 @@ def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 def _powers(size: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     """Return at least `size` powers of the base and of its inverse."""
-    return _power_table(max(1 << 20, 1 << size.bit_length()))
+    return _power_table(max(1 << 18, 1 << size.bit_length()))
 
 
-@lru_cache(maxsize=2)  # the usual one, and one for a text of more than a million bytes
+@lru_cache(maxsize=2)  # the usual one, and one for a text of more than 250,000 bytes
 def _power_table(length: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     return _geometric(_BASE, length), _geometric(_BASE_INVERSE, length)
 
