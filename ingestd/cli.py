@@ -17,7 +17,7 @@ from ingestd.errors import CannotStartError, IngestdError, NotFoundError, Settin
 if TYPE_CHECKING:  # what a command needs, it imports when it runs: --help stays quick
     from sqlalchemy import Connection
 
-    from ingestd.ingest import Counts
+    from ingestd.progress import Counts
     from ingestd.settings import Settings
     from ingestd.store.database import Database
 
@@ -373,7 +373,7 @@ def _report_ingest(counts: Counts, *, profile: bool, as_json: bool) -> None:
         "repeats": counts.repeats,
         "revisions": counts.revisions,
         "rejected_records": counts.rejected,
-        "quarantined": [{"path": path, "reason": reason} for path, reason in counts.quarantined],
+        "quarantined": [{"path": path, "reason": reason} for path, reason in counts.quarantined or ()],
     }
     if profile:
         summary["seconds"] = {stage: round(seconds, 3) for stage, seconds in counts.seconds.items()}
@@ -387,7 +387,7 @@ def _report_ingest(counts: Counts, *, profile: bool, as_json: bool) -> None:
     )
     if counts.rejected:
         typer.echo(f"{counts.rejected:,} records left out; `ingestd show file PATH` lists them")
-    for path, reason in counts.quarantined:
+    for path, reason in counts.quarantined or ():
         typer.echo(f"not used: {path}: {reason}")
     for stage, seconds in summary.get("seconds", {}).items():
         typer.echo(f"  {stage:<18} {seconds:9.3f} s")

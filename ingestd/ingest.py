@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Literal, TypeVar
@@ -27,10 +26,11 @@ from sqlalchemy import Connection
 from ingestd.core.article import Article
 from ingestd.core.fingerprint import Fingerprint
 from ingestd.core.window import Window
-from ingestd.errors import DeferredError, Reason, UnsettledError, UnusableError, VanishedError
+from ingestd.errors import DeferredError, Reason, UnsettledError, UnusableError
 from ingestd.intake import archive
 from ingestd.intake.scan import SeenFile
-from ingestd.placement import Arrival, Placed, Placer, centre
+from ingestd.placement import Arrival, Placer, centre
+from ingestd.progress import Counts, Progress, report
 from ingestd.settings import Settings
 from ingestd.store import articles as store
 from ingestd.store.articles import Identities
@@ -53,43 +53,12 @@ class Stopped(Exception):  # noqa: N818 - not an error: the end that was asked f
 
 
 @dataclass(slots=True)
-class Counts:
-    """What has been done so far."""
-
-    files: Counter[str] = field(default_factory=Counter)  # by state
-    articles: int = 0  # new ones
-    repeats: int = 0
-    revisions: int = 0
-    rejected: int = 0  # records
-    quarantined: list[tuple[str, str]] = field(default_factory=list)  # path and reason; for a one-off run
-    seconds: dict[str, float] = field(default_factory=dict)  # by stage
-
-
-@dataclass(slots=True)
 class _Work:
     """Files on their way: claimed and being read."""
 
     claims: Sequence[Claim]
     readings: Future[list[Reading]]
     since: float
-
-
-@dataclass(slots=True)
-class _Progress:
-    """What has come of one file so far; a large one is stored in several transactions."""
-
-    claim: Claim
-    reading: Reading
-    since: float
-    first_article: int | None = None
-    new: int = 0
-    repeats: int = 0
-    revisions: int = 0
-    placed: list[Placed] = field(default_factory=list)
-
-    @property
-    def stored(self) -> int:
-        return self.new + self.repeats + self.revisions
 
 
 class Line:
@@ -101,16 +70,15 @@ class Line:
         database: Database,
         *,
         after: Literal["archive", "keep", "delete"],
-        list_quarantined: bool = False,
     ) -> None:
         """Begin with nothing in hand; `after` says what becomes of a finished file."""
         self._settings, self._database, self._after = settings, database, after
-        self._list_quarantined = list_quarantined
         self.ledger = Ledger(database, settings.database.lease_seconds)
         self.workers = Workers(settings.ingest.workers)
         self.window = Window(settings.window.days, settings.window.max_articles)
         self.counts = Counts()
         self._renewed = time.monotonic()
+        self._truncated = 0
         self.stop_waiting: Callable[[float], bool] = _sleep  # pauses; says whether to give up
         self._placer = Placer(self.window)
         self._queue: deque[_Work] = deque()
@@ -140,7 +108,7 @@ class Line:
 
     def feed(self, files: Sequence[SeenFile]) -> list[SeenFile]:
         """Claim files and have them read; return those that are another process's, or not due yet."""
-        with self._timed("claim"):
+        with self.counts.timed("claim"):
             claimed = self._patiently(lambda: self.ledger.claim(files, _now()))
         self.counts.files["unchanged"] += len(claimed.settled)
         if claimed.claims:
@@ -158,7 +126,7 @@ class Line:
         if not self._queue:
             return []
         work = self._queue[0]
-        with self._timed("wait for readers"):
+        with self.counts.timed("wait for readers"):
             try:
                 readings = work.readings.result(timeout=wait_s)
             except TimeoutError:
@@ -166,7 +134,7 @@ class Line:
             except BrokenProcessPool:
                 readings = self._read_one_by_one(work.claims)
         self._queue.popleft()
-        progress = [_Progress(c, r, work.since) for c, r in zip(work.claims, readings, strict=True)]
+        progress = [Progress(c, r, work.since) for c, r in zip(work.claims, readings, strict=True)]
         again = self._give_back(progress)
         self._store_batch([p for p in progress if not isinstance(p.reading.failure, (UnsettledError, DeferredError))])
         return again
@@ -196,7 +164,7 @@ class Line:
                 readings.append(Reading(claim.file, failure=failure))
         return readings
 
-    def _give_back(self, progress: Sequence[_Progress]) -> list[SeenFile]:
+    def _give_back(self, progress: Sequence[Progress]) -> list[SeenFile]:
         unsettled = [p.claim for p in progress if isinstance(p.reading.failure, UnsettledError)]
         if unsettled:
             self._patiently(lambda: self.ledger.defer(unsettled, _now(), "changed while being read"))
@@ -212,7 +180,7 @@ class Line:
 
     # Storing
 
-    def _store_batch(self, batch: Sequence[_Progress]) -> None:
+    def _store_batch(self, batch: Sequence[Progress]) -> None:
         small = [p for p in batch if p.reading.fingerprints is not None or p.reading.failure]
         if small:
             self._store(small)
@@ -220,7 +188,7 @@ class Line:
             if progress not in small:
                 self._store_in_pieces(progress)
 
-    def _store_in_pieces(self, progress: _Progress) -> None:
+    def _store_in_pieces(self, progress: Progress) -> None:
         """Store a file of many articles: fingerprint ahead in all workers, commit a piece at a time."""
         articles = progress.reading.articles
         pieces = [articles[i : i + PIECE] for i in range(0, len(articles), PIECE)]
@@ -228,26 +196,19 @@ class Line:
         for number, piece in enumerate(pieces):
             while len(ahead) <= 2 * self.workers.processes and number + len(ahead) < len(pieces):
                 ahead.append(self.workers.fingerprint(pieces[number + len(ahead)]))
-            with self._timed("wait for readers"):
+            with self.counts.timed("wait for readers"):
                 prints = tuple(ahead.popleft().result())
             part = replace(progress.reading, articles=piece, fingerprints=prints)
             self._store([progress], part=part, last=number == len(pieces) - 1)
 
-    def _store(self, batch: Sequence[_Progress], part: Reading | None = None, *, last: bool = True) -> None:
+    def _store(self, batch: Sequence[Progress], part: Reading | None = None, *, last: bool = True) -> None:
         """Store some files in one transaction; a fault of ours in one of them does not stop the others."""
         self._keep_leases()
-        before = [replace(p, placed=list(p.placed)) for p in batch]
+        before = [p.kept() for p in batch]
 
         def attempt() -> list[Settlement]:
-            # What an attempt that was rolled back has counted does not count.
             for p, start in zip(batch, before, strict=True):
-                p.first_article, p.new, p.repeats, p.revisions = (
-                    start.first_article,
-                    start.new,
-                    start.repeats,
-                    start.revisions,
-                )
-                p.placed = list(start.placed)
+                p.go_back(start)
             return self._transact(batch, part, last=last)
 
         try:
@@ -264,15 +225,17 @@ class Line:
             failure = UnusableError(Reason.INTERNAL, "".join(traceback.format_exception(error, limit=-4)))
             batch[0].reading = replace(batch[0].reading, articles=(), fingerprints=(), failure=failure)
             settlements = self._patiently(lambda: self._transact(batch, None, last=True))
-        self.window.shrink()
-        self._report(batch, settlements)
+        self._tidy_window()
+        by_claim = {p.claim.id: p for p in batch}
+        for settlement in settlements:
+            report(by_claim[settlement.claim.id], settlement, self.counts)
         if self._after != "keep":
-            with self._timed("move"):
+            with self.counts.timed("move"):
                 self._dispose([_finished(s) for s in settlements])
 
-    def _transact(self, batch: Sequence[_Progress], part: Reading | None, *, last: bool) -> list[Settlement]:
+    def _transact(self, batch: Sequence[Progress], part: Reading | None, *, last: bool) -> list[Settlement]:
         now = _now()
-        with self._timed("store"), self._database.writing() as connection:
+        with self.counts.timed("store"), self._database.writing() as connection:
             held = self.ledger.held(connection, [p.claim for p in batch])
             for p in batch:
                 if p.claim.id not in held:
@@ -287,15 +250,15 @@ class Line:
             first = _once(fresh)
             self._record(connection, first, now)
             stored |= {p.reading.sha256 or "": p.first_article for p, _ in first}
-            settlements = [self._settlement(p, stored) for p in batch] if last else []
+            settlements = [p.settlement(stored) for p in batch] if last else []
             self.ledger.settle(connection, settlements, now)
         return settlements
 
-    def _record(self, connection: Connection, files: Sequence[tuple[_Progress, Reading]], now: datetime) -> None:
+    def _record(self, connection: Connection, files: Sequence[tuple[Progress, Reading]], now: datetime) -> None:
         """Give every article its identity, decide where it belongs, and write all that changes."""
         identities = Identities(connection, [article for _, reading in files for article in reading.articles])
         next_article, next_cluster = store.next_ids(connection)
-        arrivals: list[tuple[_Progress, Arrival]] = []
+        arrivals: list[tuple[Progress, Arrival]] = []
         for progress, reading in files:
             for article, fingerprint in zip(reading.articles, reading.fingerprints or (), strict=True):
                 known = identities.known(article)
@@ -329,7 +292,7 @@ class Line:
         self._place_and_write(connection, arrivals, now, next_cluster)
 
     def _place_and_write(
-        self, connection: Connection, arrivals: Sequence[tuple[_Progress, Arrival]], now: datetime, next_cluster: int
+        self, connection: Connection, arrivals: Sequence[tuple[Progress, Arrival]], now: datetime, next_cluster: int
     ) -> int:
         """Place articles and write what changes; return the next free id of a cluster."""
         if not arrivals:
@@ -345,36 +308,21 @@ class Line:
                 progress.claim.id,
                 revision=arrival.revised,
             )
-        with self._timed("decide"):
+        with self.counts.timed("decide"):
             placed = self._placer.place(connection, [arrival for _, arrival in arrivals], changes, next_cluster)
         for (progress, _), place in zip(arrivals, placed, strict=True):
             progress.placed.append(place)
-        with self._timed("write"):
+        with self.counts.timed("write"):
             write(connection, changes, partial(centre, self.window))
         return next_cluster + len(changes.clusters)
 
-    def _settlement(self, p: _Progress, stored: dict[str, int | None]) -> Settlement:
-        reading, failure = p.reading, p.reading.failure
-        if isinstance(failure, VanishedError):
-            return Settlement(claim=p.claim, state=FileState.VANISHED, detail=str(failure))
-        if isinstance(failure, UnusableError):
-            return Settlement(
-                claim=p.claim,
-                state=FileState.QUARANTINED,
-                sha256=reading.sha256,
-                reason=failure.reason,
-                detail=failure.detail,
-                rejected=reading.rejected,
-            )
-        new = p.new or p.revisions
-        return Settlement(
-            claim=p.claim,
-            state=FileState.STORED if new else FileState.DUPLICATE,
-            sha256=reading.sha256,
-            n_articles=p.stored,
-            article_id=stored.get(reading.sha256 or ""),
-            rejected=reading.rejected,
-        )
+    def _tidy_window(self) -> None:
+        forgotten, truncated = self.window.shrink(), self.window.truncated
+        if forgotten:
+            log.info("window.shrunk", forgotten=forgotten, held=len(self.window))
+        if truncated > self._truncated:
+            log.warning("window.bucket_full", chains=truncated, hint="many are alike; the newest are compared")
+        self._truncated = truncated
 
     def _keep_leases(self) -> None:
         """Say that the files in hand are still being worked on, well before anyone could take them over."""
@@ -402,48 +350,6 @@ class Line:
 
     # Afterwards
 
-    def _report(self, batch: Sequence[_Progress], settlements: Sequence[Settlement]) -> None:
-        by_claim = {p.claim.id: p for p in batch}
-        for s in settlements:
-            p = by_claim[s.claim.id]
-            self.counts.files[s.state] += 1
-            self.counts.articles += p.new
-            self.counts.repeats += p.repeats
-            self.counts.revisions += p.revisions
-            self.counts.rejected += len(s.rejected)
-            with structlog.contextvars.bound_contextvars(file_id=s.claim.id, path=s.claim.file.name, sha256=s.sha256):
-                self._say(p, s)
-
-    def _say(self, p: _Progress, s: Settlement) -> None:
-        elapsed_s = round(time.monotonic() - p.since, 3)
-        if s.state is FileState.QUARANTINED:
-            if self._list_quarantined:
-                self.counts.quarantined.append((s.claim.file.name, f"{s.reason}: {s.detail}"))
-            say = log.error if s.reason is Reason.INTERNAL else log.warning
-            say("file.quarantined", reason=str(s.reason), detail=s.detail, bytes=s.claim.file.size, elapsed_s=elapsed_s)
-            return
-        facts: dict[str, object] = {
-            "outcome": s.state.value,
-            "bytes": s.claim.file.size,
-            "n_articles": s.n_articles,
-            "new": p.new,
-            "repeats": p.repeats,
-            "revisions": p.revisions,
-            "rejected": len(s.rejected),
-            "article_id": s.article_id,
-        }
-        if len(p.placed) == 1:
-            place, article = p.placed[0], p.reading.articles[0]
-            facts |= {
-                "outlet": article.outlet,
-                "lang": article.lang,
-                "relation": place.relation,
-                "canonical_article_id": place.canonical_id,
-                "cluster_id": place.cluster_id,
-                "score": None if place.score is None else round(place.score, 4),
-            }
-        log.info("file.ingested", **facts, elapsed_s=elapsed_s)
-
     def _dispose(self, finished: Sequence[Finished]) -> None:
         """Move files whose fate is in the database; whatever cannot be moved now is tried again at the next start."""
         names: list[tuple[int, str]] = []
@@ -468,23 +374,14 @@ class Line:
                 names.append((f.id, moved))
         self._patiently(lambda: self.ledger.archived(names))
 
-    @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            seconds = self.counts.seconds
-            seconds[stage] = seconds.get(stage, 0.0) + time.perf_counter() - start
-
 
 def _arrival(article_id: int, article: Article, fingerprint: Fingerprint, now: datetime, *, revised: bool) -> Arrival:
     return Arrival(article_id, article, fingerprint, (article.published_at or now).date(), revised)
 
 
-def _once(files: Sequence[tuple[_Progress, Reading]]) -> list[tuple[_Progress, Reading]]:
+def _once(files: Sequence[tuple[Progress, Reading]]) -> list[tuple[Progress, Reading]]:
     """Leave out files whose bytes another file of the batch has; they are settled as duplicates of it."""
-    first: dict[str | None, tuple[_Progress, Reading]] = {}
+    first: dict[str | None, tuple[Progress, Reading]] = {}
     for progress, reading in files:
         first.setdefault(reading.sha256, (progress, reading))
     return list(first.values())

@@ -9,9 +9,10 @@ from itertools import islice
 from pathlib import Path
 
 from ingestd.errors import CannotStartError
-from ingestd.ingest import Counts, Line
+from ingestd.ingest import Line
 from ingestd.intake import archive
 from ingestd.intake.scan import SeenFile, files, look_at
+from ingestd.progress import Counts
 from ingestd.settings import Settings
 from ingestd.store.database import Database
 from ingestd.store.ledger import requeue
@@ -31,7 +32,8 @@ def ingest_paths(settings: Settings, database: Database, paths: Sequence[Path], 
         if not path.exists() and not path.is_symlink():
             raise CannotStartError(f"{path}: no such file or folder")
     total = sum(1 for _ in _seen(paths, settings)) if progress else None
-    line = Line(settings, database, after="keep", list_quarantined=True)
+    line = Line(settings, database, after="keep")
+    line.counts.quarantined = []
     waiting = _seen(paths, settings)
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not progress) as bar:

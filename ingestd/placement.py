@@ -394,7 +394,10 @@ def centre(window: Window, cluster: int) -> tuple[int, list[int]] | None:
     members = window.members(cluster)[-_MOST_FOR_CENTRE:]
     if not members.size:
         return None
-    nearness = window.all_scores(members).sum(axis=1).round(6) if members.size > 2 else np.zeros(members.size)
+    nearness = np.zeros(members.size)
+    if members.size > 2:
+        scores = window.all_scores(members)
+        nearness = (scores.sum(axis=1) - scores.diagonal()).round(6)
     order = sorted(range(members.size), key=lambda i: (-nearness[i], *window.standing(int(members[i])).order))
     hashes, weights = zip(*(window.terms(int(member)) for member in members), strict=True)
     distinct, owner = np.unique(np.concatenate(hashes), return_inverse=True)

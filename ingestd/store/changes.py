@@ -264,17 +264,28 @@ def _write_members(connection: Connection, changes: Changes) -> None:
         )
         copies = select(_copies.c.article_id).where(_copies.c.canonical_article_id == bindparam("article"))
         connection.execute(update(ClusterMemberRow).where(_members.c.article_id.in_(copies)).values(to), rows)
+    _keep_inhabited(connection, changes)
     for cluster in changes.merged:
         into = cluster
         while into in changes.merged:
             into = changes.merged[into]
-        # Members that are no longer in the window come along too.
-        connection.execute(update(ClusterMemberRow).where(_members.c.cluster_id == cluster).values(cluster_id=into))
         connection.execute(
             update(ClusterRow)
             .where((_clusters.c.id == cluster) | (_clusters.c.merged_into == cluster))
             .values(status="merged", merged_into=into, n_articles=0, n_originals=0, n_outlets=0, updated_at=changes.now)
         )
+
+
+def _keep_inhabited(connection: Connection, changes: Changes) -> None:
+    """Do not merge a cluster away that has members outside the window: those who left have left it, no more."""
+    for chunk in chunks(sorted(changes.merged)):
+        inhabited = select(_members.c.cluster_id).where(_members.c.cluster_id.in_(chunk)).distinct()
+        for cluster in connection.execute(inhabited).scalars().all():
+            into = changes.merged.pop(cluster)
+            changes.touched.add(cluster)
+            for row in changes.log:
+                if row["kind"] == "merged" and row["other_cluster_id"] == cluster:
+                    row |= {"kind": "left", "cluster_id": cluster, "other_cluster_id": into}
 
 
 def _sum_up(connection: Connection, changes: Changes, centre: Centre) -> None:

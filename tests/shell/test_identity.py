@@ -167,3 +167,35 @@ def test_an_article_without_a_date_finds_its_event_after_a_restart(corpus: Corpu
         c={"id": "c", "title": "Fish market: Foyle defends concert hall", "text": report[:150], "date": "2019-03-04"}
     )
     assert len(set(corpus.rows("select cluster_id from cluster_members"))) == 1
+
+
+def test_a_cluster_that_has_members_outside_the_window_is_not_merged_away(corpus_on_each: Corpus) -> None:
+    from datetime import UTC, datetime
+
+    from ingestd.store.changes import Changes, write
+
+    corpus = corpus_on_each
+    corpus.take_in(
+        a={"id": "a", "title": "Council closes fish market", "text": MARKET, "date": "2025-03-03"},
+        b={"id": "b", "title": "Crack in railway bridge", "text": BRIDGE, "date": "2025-03-05"},
+        c={"id": "c", "title": "Zinc prices", "text": "Zinc rose by four per cent.", "date": "2025-03-05"},
+    )
+    market, bridge, zinc = corpus.rows("select cluster_id from cluster_members order by article_id")
+    # In memory both clusters have lost all their members; in the database only one of them has.
+    changes = Changes(datetime.now(UTC))
+    changes.move(3, market)
+    changes.merge(bridge, market)
+    changes.merge(zinc, market)
+    with corpus.database.writing() as connection:
+        write(connection, changes, lambda _: None)
+    assert corpus.rows("select article_id, cluster_id from cluster_members order by 1") == [
+        (1, market),
+        (2, bridge),
+        (3, market),
+    ]
+    assert corpus.rows("select id, status, merged_into, n_articles from clusters order by id") == [
+        (market, "open", None, 2), (bridge, "open", None, 1), (zinc, "merged", market, 0),
+    ]  # fmt: skip
+    assert corpus.rows("select kind, cluster_id, other_cluster_id from cluster_log where kind in ('left', 'merged') order by id") == [
+        ("left", bridge, market), ("merged", market, zinc),
+    ]  # fmt: skip
