@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from ingestd import workers
+from ingestd.errors import UnsettledError
 from tests.conftest import Corpus
 
 BODY = "The council voted on Monday to close the old fish market and to build a concert hall in its place by the water."
@@ -209,3 +211,67 @@ def test_a_fault_of_ours_in_one_file_is_kept_with_it_and_stops_no_other(
     rows = corpus.rows("select path, state, reason, detail from source_files order by path")
     assert [row[:3] for row in rows] == [("a.txt", "quarantined", "internal"), ("b.json", "stored", None)]
     assert "nobody foresaw" in rows[0][3]
+
+
+def stale(corpus: Corpus, name: str) -> Any:
+    """The file as it looks now, to be read after it has changed."""
+    from ingestd.intake.scan import look_at
+
+    seen = look_at(corpus.folder, name.encode())
+    assert seen is not None
+    return seen
+
+
+def read_one(corpus: Corpus, seen: Any) -> Any:
+    from datetime import UTC, datetime
+
+    from ingestd.workers import Limits, read_files
+
+    return read_files([seen], Limits("UTC", 10**6, 10**6), datetime.now(UTC))[0]
+
+
+def test_a_file_that_changed_since_it_was_seen_is_not_used(corpus: Corpus) -> None:
+    corpus.write({"a.json": GOOD})
+    seen = stale(corpus, "a.json")
+    corpus.write({"a.json": {"title": "A longer text that replaced it"}})
+    assert isinstance(read_one(corpus, seen).failure, UnsettledError)
+
+
+def test_a_file_replaced_by_another_of_the_same_size_is_not_used(corpus: Corpus) -> None:
+    corpus.write({"a.json": GOOD, "b.json": GOOD})
+    seen = stale(corpus, "a.json")
+    (corpus.folder / "b.json").replace(corpus.folder / "a.json")
+    assert isinstance(read_one(corpus, seen).failure, UnsettledError)
+
+
+def test_a_file_that_vanished_is_recorded_as_vanished(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus.write({"a.json": GOOD})
+    content = workers._content
+
+    def removed(file: Any, limit: int) -> bytes:
+        (corpus.folder / "a.json").unlink(missing_ok=True)
+        return content(file, limit)
+
+    monkeypatch.setattr(workers, "_content", removed)
+    corpus.ingest()
+    assert corpus.rows("select state, article_id from source_files") == [("vanished", None)]
+
+
+def test_a_file_that_may_not_be_read_is_deferred_and_taken_in_later(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus.write({"a.json": GOOD})
+    with monkeypatch.context() as patched:
+        patched.setattr(workers.os, "open", refuse)
+        corpus.ingest()
+    assert corpus.rows("select state, attempts, detail from source_files") == [("deferred", 0, "Permission denied")]
+    corpus.ingest()  # not due yet
+    assert corpus.rows("select state from source_files") == ["deferred"]
+    with corpus.database.writing() as connection:
+        connection.exec_driver_sql("update source_files set retry_at = '2020-01-01 00:00:00'")
+    corpus.ingest()
+    assert corpus.rows("select state, attempts from source_files") == [("stored", 1)]
+
+
+def refuse(*_: object, **__: object) -> int:
+    raise PermissionError(13, "Permission denied")
