@@ -180,8 +180,14 @@ def why_two(found: Answer) -> None:
     out.print(f"They are {together} {' and '.join(str(c) for c in dict.fromkeys(found['clusters']))}.\n")
     for question, title in (("copy", "Is one a copy of the other?"), ("event", "Do they cover the same event?")):
         out.print(title, style="bold")
-        out.print(_pairs({key: value for key, value in found[question].items() if value is not None}))
+        out.print(_pairs({key: value for key, value in found[question].items() if value not in (None, ())}))
         out.print()
+    side_by_side = Table(
+        *(f"article {a['id']}" for a in found["articles"]), box=None, header_style="bold", padding=(0, 2)
+    )
+    side_by_side.add_row(*map(_marked, found["texts"]))
+    out.print("What both texts have is [black on yellow]marked[/].", style="dim")
+    out.print(side_by_side)
 
 
 def findings(found: Iterable[Answer]) -> None:
@@ -242,10 +248,27 @@ def _log_table(log: Sequence[Answer]) -> Table:
 def _pairs(facts: Answer) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for key, value in facts.items():
-        if isinstance(value, Mapping):
-            value = ", ".join(f"{k} {v}" for k, v in value.items())  # noqa: PLW2901 - the value as shown
-        table.add_row(Text(str(key).replace("_", " "), style="dim"), Text(printable(str(value))))
+        table.add_row(Text(key.replace("_", " "), style="dim"), Text(_value(value)))
     return table
+
+
+def _value(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_value(item)}" for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        items = [printable(str(item)) for item in value]
+        return "\n".join(items) if any(" " in item for item in items) else ", ".join(items)
+    return printable(str(value))
+
+
+def _marked(segments: Sequence[tuple[str, bool]]) -> Text:
+    """Return a text in which what the other text has too is marked: by colour, and by brackets where there is none."""
+    text = Text()
+    for piece, shared in segments:
+        text.append(
+            f"[{piece}]" if shared and not sys.stdout.isatty() else piece, style="black on yellow" if shared else ""
+        )
+    return text
 
 
 def _published(article: Answer) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from sqlalchemy import Connection
 
 from ingestd.core.article import Article
 from ingestd.core.clustering import THRESHOLD
-from ingestd.core.copies import MIN_CONTAINMENT, MIN_JACCARD, ComparedText, Kinship, compare
+from ingestd.core.copies import MIN_CONTAINMENT, MIN_JACCARD, ComparedText, Kinship, compare, differences, segments
 from ingestd.core.coverage import time_penalty
 from ingestd.core.fingerprint import Fingerprint, fingerprints
 from ingestd.store import queries
@@ -29,14 +30,14 @@ def two(connection: Connection, first: str, second: str) -> dict[str, Any]:
     """Return both comparisons of two articles, with their verdicts and what they rest on."""
     a, b = queries.article(connection, first), queries.article(connection, second)
     print_a, print_b = fingerprints([_article(a), _article(b)], salience)
+    text_a, text_b = _article(a).body, _article(b).body
     return {
         "articles": [{key: x[key] for key in ("id", "title", "outlet", "published_at", "lang")} for x in (a, b)],
         "same_cluster": _cluster(a) is not None and _cluster(a) == _cluster(b),
         "clusters": [_cluster(a), _cluster(b)],
-        "copy": _copy(
-            ComparedText(_article(a).body, print_a.shingles), ComparedText(_article(b).body, print_b.shingles)
-        ),
+        "copy": _copy(ComparedText(text_a, print_a.shingles), ComparedText(text_b, print_b.shingles)),
         "event": _event(a, b, print_a, print_b),
+        "texts": [segments(text_a, text_b), segments(text_b, text_a)],
     }
 
 
@@ -56,6 +57,7 @@ def _copy(a: ComparedText, b: ComparedText) -> dict[str, Any]:
         "containment": round(shared.containment, 4),
         "shared_shingles": shared.shared,
         "shingles": [shared.size, shared.other_size],
+        **asdict(differences(a.text, b.text)),
     }
 
 

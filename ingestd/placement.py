@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from ingestd.core.article import Article
 from ingestd.core.clustering import NEARLY, THRESHOLD, Part, decide
-from ingestd.core.copies import ComparedText, Kinship, Place, Verdict, compare, group, relation
+from ingestd.core.copies import ComparedText, Kinship, Place, Verdict, compare, differences, group, relation
 from ingestd.core.fingerprint import Fingerprint
 from ingestd.core.shingle import shingle_sets
 from ingestd.core.similarity import Overlap
@@ -223,13 +223,14 @@ class _Step:
         self._hand_over(changed)
         left: dict[int, int] = {}  # cluster that lost an original -> that article
         for article_id, place in changed.items():
-            if place.shared is None or place.matched_id is None:
+            if place.matched_id is None:
                 continue
             if self.window.canonical_of(article_id) == article_id:
                 left[self.window.cluster_of(article_id) or 0] = article_id
             self.window.set_canonical(article_id, place.canonical_id)
-            kind = relation(self._text(article_id), self._text(place.canonical_id))
-            self.changes.copy(article_id, place.canonical_id, place.matched_id, kind, place.shared)
+            text = self._text(article_id)
+            kind = relation(text, self._text(place.canonical_id))
+            self.changes.copy(article_id, place, kind, differences(text.text, self._text(place.matched_id).text))
             if article_id != newcomer:
                 self._follow(article_id)
         self._close_emptied(left)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,8 @@ FORM_GAPS = 3
 FORM_CONTAINMENT = 0.25
 SURE_CONTAINMENT = 0.9
 GAP_WORDS = 8  # a longer gap is a passage put in or taken out, not a blank filled in
+SHOWN_PASSAGES = 3
+SHOWN_WORDS = 24
 _PASSAGE = 3  # words in a row that count as shared when looking for gaps
 
 _WORD = re.compile(r"[^\W_]+")
@@ -125,6 +128,49 @@ def same_form(one: str, other: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Differences:
+    """What a person wants to see of two texts that were compared."""
+
+    longest_passages: tuple[str, ...]  # that both have, the longest first, in the words of the first text
+    only_here: tuple[str, ...]  # words that only the first text has, names and figures first
+    only_there: tuple[str, ...]
+
+
+def differences(one: str, other: str) -> Differences:
+    """Return the longest passages that two texts share, and the words that only one of them has."""
+    text, other_text = _parsed(one), _parsed(other)
+    runs = sorted(_shared_runs(text, other_text), key=lambda run: (run[0] - run[1], run[0]))[:SHOWN_PASSAGES]
+    return Differences(
+        tuple(_clipped(text.words[start:end]) for start, end in runs),
+        _only(text, other_text),
+        _only(other_text, text),
+    )
+
+
+def segments(one: str, other: str) -> list[tuple[str, bool]]:
+    """Return a text in pieces, each with whether the other text has it too."""
+    text = _composed(one)
+    spans = [match.span() for match in _WORD.finditer(text)]
+    pieces, at = [], 0
+    for start, end in _shared_runs(_parsed(one), _parsed(other)):
+        pieces += [(text[at : spans[start][0]], False), (text[spans[start][0] : spans[end - 1][1]], True)]
+        at = spans[end - 1][1]
+    return [(piece, shared) for piece, shared in [*pieces, (text[at:], False)] if piece]
+
+
+def _clipped(words: Sequence[str]) -> str:
+    if len(words) <= SHOWN_WORDS:
+        return " ".join(words)
+    half = SHOWN_WORDS // 2
+    return f"{' '.join(words[:half])} … {' '.join(words[-half:])} ({len(words)} words)"
+
+
+def _only(text: _Parsed, other: _Parsed) -> tuple[str, ...]:
+    new = dict.fromkeys(w for w, folded in zip(text.words, text.folded, strict=True) if folded not in other.known_words)
+    return tuple(sorted(new, key=lambda word: not _is_fact(word))[:SHOWN_WORDS])
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where an article stands among its copies."""
 
@@ -195,21 +241,31 @@ class _Parsed:
 # Texts of one group are compared with one another again and again, and soon no more.
 @lru_cache(maxsize=128)
 def _parsed(text: str) -> _Parsed:
-    words = _WORD.findall(unicodedata.normalize("NFKC", text.replace("\u00ad", "")))
+    words = _WORD.findall(_composed(text))
     folded = [word.lower() for word in words]
     passages = list(zip(*(folded[i:] for i in range(_PASSAGE)), strict=False))
     return _Parsed(words, folded, passages, frozenset(passages), frozenset(folded))
 
 
-def _gaps(text: _Parsed, other: _Parsed) -> list[list[str]]:
-    """Return, for each short gap between passages that the other text has too, the words it lacks altogether."""
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFKC", text.replace("\u00ad", ""))
+
+
+def _shared_runs(text: _Parsed, other: _Parsed) -> list[tuple[int, int]]:
+    """Return where words stand, from and to, that are part of a passage which the other text has too."""
     begins = np.fromiter(map(other.known_passages.__contains__, text.passages), dtype=bool, count=len(text.passages))
     shared = np.zeros(len(text.words), dtype=np.int8)
     for offset in range(_PASSAGE):
         shared[offset : offset + begins.size] |= begins
     edges = np.flatnonzero(np.diff(shared, prepend=0, append=0)).tolist()
+    return list(zip(edges[0::2], edges[1::2], strict=True))
+
+
+def _gaps(text: _Parsed, other: _Parsed) -> list[list[str]]:
+    """Return, for each short gap between passages that the other text has too, the words it lacks altogether."""
+    runs = _shared_runs(text, other)
     gaps = []
-    for end, start in zip(edges[1::2], edges[2::2], strict=False):
+    for (_, end), (start, _) in pairwise(runs):
         if start - end <= GAP_WORDS:
             new = [text.words[i] for i in range(end, start) if text.folded[i] not in other.known_words]
             if new:

@@ -11,10 +11,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, case, delete, func, insert, select, update
 
 from ingestd.core.article import Article
-from ingestd.core.copies import Relation
+from ingestd.core.copies import Differences, Place, Relation
 from ingestd.core.fingerprint import COPY_LABEL, EVENT_LABEL, Fingerprint
 from ingestd.core.salience import SalientTerms
-from ingestd.core.similarity import Overlap
 from ingestd.store.articles import chunks, copy_to_bytes, event_to_bytes, text_sha256
 from ingestd.store.tables import (
     ArticleRevision,
@@ -88,12 +87,15 @@ class Changes:
             self.signatures.append({"article_id": article_id, "kind": kind, "scheme": scheme, "payload": payload})
         self.terms[article_id] = fingerprint.terms
 
-    def copy(self, article_id: int, canonical_id: int, matched_id: int, relation: Relation, shared: Overlap) -> None:
-        """Make an article a copy."""
+    def copy(self, article_id: int, place: Place, relation: Relation, differences: Differences) -> None:
+        """Make an article a copy, with what says that it is one."""
+        shared = place.shared
+        if shared is None:
+            raise ValueError(f"article {article_id} speaks for itself")
         self.copies[article_id] = {
             "article_id": article_id,
-            "canonical_article_id": canonical_id,
-            "matched_article_id": matched_id,
+            "canonical_article_id": place.canonical_id,
+            "matched_article_id": place.matched_id,
             "relation": relation.value,
             "jaccard": shared.jaccard,
             "containment": shared.containment,
@@ -103,6 +105,9 @@ class Changes:
                 "matched_shingles": shared.other_size,
                 "share_of_text": round(shared.shared / shared.size, 4),
                 "share_of_matched": round(shared.shared / shared.other_size, 4),
+                "longest_passages": differences.longest_passages,
+                "only_in_text": differences.only_here,
+                "only_in_matched": differences.only_there,
             },
         }
 

@@ -109,7 +109,10 @@ def test_show_tells_everything_about_a_cluster_and_a_file(seeded: Run) -> None:
 def test_why_explains_one_article_and_two(seeded: Run) -> None:
     one = answer(seeded, "why", "syn-20250320-04")
     assert one["copy"]["relation"] == "excerpt"
-    assert one["copy"]["evidence"]["shared_shingles"] > 0
+    evidence = one["copy"]["evidence"]
+    assert evidence["shared_shingles"] > 0
+    assert evidence["longest_passages"][0].startswith("The National Bank of Valdria lowered")
+    assert "krona" in evidence["only_in_matched"]
     pair = ("ferry-collision.txt", "2025-03-12-fog-ferry.txt")
     two = answer(seeded, "why", *pair)
     assert two["same_cluster"]
@@ -118,6 +121,11 @@ def test_why_explains_one_article_and_two(seeded: Run) -> None:
     assert "ellory" in two["event"]["terms"]
     text = seeded("why", *pair, *DB).stdout
     assert "near enough for one event" in text
+    assert any(shared for _, shared in two["texts"][0])
+    reprint = answer(seeded, "why", "ferry-collision.txt", "syn-20250312-77")
+    assert reprint["copy"]["longest_passages"][0].startswith("A passenger ferry hit")
+    assert "Syndicate" in reprint["copy"]["only_there"]
+    assert "[A passenger ferry hit" in seeded("why", "ferry-collision.txt", "syn-20250312-77", *DB).stdout  # marked
     notices = answer(seeded, "why", "notice-0611.txt", "notice-0613.txt")
     assert "one form" in notices["copy"]["verdict"]
     assert not notices["same_cluster"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import unicodedata
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
@@ -7,7 +8,17 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestd.core.copies import ComparedText, Kinship, Relation, Standing, compare, group, relation
+from ingestd.core.copies import (
+    ComparedText,
+    Kinship,
+    Relation,
+    Standing,
+    compare,
+    differences,
+    group,
+    relation,
+    segments,
+)
 from ingestd.core.shingle import shingle_sets
 from ingestd.core.similarity import Overlap
 
@@ -69,6 +80,20 @@ def test_an_excerpt_says_which_way_round_it_is() -> None:
     assert relation(*compared(part, long)) is Relation.EXCERPT
     assert relation(*compared(long, part)) is Relation.EXPANDED
     assert relation(*compared(long, long)) is Relation.EXACT
+
+
+@given(st.lists(st.sampled_from([*STORY.split()[:30], "Zinc", "€", "47", "ﬁn"]), max_size=60).map(" ".join))
+def test_pieces_of_a_text_put_together_are_the_text(text: str) -> None:
+    pieces = segments(text, STORY)
+    assert "".join(piece for piece, _ in pieces) == unicodedata.normalize("NFKC", text)
+    assert all(len(piece.split()) >= 3 for piece, shared in pieces if shared)
+
+
+def test_differences_name_what_is_shared_and_what_is_not() -> None:
+    found = differences(STORY, STORY.replace("Agneta Foyle", "Helen Strand").replace("boldest", "bravest"))
+    assert found.only_here == ("Agneta", "Foyle", "boldest")  # names first
+    assert found.only_there == ("Helen", "Strand", "bravest")
+    assert found.longest_passages[0].startswith("decision since the harbour was dredged")
 
 
 def test_different_stories_are_no_copies() -> None:
