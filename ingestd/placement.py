@@ -28,7 +28,7 @@ from ingestd.store.changes import Changes
 
 # Copies divided anew at once; the work grows with their square.
 MOST_TOGETHER = 40
-_TEXTS_HELD = 4096  # about 7 kB each
+_TEXTS_HELD = 2048  # about 7 kB each
 _KEYWORDS = 24  # looked up, heaviest first, until enough of their words are known
 
 

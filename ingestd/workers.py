@@ -8,6 +8,7 @@ changed by the end of the reading, nothing of it is used.
 from __future__ import annotations
 
 import errno
+import gc
 import hashlib
 import multiprocessing
 import os
@@ -20,6 +21,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, partial
+from itertools import chain
 from zlib import crc32
 from zoneinfo import ZoneInfo
 
@@ -93,7 +95,7 @@ class Workers:
             # Not fork: threads of the folder watcher may hold locks. The server imports once what every process needs.
             context = multiprocessing.get_context("forkserver")
             context.set_forkserver_preload([__name__])
-            self._pool = ProcessPoolExecutor(self.processes, context, initializer=_ignore_interrupts)
+            self._pool = ProcessPoolExecutor(self.processes, context, initializer=_begin)
         try:
             return self._pool.submit(work)
         except BrokenProcessPool:
@@ -205,10 +207,10 @@ def salience(lang: str | None) -> Salience:
     listed = _LISTED_AS.get(lang or "", lang)
     if listed not in wordfreq.available_languages("best"):
         return Salience(lang or "", frequency_by_length)
-    return Salience(lang or "", _frequencies(wordfreq.get_frequency_dict(listed, wordlist="best")))
+    return Salience(lang or "", _frequencies(listed or ""))
 
 
-def _frequencies(words: dict[str, float]) -> Callable[[str], float]:
+def _frequencies(lang: str) -> Callable[[str], float]:
     """
     Return a look-up that takes 8 bytes a word, where the dictionary takes 150.
 
@@ -216,12 +218,14 @@ def _frequencies(words: dict[str, float]) -> Callable[[str], float]:
     """
     import wordfreq
 
-    hashes = np.fromiter((crc32(word.encode()) for word in words), dtype=np.uint32, count=len(words))
-    values = np.fromiter(words.values(), dtype=np.float32, count=len(words))
+    # The list holds words by frequency, in steps of a hundredth of a power of ten.
+    steps = wordfreq.get_frequency_list(lang, wordlist="best")
+    sizes = [len(words) for words in steps]
+    values = np.repeat([wordfreq.cB_to_freq(-step) for step in range(len(steps))], sizes).astype(np.float32)
+    words = chain.from_iterable(steps)
+    hashes = np.fromiter((crc32(word.encode()) for word in words), dtype=np.uint32, count=sum(sizes))
     order = np.argsort(hashes)
     hashes, values = hashes[order], values[order]
-    words.clear()
-    wordfreq.get_frequency_dict.cache_clear()
     wordfreq.get_frequency_list.cache_clear()
 
     def frequency(word: str) -> float:
@@ -232,9 +236,12 @@ def _frequencies(words: dict[str, float]) -> Callable[[str], float]:
     return frequency
 
 
-def _ignore_interrupts() -> None:
+def _begin() -> None:
+    """Prepare a process for its work."""
     # Ctrl-C reaches the whole process group; the main process decides what is still to be finished.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What all workers share of memory stays shared: the collector would write to every object.
+    gc.freeze()
 
 
 def _done(work: partial[list]) -> Future[list]:  # type: ignore[type-arg] # see Workers._submit

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import pytest
+import wordfreq
+
+from ingestd.core.salience import frequency_by_length
+from ingestd.workers import _frequencies, salience
+
+
+@pytest.mark.parametrize("lang", ["en", "de", "zh"])
+def test_frequencies_are_those_of_wordfreq(lang: str) -> None:
+    frequency = _frequencies(lang)
+    known = wordfreq.get_frequency_dict(lang, wordlist="best")
+    for word in [*list(known)[:300], *list(known)[-300:]]:
+        assert frequency(word) == pytest.approx(known[word], rel=1e-6)
+    assert frequency("qzxwvkjh") == 0.0
+
+
+def test_a_language_without_a_list_is_weighed_by_the_length_of_its_words() -> None:
+    esperanto = salience("eo")
+    assert esperanto.term("la").weight < esperanto.term("sendependeco").weight
+    assert frequency_by_length("la") > frequency_by_length("sendependeco")
