@@ -320,9 +320,9 @@ class Line:
         forgotten, truncated = self.window.shrink(), self.window.truncated
         if forgotten:
             log.info("window.shrunk", forgotten=forgotten, held=len(self.window))
-        if truncated > self._truncated:
+        if truncated > 2 * self._truncated:
             log.warning("window.bucket_full", chains=truncated, hint="many are alike; the newest are compared")
-        self._truncated = truncated
+            self._truncated = truncated
 
     def _keep_leases(self) -> None:
         """Say that the files in hand are still being worked on, well before anyone could take them over."""

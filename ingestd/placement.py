@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from ingestd.core.article import Article
+from ingestd.core.clustering import MOST_TOGETHER as MOST_DECIDED
 from ingestd.core.clustering import NEARLY, THRESHOLD, Part, decide
 from ingestd.core.copies import ComparedText, Kinship, Place, Verdict, compare, differences, group, relation
 from ingestd.core.fingerprint import Fingerprint
@@ -295,7 +296,8 @@ class _Step:
         for other in candidates[order][scores[order] >= THRESHOLD * NEARLY].tolist():
             cluster = self.window.cluster_of(other)
             if cluster is not None and cluster not in touched:
-                touched[cluster] = self.window.members(cluster)
+                # As many as can be decided again at once, which also bounds the cost of joining a giant.
+                touched[cluster] = self.window.members(cluster, MOST_DECIDED)
         parts = decide(article_id, touched, self._means(article_id, touched), self.window.all_scores)
         self._carry_out(article_id, parts, touched)
 
@@ -392,7 +394,7 @@ def centre(window: Window, cluster: int) -> tuple[int, list[int]] | None:
 
     The member nearest to all others speaks; ties: the earliest published, then the lower id.
     """
-    members = window.members(cluster)[-_MOST_FOR_CENTRE:]
+    members = window.members(cluster, MOST_DECIDED)
     if not members.size:
         return None
     nearness = np.zeros(members.size)
@@ -404,9 +406,6 @@ def centre(window: Window, cluster: int) -> tuple[int, list[int]] | None:
     distinct, owner = np.unique(np.concatenate(hashes), return_inverse=True)
     total = np.bincount(owner, weights=np.concatenate(weights))
     return int(members[order[0]]), distinct[np.argsort(-total, kind="stable")[:_KEYWORDS]].tolist()
-
-
-_MOST_FOR_CENTRE = 150  # the newest of a large cluster; the work grows with the square
 
 
 def _entry(arrival: Arrival) -> Entry:

@@ -231,9 +231,10 @@ class Window:
             self._cluster[position] = cluster_id
             self._members.setdefault(cluster_id, []).append(position)
 
-    def members(self, cluster_id: int) -> NDArray[np.int64]:
-        """Return the canonical articles of a cluster that are held, by id."""
-        return self._ids[self._members.get(cluster_id, [])]
+    def members(self, cluster_id: int, most: int | None = None) -> NDArray[np.int64]:
+        """Return the canonical articles of a cluster that are held, by id; of a large one the `most` that came last."""
+        members = self._members.get(cluster_id, [])
+        return self._ids[members if most is None else members[-most:]]
 
     def scores(self, article_id: int, others: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return how surely an article covers the same event as each of the others (by id)."""
