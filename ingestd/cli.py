@@ -135,7 +135,7 @@ def status(as_json: Json = False) -> None:
     from ingestd.store import queries
 
     with _reading() as connection:
-        found = queries.status(connection)
+        found = queries.status(connection, _settings().window.days)
     display.as_json(found) if as_json else display.status(found)
 
 

@@ -262,7 +262,7 @@ class Line:
         for progress, reading in files:
             for article, fingerprint in zip(reading.articles, reading.fingerprints or (), strict=True):
                 known = identities.known(article)
-                if known is not None and known.text_sha256 == store.text_sha256(article):
+                if known is not None and store.text_sha256(article) in known.texts:
                     progress.repeats += 1
                     progress.first_article = progress.first_article or known.article_id
                     continue
@@ -287,7 +287,7 @@ class Line:
                     next_article += 1
                     progress.new += 1
                 else:
-                    known.text_sha256 = store.text_sha256(article)
+                    known.texts.add(store.text_sha256(article))
                     progress.revisions += 1
         self._place_and_write(connection, arrivals, now, next_cluster)
 

@@ -85,7 +85,7 @@ class WindowSettings(_Section):
 
     days: int = Field(30, ge=1, le=3650, description="articles published further apart are never compared")
     max_articles: int = Field(
-        500_000, ge=1000, description="held in memory, about 3.5 kB each; days unused longest go first"
+        500_000, ge=1000, description="held in memory, about 4.6 kB each; days unused longest go first"
     )
 
 

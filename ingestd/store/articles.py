@@ -16,6 +16,7 @@ from ingestd.core.fingerprint import COPY_LABEL, EVENT_LABEL, EVENT_SCHEME, Fing
 from ingestd.core.salience import SalientTerms
 from ingestd.core.window import Entry
 from ingestd.store.tables import (
+    ArticleRevision,
     ArticleRow,
     ClusterMemberRow,
     ClusterRow,
@@ -43,7 +44,7 @@ class Known:
 
     article_id: int
     outlet: str | None
-    text_sha256: str
+    texts: set[str]  # SHA-256 of every text that it has or had
 
 
 class Identities:
@@ -51,7 +52,8 @@ class Identities:
     Which arriving articles are known already.
 
     Same canonical URL: the same article. No URL: the same id from the same outlet. Neither: equal text, unless the
-    outlet says that it is another.
+    outlet says that it is another. A text that the article had before is no news either: scrapers come upon old pages,
+    and a file that was interrupted half-way is read again from its beginning.
     """
 
     def __init__(self, connection: Connection, articles: Sequence[Article]) -> None:
@@ -74,6 +76,7 @@ class Identities:
             for chunk in chunks(sorted(keys)):
                 for row in connection.execute(select(*columns).where(column.in_(chunk)).order_by(_articles.c.id)):
                     self._remember(row.id, row.outlet, row.text_sha256, row.url_canonical, row.external_id)
+        self._remember_revisions(connection)
 
     def known(self, article: Article) -> Known | None:
         """Return the article that this one is, if it is known."""
@@ -90,10 +93,18 @@ class Identities:
         """Remember an article that has just been given an id."""
         self._remember(article_id, article.outlet, text_sha256(article), article.url_canonical, article.external_id)
 
+    def _remember_revisions(self, connection: Connection) -> None:
+        known = {k.article_id: k for k in (*self._by_url.values(), *self._by_id.values())}
+        revisions = ArticleRevision.__table__.c
+        for chunk in chunks(sorted(known)):
+            query = select(revisions.article_id, revisions.text_sha256).where(revisions.article_id.in_(chunk))
+            for row in connection.execute(query):
+                known[row.article_id].texts.add(row.text_sha256)
+
     def _remember(
         self, article_id: int, outlet: str | None, sha256: str, url: str | None, external_id: str | None
     ) -> None:
-        known = Known(article_id, outlet, sha256)
+        known = Known(article_id, outlet, {sha256})
         if url:
             self._by_url.setdefault(url, known)
         elif external_id:

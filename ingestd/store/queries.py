@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, or_, select, text
@@ -30,14 +30,21 @@ _log = ClusterLogRow.__table__
 
 Answer = dict[str, Any]
 
+BYTES_IN_WINDOW = 4600  # of memory that an article takes there (measured with 10,000)
 
-def status(connection: Connection) -> Answer:
-    """Return how much there is of everything, and how far behind the work is."""
+
+def status(connection: Connection, window_days: int) -> Answer:
+    """Return how much there is of everything, how much of it a new article is compared with, and the lag."""
     states = connection.execute(select(_files.c.state, func.count().label("n")).group_by(_files.c.state))
     oldest = connection.execute(
         select(func.min(_files.c.first_seen_at)).where(_files.c.finished_at.is_(None))
     ).scalar_one()
     live = _clusters.c.status != "merged"
+    newest = connection.execute(select(func.max(_articles.c.day))).scalar_one()
+    since = newest - timedelta(days=window_days) if newest else None
+    in_reach = (
+        _count(connection, select(func.count()).select_from(_articles).where(_articles.c.day >= since)) if since else 0
+    )
     return {
         "files": {row.state: row.n for row in states},
         "articles": _count(connection, select(func.count()).select_from(_articles)),
@@ -46,6 +53,8 @@ def status(connection: Connection) -> Answer:
         "stories": _count(
             connection, select(func.count()).select_from(_clusters).where(live, _clusters.c.n_articles > 1)
         ),
+        "articles_in_reach": in_reach,
+        "index_bytes": in_reach * BYTES_IN_WINDOW,
         "last_stored_at": connection.execute(select(func.max(_files.c.finished_at))).scalar_one(),
         "oldest_unfinished_s": None if oldest is None else round((datetime.now(UTC) - oldest).total_seconds(), 1),
     }

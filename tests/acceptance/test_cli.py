@@ -47,6 +47,7 @@ def test_options_for_everything_go_before_and_after_the_command(seeded: Run) -> 
 def test_status_counts_everything(seeded: Run) -> None:
     found = answer(seeded, "status")
     assert (found["articles"], found["copies"], found["stories"]) == (24, 4, 5)
+    assert found["articles_in_reach"] == 1  # within 30 days of the newest: the one without a date counts as today's
     assert found["files"] == {"stored": 22, "quarantined": 1}
     assert "24" in seeded("status", *DB).stdout
 

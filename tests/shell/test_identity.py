@@ -69,6 +69,15 @@ def test_two_revisions_in_one_file_are_both_kept(corpus: Corpus) -> None:
     assert corpus.rows("select count(*) from article_revisions") == [3]
 
 
+def test_a_text_that_the_article_had_before_is_a_repeat(corpus_on_each: Corpus) -> None:
+    corpus = corpus_on_each
+    first, second = ({"url": "https://example.org/m", "title": "M", "text": f"{MARKET} {i}."} for i in range(2))
+    corpus.take_in(a=first, b=second)
+    counts = corpus.take_in(c=[first, second, first])
+    assert (counts.repeats, counts.revisions) == (3, 0)
+    assert corpus.rows("select revision, text from articles") == [(2, second["text"])]
+
+
 def test_without_a_url_the_id_of_the_same_outlet_is_the_same_article(corpus_on_each: Corpus) -> None:
     corpus = corpus_on_each
     corpus.take_in(
