@@ -139,7 +139,7 @@ def status(found: Answer) -> None:
                 "articles": f"{found['articles']:,}",
                 "copies": f"{found['copies']:,}",
                 "clusters": f"{found['clusters']:,}, of them {found['stories']:,} of two or more articles",
-                "in reach of a new one": f"{found['articles_in_reach']:,} articles, {found['index_bytes'] / 2**20:,.0f} MB",
+                "compared with": f"{found['articles_in_reach']:,} articles, {found['index_bytes'] / 2**20:,.0f} MB",
                 "last stored": _when(found["last_stored_at"]) or "never",
                 "oldest unfinished file": "none" if oldest is None else f"seen {timedelta(seconds=int(oldest))} ago",
             }
