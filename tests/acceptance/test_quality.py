@@ -8,11 +8,14 @@ rounding may take: a change that goes below one has made the result worse.
 from __future__ import annotations
 
 import json
+import random
 import shutil
 import sqlite3
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Sequence
+from math import comb
 from pathlib import Path
 from typing import Any
 
@@ -107,3 +110,47 @@ def test_among_150_articles_they_are_still_the_only_two(shared: Path, ingestd: R
             select distinct m.cluster_id, (select count(*) from cluster_members n where n.cluster_id = m.cluster_id)
             from cluster_members m join articles a on a.id = m.article_id where a.external_id is null"""
         assert [size for _, size in connection.execute(query)] == [2]
+
+
+def groups(database: Path, query: str) -> dict[str, int]:
+    with sqlite3.connect(database) as connection:
+        return dict(connection.execute(query))
+
+
+def adjusted_rand(one: dict[str, int], other: dict[str, int]) -> float:
+    """Agreement of two groupings, 1 where they are the same, 0 where it is chance. Source: Hubert and Arabie 1985."""
+    both, a, b = (
+        sum(comb(n, 2) for n in Counter(cells).values())
+        for cells in ([(one[k], other[k]) for k in one], one.values(), other.values())
+    )
+    chance = a * b / comb(len(one), 2)
+    return (both - chance) / ((a + b) / 2 - chance)
+
+
+@pytest.mark.parametrize(
+    ("corpora", "query", "floor"),
+    [
+        (EVENT_CORPORA, "select external_id, cluster_id from articles join cluster_members on article_id = id", 0.99),
+        (
+            ("neardup",),
+            "select external_id, coalesce(canonical_article_id, id) from articles left join copies on article_id = id",
+            0.999,
+        ),
+    ],
+    ids=["events", "copies"],
+)
+def test_the_order_of_arrival_hardly_matters(
+    shared: Path, ingestd: Run, tmp_path: Path, long: bool, corpora: Sequence[str], query: str, floor: float
+) -> None:
+    stream(shared, corpora, tmp_path / "0.jsonl")
+    lines = (tmp_path / "0.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    found = []
+    for order in range(6 if long else 2):
+        if order:
+            random.Random(order).shuffle(lines)
+            (tmp_path / f"{order}.jsonl").write_text("".join(lines), encoding="utf-8")
+        assert ingestd("ingest", f"{order}.jsonl", "--db", f"sqlite:///{order}.db").returncode == 0
+        found.append(groups(tmp_path / f"{order}.db", query))
+    agreement = [adjusted_rand(found[0], other) for other in found[1:]]
+    print(agreement)
+    assert min(agreement) >= floor
