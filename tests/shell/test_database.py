@@ -46,6 +46,7 @@ def test_tables_and_views_have_the_columns_that_users_rely_on(database: Database
         assert not missing, (name, missing)
 
 
+@pytest.mark.filterwarnings("ignore:.*expression-based index")
 def test_models_and_migrations_agree(database: Database) -> None:
     views = set(VIEWS)
 
