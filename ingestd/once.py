@@ -74,7 +74,7 @@ def put_back(database: Database, paths: Sequence[str], reason: str | None) -> tu
 def _seen(paths: Sequence[Path], settings: Settings) -> Iterator[SeenFile]:
     for path in paths:
         # Not resolved: a link given by name is refused like one found in a folder.
-        absolute = Path(os.path.abspath(path))  # noqa: PTH100
+        absolute = Path(os.path.abspath(path))  # noqa: PTH100 - Path.absolute() keeps ..
         if absolute.is_dir() and not absolute.is_symlink():
             yield from files(absolute, settings.watch.ignore)
         elif (seen := look_at(absolute.parent, os.fsencode(absolute.name))) is not None:

@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, partial
 from itertools import chain
+from typing import TypeVar
 from zlib import crc32
 from zoneinfo import ZoneInfo
 
@@ -33,6 +34,8 @@ from ingestd.core.salience import Salience, frequency_by_length
 from ingestd.errors import DeferredError, IngestdError, Reason, UnsettledError, UnusableError, VanishedError
 from ingestd.formats import Context, Rejected, language, read
 from ingestd.intake.scan import SeenFile
+
+_T = TypeVar("_T")
 
 # A file with more articles is fingerprinted in pieces of this size, so that one file keeps all cores busy.
 PIECE = 64
@@ -88,7 +91,7 @@ class Workers:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
 
-    def _submit(self, work: partial[list]) -> Future[list]:  # type: ignore[type-arg] # of readings or of fingerprints
+    def _submit(self, work: Callable[[], _T]) -> Future[_T]:
         if not self.processes:
             return _done(work)
         if self._pool is None:
@@ -244,7 +247,7 @@ def _begin() -> None:
     gc.freeze()
 
 
-def _done(work: partial[list]) -> Future[list]:  # type: ignore[type-arg] # see Workers._submit
-    future: Future[list] = Future()  # type: ignore[type-arg]
+def _done(work: Callable[[], _T]) -> Future[_T]:
+    future: Future[_T] = Future()
     future.set_result(work())
     return future
