@@ -13,6 +13,7 @@ from datetime import date
 from typing import Any
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
@@ -26,6 +27,8 @@ from ingestd.core.similarity import Overlap
 from ingestd.core.window import Entry, Near, Window
 from ingestd.store import articles as store
 from ingestd.store.changes import Changes
+
+log = structlog.get_logger()
 
 # Copies divided anew at once; the work grows with their square.
 MOST_TOGETHER = 40
@@ -91,7 +94,7 @@ class _Step:
         self._verdicts: dict[tuple[int, int], Verdict] = {}  # of this batch
 
     def place(self, batch: Sequence[Arrival]) -> list[Placed]:
-        self._load_days(arrival.day for arrival in batch)
+        self._load_days({arrival.day for arrival in batch})
         orphans = self._take_out_revised(batch)
         self.window.add([_entry(arrival) for arrival in batch])
         for arrival in batch:
@@ -106,14 +109,31 @@ class _Step:
 
     # What decisions need
 
-    def _load_days(self, days: Iterable[date]) -> None:
+    def _load_days(self, days: set[date]) -> None:
         if not self.window.primed:
             self._load(store.newest_entries(self.connection, self.window.recent))
             self.window.primed = True
-        missing = self.window.missing(set(days))
-        if missing:
+        missing = self.window.missing(days)
+        if not missing:
+            return
+        if store.count_of_days(self.connection, missing) <= self.window.room:
             self._load(store.entries_of_days(self.connection, missing))
-            self.window.holds(missing)
+        else:
+            self._load_nearest(missing, days)
+        self.window.holds(missing)
+
+    def _load_nearest(self, missing: Sequence[date], days: set[date]) -> None:
+        """Fill what room there is with the nearest days: more articles are in reach than can be held."""
+        for day in sorted(missing, key=lambda d: (min(abs(d.toordinal() - wanted.toordinal()) for wanted in days), d)):
+            if self.window.room <= 0:
+                log.warning(
+                    "window.full",
+                    held=len(self.window),
+                    nearest_day_left_out=day.isoformat(),
+                    hint="raise window.max_articles or lower window.days",
+                )
+                break
+            self._load(store.entries_of_days(self.connection, [day]))
 
     def _load(self, entries: Iterable[Entry]) -> None:
         some: list[Entry] = []

@@ -92,6 +92,11 @@ class Window:
         """How often a bucket was too full to be read to its end."""
         return self._copy_bands.truncated + self._event_bands.truncated
 
+    @property
+    def room(self) -> int:
+        """How many more articles can be added before some must be forgotten."""
+        return self._max_articles - len(self)
+
     # Days
 
     def missing(self, days: Iterable[date]) -> list[date]:

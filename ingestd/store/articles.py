@@ -140,6 +140,15 @@ def entries_of_days(connection: Connection, days: Sequence[date]) -> Iterator[En
         yield from _entries(connection, _articles.c.day.between(first, last))
 
 
+def count_of_days(connection: Connection, days: Sequence[date]) -> int:
+    """Return how many articles are stored of some days."""
+    counts = (
+        connection.execute(select(func.count()).where(_articles.c.day.between(first, last))).scalar_one()
+        for first, last in _runs(days)
+    )
+    return sum(counts)
+
+
 def newest_entries(connection: Connection, n: int) -> Iterator[Entry]:
     """Yield the n articles that were stored last, for the window."""
     newest = connection.execute(select(func.max(_articles.c.id))).scalar_one() or 0

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from ingestd.ingest import Line
+from ingestd.intake.scan import files
 from tests.conftest import Corpus
 
 MARKET = (
@@ -159,6 +163,23 @@ def test_a_restart_in_between_changes_nothing(tmp_path_factory: object, corpus: 
         (3, 2),
         (4, 1),
     ]
+
+
+def test_more_articles_in_reach_than_can_be_held_fill_the_window_with_the_nearest_days(tmp_path: Path) -> None:
+    corpus = Corpus(f"sqlite:///{tmp_path / 'c.db'}", tmp_path / "files", window={"max_articles": 1000})
+    days = [f"2025-03-{day:02}" for day in range(1, 13)]
+    corpus.take_in(
+        many=[{"id": f"{day}-{i}", "title": f"Number {i} of {day}", "date": day} for day in days for i in range(200)]
+    )  # fmt: skip
+    line = Line(corpus.settings, corpus.database, after="keep")
+    corpus.write({"a.json": {"id": "a", "title": "On the sixth of March", "date": "2025-03-06"}})
+    line.feed([seen for seen in files(corpus.folder) if seen.path == b"a.json"])
+    line.advance(10)
+    line.close()
+    assert len(line.window) <= 1400
+    held = {day for id_, day in corpus.rows("select id, day from articles") if id_ in line.window}
+    assert {"2025-03-05", "2025-03-06", "2025-03-07"} <= {str(day) for day in held}
+    assert "2025-03-01" not in {str(day) for day in held}
 
 
 def test_an_article_without_a_date_finds_its_event_after_a_restart(corpus: Corpus) -> None:
