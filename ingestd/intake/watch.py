@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -177,6 +178,8 @@ class Inbox:
             del self._out[key]
 
     def _observe(self) -> None:
+        # Said when a new folder is seen twice, by its event and by the walk of its parent: both mean the same watch.
+        warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning)
         self._observer = Observer()
         try:
             for root in self.roots:

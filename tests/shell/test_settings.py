@@ -82,3 +82,24 @@ def test_a_variable_that_sets_nothing_is_refused(monkeypatch: pytest.MonkeyPatch
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="no such settings file"):
         settings.load(tmp_path / "nowhere.toml", {})
+
+
+def test_a_warning_of_a_library_is_a_line_of_the_log_too(tmp_path: Path) -> None:
+    import json
+    import subprocess
+    import sys
+
+    program = (
+        "import warnings; from ingestd import logs;"
+        "logs.configure(logs.LogFormat.JSON, logs.LogLevel.INFO); warnings.warn('old\\nways', DeprecationWarning);"
+        "import structlog; structlog.get_logger().info('thing.happened', path='new\\nline')"
+    )
+    said = subprocess.run(
+        [sys.executable, "-W", "always", "-c", program], capture_output=True, text=True, check=True
+    ).stderr
+    warning, line = map(json.loads, said.splitlines())
+    assert "old" in warning["event"]
+    assert (line["event"], line["path"]) == (
+        "thing.happened",
+        "new\\nline",
+    )  # what a terminal must not be sent is escaped
