@@ -180,9 +180,9 @@ def write(connection: Connection, changes: Changes, centre: Centre) -> None:
         connection.execute(insert(ClusterRow), _opened(changes, centre))
     _replace(connection, CopyRow, changes.copies, {row["id"] for row in changes.articles})
     _write_members(connection, changes)
+    _sum_up(connection, changes, centre)
     if changes.log:
         connection.execute(insert(ClusterLogRow), changes.log)
-    _sum_up(connection, changes, centre)
 
 
 def _opened(changes: Changes, centre: Centre) -> list[dict[str, Any]]:
@@ -295,60 +295,61 @@ def _keep_inhabited(connection: Connection, changes: Changes) -> None:
 
 def _sum_up(connection: Connection, changes: Changes, centre: Centre) -> None:
     """Count the members of the clusters touched, and let the right article speak for each."""
-    m, a = _members.c, _articles.c
     joined = _joined_by_cluster(changes)
     for chunk in chunks(sorted(changes.touched - changes.merged.keys())):
-        counted = connection.execute(
-            select(
-                m.cluster_id,
-                func.count().label("n"),
-                func.sum(case((m.relation == "copy", 0), else_=1)).label("originals"),
-                func.count(a.outlet.distinct()).label("outlets"),
-                func.min(a.published_at).label("first"),
-                func.max(a.published_at).label("last"),
-                func.min(a.id).label("any"),
-                func.max(_clusters.c.canonical_article_id).label("spoke"),
-            )
-            .join(_articles, a.id == m.article_id)
-            .join(_clusters, _clusters.c.id == m.cluster_id)
-            .where(m.cluster_id.in_(chunk))
-            .group_by(m.cluster_id)
-        ).all()
+        counted = _counted(connection, chunk)
         centres = {row.cluster_id: centre(row.cluster_id) or (row.spoke or row.any, ()) for row in counted}
         heads = _heads(connection, [article for article, _ in centres.values()])
-        rows = [
-            {
-                "cluster": row.cluster_id,
-                "n_articles": row.n,
-                "n_originals": row.originals,
-                "n_outlets": row.outlets,
-                "first_published_at": row.first,
-                "last_published_at": row.last,
-                "updated_at": changes.now,
-                "canonical_article_id": centres[row.cluster_id][0],
-                "title": heads[centres[row.cluster_id][0]].title,
-                "lang": heads[centres[row.cluster_id][0]].lang,
-                "keywords": _words(changes, joined.get(row.cluster_id, ()), centres[row.cluster_id][1]),
-            }
-            for row in counted
-        ]
+        keywords = _keywords(connection, chunk)
+        rows = []
+        for row in counted:
+            speaker, heaviest = centres[row.cluster_id]
+            words = _words(changes, joined.get(row.cluster_id, ()), heaviest)
+            rows.append(
+                {
+                    "cluster": row.cluster_id,
+                    "n_articles": row.n,
+                    "n_originals": row.originals,
+                    "n_outlets": row.outlets,
+                    "first_published_at": row.first,
+                    "last_published_at": row.last,
+                    "updated_at": changes.now,
+                    "canonical_article_id": speaker,
+                    "title": heads[speaker].title,
+                    "lang": heads[speaker].lang,
+                    # Where members only left, no article at hand knows the words: the old ones stay.
+                    "keywords": words or keywords[row.cluster_id],
+                }
+            )
+            if row.spoke not in (None, speaker):
+                changes.note("canonical", row.cluster_id, article=speaker, before=row.spoke)
         if rows:
             connection.execute(update(ClusterRow).where(_clusters.c.id == bindparam("cluster")), rows)
-        changed = [row for row in counted if row.spoke is not None and row.spoke != centres[row.cluster_id][0]]
-        if changed:
-            connection.execute(
-                insert(ClusterLogRow),
-                [
-                    {
-                        "happened_at": changes.now,
-                        "kind": "canonical",
-                        "cluster_id": row.cluster_id,
-                        "article_id": centres[row.cluster_id][0],
-                        "reason": {"before": row.spoke},
-                    }
-                    for row in changed
-                ],
-            )
+
+
+def _counted(connection: Connection, clusters: Sequence[int]) -> Sequence[Row[*tuple[Any, ...]]]:
+    m, a = _members.c, _articles.c
+    return connection.execute(
+        select(
+            m.cluster_id,
+            func.count().label("n"),
+            func.sum(case((m.relation == "copy", 0), else_=1)).label("originals"),
+            func.count(a.outlet.distinct()).label("outlets"),
+            func.min(a.published_at).label("first"),
+            func.max(a.published_at).label("last"),
+            func.min(a.id).label("any"),
+            func.max(_clusters.c.canonical_article_id).label("spoke"),
+        )
+        .join(_articles, a.id == m.article_id)
+        .join(_clusters, _clusters.c.id == m.cluster_id)
+        .where(m.cluster_id.in_(clusters))
+        .group_by(m.cluster_id)
+    ).all()
+
+
+def _keywords(connection: Connection, clusters: Sequence[int]) -> dict[int, list[str]]:
+    query = select(_clusters.c.id, _clusters.c.keywords).where(_clusters.c.id.in_(clusters))
+    return {row.id: row.keywords for row in connection.execute(query)}
 
 
 def _joined_by_cluster(changes: Changes) -> dict[int, list[int]]:

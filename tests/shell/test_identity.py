@@ -211,6 +211,7 @@ def test_a_cluster_that_has_members_outside_the_window_is_not_merged_away(corpus
         c={"id": "c", "title": "Zinc prices", "text": "Zinc rose by four per cent.", "date": "2025-03-05"},
     )
     market, bridge, zinc = corpus.rows("select cluster_id from cluster_members order by article_id")
+    keywords = corpus.rows("select keywords from clusters where id = :c", c=bridge)
     # In memory both clusters have lost all their members; in the database only one of them has.
     changes = Changes(datetime.now(UTC))
     changes.move(3, market)
@@ -226,6 +227,7 @@ def test_a_cluster_that_has_members_outside_the_window_is_not_merged_away(corpus
     assert corpus.rows("select id, status, merged_into, n_articles from clusters order by id") == [
         (market, "open", None, 2), (bridge, "open", None, 1), (zinc, "merged", market, 0),
     ]  # fmt: skip
+    assert corpus.rows("select keywords from clusters where id = :c", c=bridge) == keywords != [[]]
     assert corpus.rows("select kind, cluster_id, other_cluster_id from cluster_log where kind in ('left', 'merged') order by id") == [
         ("left", bridge, market), ("merged", market, zinc),
     ]  # fmt: skip
