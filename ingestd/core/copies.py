@@ -239,7 +239,7 @@ class _Parsed:
 
 
 # Texts of one group are compared with one another again and again, and soon no more.
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=64)
 def _parsed(text: str) -> _Parsed:
     words = _WORD.findall(_composed(text))
     folded = [word.lower() for word in words]

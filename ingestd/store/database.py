@@ -194,7 +194,7 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA journal_mode = WAL")  # readers work while the daemon writes
     cursor.execute("PRAGMA synchronous = FULL")  # a file is archived only after its articles are on the disk
     cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute("PRAGMA cache_size = -32768")  # 32 MiB: what is hot of the indexes of a month of news
+    cursor.execute("PRAGMA cache_size = -16384")  # 16 MiB: what is hot of the indexes of a month of news
     cursor.close()
 
 
