@@ -152,9 +152,14 @@ def test_a_cluster_that_turns_out_to_be_two_events_is_split() -> None:
 
 
 def test_no_more_is_decided_again_at_once_than_the_bound_allows() -> None:
-    giant = list(range(MOST_TOGETHER + 50))
-    pairs = {(100_000, m): 0.3 for m in giant}
-    touched = {1: np.array(giant)}
-    parts = decide(100_000, touched, {1: 0.3}, lambda _: np.zeros((0, 0)))
-    assert parts == (Part(1, (*giant, 100_000)),)
-    assert pairs  # a giant is joined without being divided
+    giant, small = list(range(MOST_TOGETHER + 50)), [90_001, 90_002]
+    asked: list[int] = []
+
+    def all_scores(articles: np.ndarray) -> np.ndarray:
+        asked.append(articles.size)
+        return np.ones((articles.size, articles.size))
+
+    touched = {1: np.array(giant), 2: np.array(small)}
+    assert decide(100_000, {1: touched[1]}, {1: 0.3}, all_scores) == (Part(1, (*giant, 100_000)),)
+    decide(100_000, touched, {1: 0.3, 2: 0.25}, all_scores)
+    assert all(size <= MOST_TOGETHER for size in asked)

@@ -150,7 +150,7 @@ def test_a_better_original_that_arrives_later_takes_over(corpus_on_each: Corpus)
     assert ("canonical", 2) in corpus.rows("select kind, article_id from cluster_log")
 
 
-def test_a_restart_in_between_changes_nothing(tmp_path_factory: object, corpus: Corpus) -> None:
+def test_a_restart_in_between_changes_nothing(corpus: Corpus) -> None:
     # Every call of the program begins with an empty window, filled from the database.
     corpus.take_in(a={"id": "a", "title": "Fish market to close", "text": MARKET, "date": "2025-03-03"})
     corpus.take_in(b={"id": "b", "title": "Market", "text": MARKET + " By arrangement.", "date": "2025-03-04"})
