@@ -435,6 +435,7 @@ def _entry(arrival: Arrival) -> Entry:
         day=arrival.day,
         n_words=arrival.fingerprint.n_words,
         copy_signature=arrival.fingerprint.copy_signature,
+        sample=arrival.fingerprint.sample,
         event_sketch=arrival.fingerprint.event_sketch,
         terms=arrival.fingerprint.terms,
         canonical_id=arrival.article_id,

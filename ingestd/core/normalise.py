@@ -1,7 +1,8 @@
 """
 The form in which texts are compared: typography, case and line breaks make no difference.
 
-Only comparisons see this form; what is stored stays as the source wrote it.
+Only comparisons see this form; what is stored stays as the source wrote it. Most texts are ASCII with some typographic
+punctuation, for which one translation of their bytes does it all; the others take the long way.
 """
 
 from __future__ import annotations
@@ -9,32 +10,48 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# Quotes, dashes, ellipses, spaces and symbols of every kind only ever separate words.
-_PUNCTUATION = re.compile("[\u00a1-\u00bf\u02bc\u2000-\u206f\u20a0-\u20cf\u2100-\u2bff\u3000-\u303f\uff00-\uff0f]+")
+_ASCII = bytes(range(0x80))
+# Lower case, and a space for every byte beyond ASCII: right where all of those belong to punctuation.
+_PLAIN = _ASCII.lower() + b" " * 0x80
+# What is beyond ASCII in most texts: no-break spaces, dashes, quotes, bullets, ellipses, signs of currency.
+_ONLY_PUNCTUATION = re.compile(
+    rb"(?:\xe2\x80[\x80-\x8a\x90-\xa9\xaf-\xbf]|\xc2[\xa0-\xa7\xa9\xab\xac\xae\xb0\xb1\xb6\xb7\xbb\xbf])*"
+)
+# Quotes, dashes, spaces and symbols of every kind only ever separate words. In UTF-8: U+00A1 to U+00BF, U+02BC,
+# U+2000 to U+206F, U+20A0 to U+20CF, U+2100 to U+2BFF, U+3000 to U+303F, U+FF00 to U+FF0F.
+_PUNCTUATION = re.compile(
+    rb"\xe2(?:[\x80\x81\x84-\xaf][\x80-\xbf]|\x82[\xa0-\xbf]|\x83[\x80-\x8f])"
+    rb"|\xc2[\xa1-\xbf]|\xca\xbc|\xe3\x80[\x80-\xbf]|\xef\xbc[\x80-\x8f]"
+)
 # Soft hyphens, zero-width characters, byte order marks and directional marks carry no text.
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
-_HARD_WRAP = re.compile(r"(?<=[a-z])-\n(?=[a-z])")
+_HARD_WRAP = re.compile(rb"(?<=[a-z\x80-\xff])-\n(?=[a-z\x80-\xff])")
 # Scripts written without spaces: every character is a word of its own.
 _UNSPACED = re.compile(
-    "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff])"
+    "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f])"
 )
 
 
-def normalise(text: str) -> str:
+def normalise(text: str) -> bytes:
     """
-    Return the text in lower case, in Unicode form NFKC, without what only separates words or cannot be seen.
+    Return the text in UTF-8, in lower case, in Unicode form NFKC, without what only separates words or cannot be seen.
 
     Applying it twice changes no word more. Words broken by a hyphen at the end of a line are joined, and characters of
     scripts without spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese) are set apart.
     """
-    text = text.lower()
-    if "-\n" in text:
-        text = _HARD_WRAP.sub("", text)
-    if text.isascii():
-        return text
-    if _INVISIBLE.search(text):
+    encoded = text.encode("utf-8", "replace")
+    beyond_ascii = encoded.translate(None, _ASCII)
+    if _ONLY_PUNCTUATION.fullmatch(beyond_ascii):
+        plain = encoded.translate(_PLAIN)
+    else:
+        plain = _PUNCTUATION.sub(b" ", _folded(text, beyond_ascii.decode()).encode("utf-8", "replace"))
+    return _HARD_WRAP.sub(b"", plain) if b"-\n" in plain else plain
+
+
+def _folded(text: str, beyond_ascii: str) -> str:
+    """Return a text in lower case and composed, given its characters beyond ASCII."""
+    if _INVISIBLE.search(beyond_ascii):
         text = _INVISIBLE.sub("", text)
     # Compatibility characters can decompose into capitals and into characters that compose again.
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
-    text = _PUNCTUATION.sub(" ", text)
-    return _UNSPACED.sub(r" \1 ", text) if _UNSPACED.search(text) else text
+    return _UNSPACED.sub(r" \1 ", text) if _UNSPACED.search(beyond_ascii) else text

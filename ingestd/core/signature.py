@@ -14,8 +14,10 @@ import numpy as np
 from datasketch import MinHash
 from numpy.typing import NDArray
 
-# Shingles taken together, so that the products of one step stay in the processor's cache.
-_CHUNK = 512
+# Sets are taken together up to so many shingles, and so many products are made at once: fewer, larger steps cost less
+# overhead, and what one step makes stays in the processor's cache.
+_SHINGLES = 1 << 15
+_PRODUCTS = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +49,32 @@ def sign(shingle_sets: Sequence[NDArray[np.uint32]], scheme: SignatureScheme) ->
 
     Source: Broder 1997 (resemblance); datasketch 2.0 (affine32).
     """
-    a, b = permutations(scheme)
     signatures = np.full((len(shingle_sets), scheme.length), np.iinfo(np.uint32).max, dtype=np.uint32)
-    for row, shingles in zip(signatures, shingle_sets, strict=True):
-        for start in range(0, shingles.size, _CHUNK):
-            # Positions by shingles, so that the minimum runs along memory. Wrapping is wanted.
-            hashes = a[:, None] * finalise(shingles[start : start + _CHUNK])[None, :]
-            hashes += b[:, None]
-            np.minimum(row, hashes.min(axis=1), out=row)
+    filled = [i for i, shingles in enumerate(shingle_sets) if shingles.size]
+    while filled:
+        total = np.cumsum([shingle_sets[i].size for i in filled])
+        n = max(1, int(np.searchsorted(total, _SHINGLES, side="right")))
+        signatures[filled[:n]] = _signed([shingle_sets[i] for i in filled[:n]], scheme)
+        filled = filled[n:]
     return signatures
+
+
+def _signed(sets: Sequence[NDArray[np.uint32]], scheme: SignatureScheme) -> NDArray[np.uint32]:
+    """Return the signatures of sets that are not empty."""
+    a, b = permutations(scheme)
+    shingles = finalise(np.concatenate(sets))
+    starts = np.cumsum([0, *(s.size for s in sets[:-1])])
+    signatures = np.empty((scheme.length, len(sets)), dtype=np.uint32)
+    step = min(scheme.length, max(1, _PRODUCTS // shingles.size))
+    space = np.empty((step, shingles.size), dtype=np.uint32)
+    for first in range(0, scheme.length, step):
+        part = slice(first, min(first + step, scheme.length))
+        hashes = space[: part.stop - first]
+        # Wrapping is wanted: this hash family is defined modulo 2**32.
+        np.multiply(a[part, None], shingles, out=hashes)
+        np.add(hashes, b[part, None], out=hashes)
+        np.minimum.reduceat(hashes, starts, axis=1, out=signatures[part])
+    return signatures.T
 
 
 def sign_weighted(

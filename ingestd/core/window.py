@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from ingestd.core.bands import BandIndex
+from ingestd.core.bands import Candidates, KeyIndex, band_keys
 from ingestd.core.copies import Standing
 from ingestd.core.coverage import Vectors, time_penalty
 from ingestd.core.fingerprint import COPY_BANDS, COPY_ROWS, EVENT_BANDS, EVENT_ROWS
@@ -24,6 +24,9 @@ from ingestd.core.salience import SalientTerms
 # Candidates looked at exactly, best first. For events the best 16 give the clusters that the best 64 give.
 COPY_CANDIDATES = 32
 EVENT_CANDIDATES = 16
+# Share of the smaller sample that two texts have to share: a copy has half of it or more in the mean, a line that all
+# pages of an outlet carry is less.
+SAMPLE_SHARE = 0.2
 _DAY_S = 86400.0
 
 
@@ -36,6 +39,7 @@ class Entry:
     day: date  # of publication, or of first sight where that is unknown
     n_words: int
     copy_signature: NDArray[np.uint32]
+    sample: NDArray[np.uint32]  # of the shingles
     event_sketch: NDArray[np.uint32]
     terms: SalientTerms
     canonical_id: int  # its own id: nobody's copy
@@ -46,7 +50,7 @@ class Entry:
 class Near:
     """The articles worth comparing with a new one, best first, by id."""
 
-    copies: tuple[int, ...]  # share a band of their shingles
+    copies: tuple[int, ...]  # share a band of their signatures, or a good part of their samples
     coverage: tuple[int, ...]  # share a band of their salient terms
 
 
@@ -59,8 +63,7 @@ class Window:
         # An article without a date may belong to anything that came lately, of whatever day: so many are held anyway.
         self.recent = max_articles // 10
         self.primed = False  # whether those that came before this process have been added
-        self._copy_bands = BandIndex(COPY_BANDS, COPY_ROWS)
-        self._event_bands = BandIndex(EVENT_BANDS, EVENT_ROWS)
+        self._copy_bands, self._samples, self._event_bands = KeyIndex(), KeyIndex(), KeyIndex()
         self._vectors = Vectors()
         self._ids = np.zeros(0, dtype=np.int64)
         self._published = np.zeros(0)  # days since 1970, NaN: unknown
@@ -85,12 +88,13 @@ class Window:
     @property
     def nbytes(self) -> int:
         """Memory of the arrays, in bytes."""
-        return self._copy_bands.nbytes + self._event_bands.nbytes + self._vectors.nbytes + 37 * self._ids.size
+        indexes = sum(index.nbytes for index in self._indexes)
+        return indexes + self._vectors.nbytes + 37 * self._ids.size
 
     @property
     def truncated(self) -> int:
         """How often a bucket was too full to be read to its end."""
-        return self._copy_bands.truncated + self._event_bands.truncated
+        return sum(index.truncated for index in self._indexes)
 
     @property
     def room(self) -> int:
@@ -144,11 +148,7 @@ class Window:
                 self._drop(self._position[entry.article_id])
         first = self._size
         self._reserve(first + len(entries))
-        all_indexed = np.ones(len(entries), dtype=bool)
-        self._copy_bands.add(np.stack([e.copy_signature for e in entries]), all_indexed)
-        self._event_bands.add(
-            np.stack([e.event_sketch for e in entries]), np.array([e.terms.hashes.size > 0 for e in entries])
-        )
+        self._index(entries)
         for position, entry in enumerate(entries, start=first):
             self._vectors.add(entry.terms)
             self._ids[position] = entry.article_id
@@ -164,18 +164,32 @@ class Window:
             if entry.cluster_id is not None and entry.canonical_id == entry.article_id:
                 self.set_cluster(entry.article_id, entry.cluster_id)
 
+    def _index(self, entries: Sequence[Entry]) -> None:
+        copy_keys = band_keys(np.stack([e.copy_signature for e in entries]), COPY_BANDS, COPY_ROWS)
+        self._copy_bands.add(copy_keys.ravel(), np.full(len(entries), COPY_BANDS))
+        self._samples.add(np.concatenate([e.sample for e in entries]), np.array([e.sample.size for e in entries]))
+        event_keys = band_keys(np.stack([e.event_sketch for e in entries]), EVENT_BANDS, EVENT_ROWS)
+        telling = np.array([e.terms.hashes.size > 0 for e in entries])
+        self._event_bands.add(event_keys[telling].ravel(), np.where(telling, EVENT_BANDS, 0))
+
     def near(self, article_ids: Sequence[int], *, earlier: bool) -> list[Near]:
         """Return what each of some articles is worth comparing with: all others, or those added `earlier`."""
         own = self._positions(np.array(article_ids, dtype=np.int64))
         before = own if earlier else np.full(own.size, self._size)
-        copies = self._proposals(self._copy_bands, own, before, COPY_CANDIDATES)
-        coverage = self._proposals(self._event_bands, own, before, EVENT_CANDIDATES)
-        return [Near(c, e) for c, e in zip(copies, coverage, strict=True)]
+        copies = self._proposals(self._copy_bands.candidates(own, before), own, COPY_CANDIDATES)
+        parts = self._proposals(self._much_alike(own, before), own, COPY_CANDIDATES)
+        coverage = self._proposals(self._event_bands.candidates(own, before), own, EVENT_CANDIDATES)
+        return [Near(tuple(dict.fromkeys(c + p)), e) for c, p, e in zip(copies, parts, coverage, strict=True)]
 
-    def _proposals(
-        self, bands: BandIndex, own: NDArray[np.int64], before: NDArray[np.int64], most: int
-    ) -> list[tuple[int, ...]]:
-        found = bands.candidates(own, before)
+    def _much_alike(self, own: NDArray[np.int64], before: NDArray[np.int64]) -> Candidates:
+        """Return the articles that share a good part of their sample, or of the smaller one."""
+        found = self._samples.candidates(own, before)
+        smaller = np.minimum(self._samples.counts(own[found.queries]), self._samples.counts(found.positions))
+        good = found.shared >= SAMPLE_SHARE * smaller
+        return Candidates(found.queries[good], found.positions[good], found.shared[good])
+
+    def _proposals(self, found: Candidates, own: NDArray[np.int64], most: int) -> list[tuple[int, ...]]:
+        """Return the ids of the best candidates of each article, of those that are in reach."""
         apart = np.abs(self._published[found.positions] - self._published[own[found.queries]])
         # An unknown date (NaN) is never too far away.
         good = self._live[found.positions] & ~(apart > self.days)
@@ -261,6 +275,10 @@ class Window:
 
     # Inside
 
+    @property
+    def _indexes(self) -> tuple[KeyIndex, KeyIndex, KeyIndex]:
+        return self._copy_bands, self._samples, self._event_bands
+
     def _positions(self, article_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         return np.array([self._position[a] for a in article_ids.tolist()], dtype=np.int64)
 
@@ -288,8 +306,8 @@ class Window:
             return
         keep = np.flatnonzero(self._live[: self._size])
         renumbered = dict(zip(keep.tolist(), range(keep.size), strict=True))
-        self._copy_bands.keep(keep)
-        self._event_bands.keep(keep)
+        for index in self._indexes:
+            index.keep(keep)
         self._vectors.keep(keep)
         for name in _COLUMNS:
             setattr(self, name, getattr(self, name)[keep])

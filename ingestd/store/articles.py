@@ -12,7 +12,7 @@ import numpy as np
 from sqlalchemy import Connection, func, select
 
 from ingestd.core.article import Article
-from ingestd.core.fingerprint import COPY_LABEL, EVENT_LABEL, EVENT_SCHEME, Fingerprint
+from ingestd.core.fingerprint import COPY_LABEL, COPY_SCHEME, EVENT_LABEL, EVENT_SCHEME, Fingerprint
 from ingestd.core.salience import SalientTerms
 from ingestd.core.window import Entry
 from ingestd.store.tables import (
@@ -186,12 +186,14 @@ def _entries(connection: Connection, condition: Any) -> Iterator[Entry]:
     )
     for row in connection.execute(query):
         sketch, terms = _event_from_bytes(row.event_payload)
+        copy_numbers = np.frombuffer(row.copy_payload, dtype="<u4")
         yield Entry(
             article_id=row.id,
             published_at=row.published_at,
             day=row.day,
             n_words=row.n_words,
-            copy_signature=np.frombuffer(row.copy_payload, dtype=np.uint32),
+            copy_signature=copy_numbers[: COPY_SCHEME.length],
+            sample=copy_numbers[COPY_SCHEME.length :],
             event_sketch=sketch,
             terms=terms,
             canonical_id=row.canonical_article_id or row.id,
@@ -200,12 +202,13 @@ def _entries(connection: Connection, condition: Any) -> Iterator[Entry]:
 
 
 # A signature is stored as its numbers, little-endian, 32 bits each: the copy signature as datasketch's MinHash takes
-# it for `hashvalues`; the event sketch followed by the hashes and then the weights of the salient terms.
+# it for `hashvalues`, followed by the sample of the shingles; the event sketch followed by the hashes and then the
+# weights of the salient terms.
 
 
 def copy_to_bytes(fingerprint: Fingerprint) -> bytes:
-    """Return a copy signature as it is stored."""
-    return fingerprint.copy_signature.astype("<u4").tobytes()
+    """Return a copy signature and the sample of the shingles as they are stored."""
+    return fingerprint.copy_signature.astype("<u4").tobytes() + fingerprint.sample.astype("<u4").tobytes()
 
 
 def event_to_bytes(fingerprint: Fingerprint) -> bytes:
