@@ -14,6 +14,8 @@ from ingestd.core.copies import MIN_CONTAINMENT, MIN_JACCARD, ComparedText, Kins
 from ingestd.core.coverage import time_penalty
 from ingestd.core.fingerprint import Fingerprint, fingerprints
 from ingestd.store import queries
+from ingestd.store.articles import StoredText
+from ingestd.texts import compared_texts, outlet_lines
 from ingestd.workers import salience
 
 _TERMS = 12
@@ -30,14 +32,14 @@ def two(connection: Connection, first: str, second: str) -> dict[str, Any]:
     """Return both comparisons of two articles, with their verdicts and what they rest on."""
     a, b = queries.article(connection, first), queries.article(connection, second)
     print_a, print_b = fingerprints([_article(a), _article(b)], salience)
-    text_a, text_b = _article(a).body, _article(b).body
+    text_a, text_b = (_compared(connection, article) for article in (a, b))
     return {
         "articles": [{key: x[key] for key in ("id", "title", "outlet", "published_at", "lang")} for x in (a, b)],
         "same_cluster": _cluster(a) is not None and _cluster(a) == _cluster(b),
         "clusters": [_cluster(a), _cluster(b)],
-        "copy": _copy(ComparedText(text_a, print_a.shingles), ComparedText(text_b, print_b.shingles)),
+        "copy": _copy(text_a, text_b),
         "event": _event(a, b, print_a, print_b),
-        "texts": [segments(text_a, text_b), segments(text_b, text_a)],
+        "texts": [segments(text_a.compared, text_b.compared), segments(text_b.compared, text_a.compared)],
     }
 
 
@@ -57,8 +59,21 @@ def _copy(a: ComparedText, b: ComparedText) -> dict[str, Any]:
         "containment": round(shared.containment, 4),
         "shared_shingles": shared.shared,
         "shingles": [shared.size, shared.other_size],
-        **asdict(differences(a.text, b.text)),
+        **asdict(differences(a.compared, b.compared)),
+        "left_out": [_left_out(text) for text in (a, b)],
     }
+
+
+def _compared(connection: Connection, article: dict[str, Any]) -> ComparedText:
+    stored = StoredText.of(article["title"], article["text"], article["outlet"])
+    recurring = outlet_lines(connection, stored.outlet).recurring if stored.outlet else None
+    return compared_texts([stored], recurring)[0]
+
+
+def _left_out(text: ComparedText) -> list[str]:
+    """Return the lines that were not compared: they recur in their outlet, or are boilerplate by their form."""
+    compared = set(text.compared.split("\n"))
+    return [line for line in text.text.split("\n") if line.strip() and line not in compared]
 
 
 def _event(a: dict[str, Any], b: dict[str, Any], print_a: Fingerprint, print_b: Fingerprint) -> dict[str, Any]:

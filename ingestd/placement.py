@@ -6,7 +6,7 @@ Serial by nature: each article is decided on what all before it have left.
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -22,17 +22,17 @@ from ingestd.core.clustering import MOST_TOGETHER as MOST_DECIDED
 from ingestd.core.clustering import NEARLY, THRESHOLD, Part, decide
 from ingestd.core.copies import ComparedText, Kinship, Place, Verdict, compare, differences, group, relation
 from ingestd.core.fingerprint import Fingerprint
-from ingestd.core.shingle import shingle_sets
 from ingestd.core.similarity import Overlap
 from ingestd.core.window import Entry, Near, Window
 from ingestd.store import articles as store
+from ingestd.store.articles import StoredText
 from ingestd.store.changes import Changes
+from ingestd.texts import Texts
 
 log = structlog.get_logger()
 
 # Copies divided anew at once; the work grows with their square.
 MOST_TOGETHER = 40
-_TEXTS_HELD = 2048  # about 7 kB each
 _KEYWORDS = 24  # looked up, heaviest first, until enough of their words are known
 
 
@@ -53,7 +53,7 @@ class Placer:
     def __init__(self, window: Window) -> None:
         """Decide by what `window` holds."""
         self.window = window
-        self._texts: OrderedDict[int, ComparedText] = OrderedDict()
+        self._texts = Texts()
 
     def place(
         self, connection: Connection, batch: Sequence[Arrival], changes: Changes, next_cluster: int
@@ -61,8 +61,7 @@ class Placer:
         """Decide about some articles, in their order; what is to be written is added to `changes`."""
         step = _Step(connection, self.window, self._texts, changes, next_cluster)
         placed = step.place(batch)
-        while len(self._texts) > _TEXTS_HELD:
-            self._texts.popitem(last=False)
+        self._texts.shrink()
         return placed
 
 
@@ -76,6 +75,11 @@ class Arrival:
     day: date
     revised: bool = False  # the article is known, this is a new text of it
 
+    @property
+    def stored(self) -> StoredText:
+        """The text as it will be stored."""
+        return StoredText.of(self.article.title, self.article.text, self.article.outlet)
+
 
 class _Step:
     """One batch, within its transaction."""
@@ -84,7 +88,7 @@ class _Step:
         self,
         connection: Connection,
         window: Window,
-        texts: OrderedDict[int, ComparedText],
+        texts: Texts,
         changes: Changes,
         next_cluster: int,
     ) -> None:
@@ -97,8 +101,7 @@ class _Step:
         self._load_days({arrival.day for arrival in batch})
         orphans = self._take_out_revised(batch)
         self.window.add([_entry(arrival) for arrival in batch])
-        for arrival in batch:
-            self.texts[arrival.article_id] = ComparedText(arrival.article.body, arrival.fingerprint.shingles)
+        self.texts.arrive(self.connection, [(a.article_id, a.stored, a.fingerprint) for a in batch])
         ids = [arrival.article_id for arrival in batch]
         near = self.window.near(ids, earlier=True) if ids else []
         self._load_texts(near)
@@ -148,20 +151,11 @@ class _Step:
     def _load_texts(self, near: Sequence[Near]) -> None:
         """Fetch at once what the batch will probably be compared with."""
         wanted = {c for n in near for c in n.copies}
-        self._fetch(wanted | {c for article in wanted if (c := self.window.canonical_of(article)) in self.window})
-
-    def _fetch(self, article_ids: set[int]) -> None:
-        for known in article_ids & self.texts.keys():
-            self.texts.move_to_end(known)
-        missing = store.texts(self.connection, article_ids - self.texts.keys())
-        sets = shingle_sets(list(missing.values()))
-        for (article_id, text), shingles in zip(missing.items(), sets, strict=True):
-            self.texts[article_id] = ComparedText(text, shingles)
+        wanted |= {c for article in wanted if (c := self.window.canonical_of(article)) in self.window}
+        self.texts.fetch(self.connection, wanted)
 
     def _text(self, article_id: int) -> ComparedText:
-        if article_id not in self.texts:
-            self._fetch({article_id})
-        return self.texts[article_id]
+        return self.texts.get(self.connection, article_id)
 
     def _verdict(self, one: int, other: int) -> Verdict:
         if (one, other) not in self._verdicts:
@@ -249,9 +243,9 @@ class _Step:
             if self.window.canonical_of(article_id) == article_id:
                 left[self.window.cluster_of(article_id) or 0] = article_id
             self.window.set_canonical(article_id, place.canonical_id)
-            text = self._text(article_id)
+            text, matched = self._text(article_id), self._text(place.matched_id)
             kind = relation(text, self._text(place.canonical_id))
-            self.changes.copy(article_id, place, kind, differences(text.text, self._text(place.matched_id).text))
+            self.changes.copy(article_id, place, kind, differences(text.compared, matched.compared))
             if article_id != newcomer:
                 self._follow(article_id)
         self._close_emptied(left)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -58,7 +59,8 @@ class Relation(Enum):
 class ComparedText:
     """What the comparison needs of one text."""
 
-    text: str
+    text: str  # as stored
+    compared: str  # without the lines that are not its story
     shingles: NDArray[np.uint32]
 
 
@@ -96,7 +98,7 @@ class Verdict:
 def compare(one: ComparedText, other: ComparedText) -> Verdict:
     """Judge two texts by their shingles and, where those are not sure, by the words that differ."""
     shared = overlap(one.shingles, other.shingles)
-    if FORM_CONTAINMENT <= shared.containment < SURE_CONTAINMENT and same_form(one.text, other.text):
+    if FORM_CONTAINMENT <= shared.containment < SURE_CONTAINMENT and same_form(one.compared, other.compared):
         return Verdict(Kinship.FORM, shared)
     if shared.jaccard >= MIN_JACCARD or shared.containment >= MIN_CONTAINMENT:
         return Verdict(Kinship.COPY, shared)
@@ -185,8 +187,9 @@ def group(articles: Sequence[Standing], compared: Callable[[int, int], Overlap |
 
     A group is a star: all its articles match the one in its middle. So A like B and B like C bring A and C together
     only around B, and nothing brings in a D that is like C alone. The middle is the article that is nearly the same
-    as most others; containment does not count there, or a page that collects several stories would fuse them. The
-    outcome depends on the articles alone, not on the order in which they came.
+    as most others; containment does not count there, or a page that collects several stories would fuse them. An
+    excerpt of a passage that the middle lacks goes with the member that holds most of it. The outcome depends on the
+    articles alone, not on the order in which they came.
 
     Args:
         articles: in any order.
@@ -201,15 +204,37 @@ def group(articles: Sequence[Standing], compared: Callable[[int, int], Overlap |
     ids = [article.article_id for article in ordered]
     edges = {(a, b): shared for a in ids for b in ids if a != b and (shared := compared(a, b)) is not None}
     near = {a: sum((a, b) in edges and not _one_holds_the_other(edges[a, b]) for b in ids) for a in ids}
-    places: dict[int, Place] = {}
     # Among articles that are the same as equally many others, the one that has most excerpts is the most complete.
     matching = {a: sum((a, b) in edges for b in ids) if near[a] else 0 for a in ids}
+    middle_of: dict[int, int] = {}
     for middle in sorted(ids, key=lambda a: (-near[a], -matching[a])):  # stable: ties in the order of Standing
-        if middle not in places:
-            star = [a for a in ids if a == middle or (a not in places and (a, middle) in edges)]
-            speaker = next(a for a in star if a == middle or not _is_excerpt(edges[a, middle]))
-            places |= {a: _place(a, speaker, middle, edges) for a in star}
+        if middle not in middle_of:
+            middle_of |= {a: middle for a in ids if a == middle or (a not in middle_of and (a, middle) in edges)}
+    holders = _holders(middle_of, edges)
+    places: dict[int, Place] = {}
+    for middle in sorted(set(middle_of.values()) - holders.keys()):
+        star = [a for a in ids if middle_of[a] == middle]
+        speaker = next(a for a in star if a == middle or not _is_excerpt(edges[a, middle]))
+        places |= {a: _place(a, speaker, middle, edges) for a in star}
+    for excerpt, holder in holders.items():
+        places[excerpt] = _place(excerpt, places[holder].canonical_id, holder, edges)
     return places
+
+
+def _holders(middle_of: Mapping[int, int], edges: Mapping[tuple[int, int], Overlap]) -> dict[int, int]:
+    """
+    Return the article that holds most of each excerpt that no star took in.
+
+    An article that is in its star because it holds the middle, or is held by it, brings nobody along.
+    """
+    alone = {middle for middle, size in Counter(middle_of.values()).items() if size == 1}
+    same = [a for a, m in middle_of.items() if m not in alone and (a == m or not _one_holds_the_other(edges[a, m]))]
+    found = {}
+    for excerpt in alone:
+        holding = [h for h in same if (excerpt, h) in edges and _is_excerpt(edges[excerpt, h])]
+        if holding:
+            found[excerpt] = max(holding, key=lambda h: (edges[excerpt, h].containment, -h))
+    return found
 
 
 def _place(article: int, speaker: int, middle: int, edges: Mapping[tuple[int, int], Overlap]) -> Place:

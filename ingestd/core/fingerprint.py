@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingestd.core.article import Article
+from ingestd.core.boilerplate import line_keys, without_known_forms
 from ingestd.core.salience import Salience, SalientTerms
 from ingestd.core.shingle import shingle_sets
 from ingestd.core.signature import SignatureScheme, sign, sign_weighted
@@ -40,6 +41,7 @@ class Fingerprint:
     copy_signature: NDArray[np.uint32]  # shape (COPY_SCHEME.length,)
     terms: SalientTerms
     event_sketch: NDArray[np.uint32]  # shape (EVENT_SCHEME.length,)
+    lines: NDArray[np.uint32]  # keys of the lines, by which those that recur are found
     n_words: int
 
     @property
@@ -60,7 +62,7 @@ def fingerprints(articles: Sequence[Article], salience: Callable[[str | None], S
         articles: any number; a few dozen at a time are quicker than one.
         salience: the term weights of a language; None where the language is unknown.
     """
-    sets = shingle_sets([article.body for article in articles])
+    sets = shingle_sets([without_known_forms(article.body) for article in articles])
     copy_signatures = sign(sets, COPY_SCHEME)
     terms = [salience(article.lang).terms(article.title, article.text) for article in articles]
     heaviest = [np.argsort(-vector.weights, kind="stable")[:SKETCHED_TERMS] for vector in terms]
@@ -70,6 +72,8 @@ def fingerprints(articles: Sequence[Article], salience: Callable[[str | None], S
         EVENT_SCHEME,
     )
     return [
-        Fingerprint(sets[i], copy_signatures[i], terms[i], sketches[i], len(article.body.split()))
+        Fingerprint(
+            sets[i], copy_signatures[i], terms[i], sketches[i], line_keys(article.body), len(article.body.split())
+        )
         for i, article in enumerate(articles)
     ]

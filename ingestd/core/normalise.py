@@ -28,7 +28,7 @@ _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
 _HARD_WRAP = re.compile(rb"(?<=[a-z\x80-\xff])-\n(?=[a-z\x80-\xff])")
 # Scripts written without spaces: every character is a word of its own.
 _UNSPACED = re.compile(
-    "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f])"
+    "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff])"
 )
 
 
@@ -54,4 +54,5 @@ def _folded(text: str, beyond_ascii: str) -> str:
         text = _INVISIBLE.sub("", text)
     # Compatibility characters can decompose into capitals and into characters that compose again.
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
-    return _UNSPACED.sub(r" \1 ", text) if _UNSPACED.search(beyond_ascii) else text
+    # Looked for in few characters, where most are ASCII.
+    return _UNSPACED.sub(r" \1 ", text) if _UNSPACED.search(unicodedata.normalize("NFKC", beyond_ascii)) else text

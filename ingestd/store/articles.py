@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any, TypeVar
 
 import numpy as np
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from ingestd.core.article import Article
 from ingestd.core.fingerprint import COPY_LABEL, COPY_SCHEME, EVENT_LABEL, EVENT_SCHEME, Fingerprint
@@ -123,15 +123,39 @@ def next_ids(connection: Connection) -> tuple[int, int]:
     return row[0] + 1, row[1] + 1
 
 
-def texts(connection: Connection, article_ids: Iterable[int]) -> dict[int, str]:
+@dataclass(frozen=True, slots=True)
+class StoredText:
+    """A text, and where it stood."""
+
+    text: str
+    headline: str  # the first line where there is none
+    outlet: str | None
+
+    @classmethod
+    def of(cls, title: str | None, text: str, outlet: str | None) -> StoredText:
+        """Return the text that is compared of an article: the headline where it holds nothing else."""
+        body = text or title or ""
+        return cls(body, title or body.partition("\n")[0], outlet)
+
+
+def texts(connection: Connection, article_ids: Iterable[int]) -> dict[int, StoredText]:
     """Return the texts that are compared, by article id."""
-    found: dict[int, str] = {}
+    found: dict[int, StoredText] = {}
     for chunk in chunks(sorted(article_ids)):
-        rows = connection.execute(
-            select(_articles.c.id, _articles.c.text, _articles.c.title).where(_articles.c.id.in_(chunk))
-        )
-        found.update({row.id: row.text or row.title or "" for row in rows})
+        rows = connection.execute(_stored_texts().where(_articles.c.id.in_(chunk)))
+        found.update({row.id: StoredText.of(row.title, row.text, row.outlet) for row in rows})
     return found
+
+
+def last_of_outlet(connection: Connection, outlet: str, n: int) -> list[StoredText]:
+    """Return the n texts of an outlet that were stored last, oldest first."""
+    query = _stored_texts().where(_articles.c.outlet == outlet).order_by(_articles.c.id.desc()).limit(n)
+    rows = connection.execute(query).all()
+    return [StoredText.of(row.title, row.text, row.outlet) for row in reversed(rows)]
+
+
+def _stored_texts() -> Select[tuple[int, str | None, str, str | None]]:
+    return select(_articles.c.id, _articles.c.title, _articles.c.text, _articles.c.outlet)
 
 
 def entries_of_days(connection: Connection, days: Sequence[date]) -> Iterator[Entry]:

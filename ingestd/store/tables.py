@@ -136,6 +136,7 @@ class ArticleRow(Base):
         Index("ix_articles_external_id", "external_id"),
         Index("ix_articles_text_sha256", "text_sha256"),
         Index("ix_articles_day", "day", "id"),
+        Index("ix_articles_outlet", "outlet", "id"),
         Index("ix_articles_published_at", "published_at"),
     )
 

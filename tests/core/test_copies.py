@@ -39,7 +39,7 @@ OTHER = (
 
 
 def compared(*texts: str) -> list[ComparedText]:
-    return [ComparedText(text, shingles) for text, shingles in zip(texts, shingle_sets(texts), strict=True)]
+    return [ComparedText(text, text, shingles) for text, shingles in zip(texts, shingle_sets(texts), strict=True)]
 
 
 def notice(place: str, day: str, rain: int, gusts: int, river: str, name: str) -> str:
@@ -133,6 +133,33 @@ def test_every_copy_matches_what_it_is_filed_under(articles: list[Standing], pai
         assert speaker.canonical_id == place.canonical_id  # who speaks is nobody's copy
         if place.matched_id is not None:
             assert (min(article, place.matched_id), max(article, place.matched_id)) in pairs
+
+
+kinds = st.sampled_from([None, None, Overlap(80, 100, 100), Overlap(95, 100, 900), Overlap(95, 900, 100)])
+
+
+@given(standings, st.data())
+def test_excerpts_and_collections_keep_to_the_same_rules(articles: list[Standing], data: st.DataObject) -> None:
+    drawn = {(a, b): data.draw(kinds) for a in range(6) for b in range(a + 1, 6)}
+    found = drawn | {(b, a): shared.turned if shared else None for (a, b), shared in drawn.items()}
+    places = group(articles, lambda a, b: found[a, b])
+    for order in list(permutations(articles))[:30]:
+        assert group(list(order), lambda a, b: found[a, b]) == places
+    for article, place in places.items():
+        assert places[place.canonical_id].matched_id is None  # who speaks is nobody's copy
+        if place.matched_id is not None:
+            assert place.shared == found[article, place.matched_id]
+            assert places[place.matched_id].canonical_id == place.canonical_id
+
+
+def test_an_excerpt_that_the_middle_lacks_goes_with_the_member_that_holds_it() -> None:
+    # 1 and 2 are much the same as 0, which is the middle; 3 is a passage of 2 that 0 does not have.
+    articles = [Standing(article_id=i, published_at=START, n_words=300 - i) for i in range(4)]
+    near, part = Overlap(80, 100, 100), Overlap(20, 21, 100)
+    found = {(0, 1): near, (0, 2): near, (3, 2): part}
+    found |= {(b, a): shared.turned for (a, b), shared in found.items()}
+    places = group(articles, lambda a, b: found.get((a, b)))
+    assert (places[3].canonical_id, places[3].matched_id, places[3].shared) == (0, 2, part)
 
 
 def test_a_chain_does_not_become_one_group() -> None:

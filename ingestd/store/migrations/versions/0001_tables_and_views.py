@@ -95,6 +95,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("ix_articles_day", "articles", ["day", "id"], unique=False)
+    op.create_index("ix_articles_outlet", "articles", ["outlet", "id"], unique=False)
     op.create_index("ix_articles_external_id", "articles", ["external_id"], unique=False)
     op.create_index("ix_articles_published_at", "articles", ["published_at"], unique=False)
     op.create_index("ix_articles_source_file_id", "articles", ["source_file_id"], unique=False)
