@@ -24,7 +24,7 @@ MAX_CHAIN = 512
 _LOAD = 4
 # The arrays grow by this share at a time: room not used yet is memory lost, growing is a copy.
 _GROWTH = 1 / 8
-_FIRST_HEADS = 1 << 12
+_FIRST_HEADS = 1 << 16
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 
@@ -97,9 +97,9 @@ class KeyIndex:
         self._entries = _with_room(self._entries, end)
         self._entries[first:end] = keys.astype(np.uint64) << _HALF
         if end > _LOAD * self._heads.size:
-            self._link_anew(end)
-        else:
-            self._link(np.arange(first, end, dtype=np.uint64))
+            first = 1
+            self._heads = np.zeros(1 << (end // _LOAD).bit_length(), dtype=np.uint32)
+        self._link(first, end)
 
     def candidates(self, positions: NDArray[np.int64], before: NDArray[np.int64]) -> Candidates:
         """
@@ -135,7 +135,8 @@ class KeyIndex:
         starts = np.concatenate([np.ones(1, dtype=np.int64), 1 + np.cumsum(self.counts(positions))])
         self._entries = np.concatenate([np.zeros(1, dtype=np.uint64), self._entries[entries]])
         self._starts, self._size = starts, positions.size
-        self._link_anew(self._entries.size)
+        self._heads = np.zeros(max(_FIRST_HEADS, 1 << (self._entries.size // _LOAD).bit_length()), dtype=np.uint32)
+        self._link(1, self._entries.size)
 
     def _entries_of(self, positions: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the entries of many articles in a row, and whose each is (index into `positions`)."""
@@ -144,25 +145,22 @@ class KeyIndex:
         offset = self._starts[positions] - (np.cumsum(counts) - counts)
         return np.arange(owner.size) + offset[owner], owner
 
-    def _link_anew(self, end: int) -> None:
-        """Make as many chains as `end` entries need, and hang every entry into its own."""
-        self._heads = np.zeros(max(_FIRST_HEADS, 1 << (end // _LOAD).bit_length()), dtype=np.uint32)
-        self._link(np.arange(1, end, dtype=np.uint64))
-
-    def _link(self, entries: NDArray[np.uint64]) -> None:
-        """Hang entries, given in ascending order, in front of the chains of their buckets."""
-        if not entries.size:
+    def _link(self, first: int, end: int) -> None:
+        """Hang entries in front of the chains of their buckets, the newest in front."""
+        if first == end:
             return
-        keys = self._entries[entries] >> _HALF
+        keys = self._entries[first:end] >> _HALF
+        numbers = np.arange(first, end, dtype=np.uint64)
         # Sorting bucket and entry as one number is several times quicker than a stable sort by bucket.
-        both = np.sort((keys & np.uint64(self._heads.size - 1)) << _HALF | entries)
+        both = (keys & np.uint64(self._heads.size - 1)) << _HALF | numbers
+        both.sort()
         entries, buckets = both & _LOW, both >> _HALF
         begins = np.ones(entries.size, dtype=bool)
         np.not_equal(buckets[1:], buckets[:-1], out=begins[1:])
         links = np.empty_like(entries)
         links[1:] = entries[:-1]
         links[begins] = self._heads[buckets[begins]]
-        self._entries[entries] = self._entries[entries] & ~_LOW | links
+        self._entries[entries] = keys[entries - np.uint64(first)] << _HALF | links
         ends = np.append(begins[1:], True)
         self._heads[buckets[ends]] = entries[ends]
 

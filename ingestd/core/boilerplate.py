@@ -55,12 +55,14 @@ _FORMS: dict[str, re.Pattern[str]] = {
         "additional further reporting writing editing compiled edited written": r" (?:(?:reporting|writing) )?by\b.*",
         "published updated posted modified": r"(?: on| at)?:? ?.{0,40}\d.{0,20}",
         "first last": r" (?:published|updated|posted|modified)(?: on| at)?:? ?.{0,40}\d.{0,20}",
+        # All names, and no end: "By Ann Foyle and Ole Strand, in Brannoc".
+        "by": r"(?-i: [A-Z][^.!?:]{1,80})",
     }.items()
     for first in words.split()
 }
+# Most lines begin like none of them, and need no closer look.
+_BEGINNINGS = frozenset(f"{first} "[:3] for first in _FORMS)
 _FIRST_WORD = re.compile(r"\(?(©|[^\W_]+(?:-[^\W_]+)?)")
-# A byline is all names and has no end: "By Ann Foyle and Ole Strand, in Brannoc".
-_BYLINE = re.compile(r"By [A-Z][^.!?:]{1,80}")
 _NOTHING = np.zeros(0, dtype=np.uint32)
 
 
@@ -69,7 +71,7 @@ def without_known_forms(text: str) -> str:
     lines = text.split("\n")
     if len(lines) == 1:
         return text
-    kept = [line for line in lines if not line or len(line) > _LONGEST_FORM or not _is_form(line.strip())]
+    kept = [line for line in lines if not (0 < len(line) <= _LONGEST_FORM and _is_form(line))]
     return _or_whole(kept, lines, text)
 
 
@@ -113,11 +115,14 @@ class OutletLines:
 
 
 def _is_form(line: str) -> bool:
+    line = line.strip() or "-"
+    if line[:3].lower() not in _BEGINNINGS and line[0] not in "(©":
+        return False
     first = _FIRST_WORD.match(line)
     if first is None:
         return False
     form = _FORMS.get(first[1].lower())
-    return (form is not None and form.fullmatch(line, first.end()) is not None) or _BYLINE.fullmatch(line) is not None
+    return form is not None and form.fullmatch(line, first.end()) is not None
 
 
 def _or_whole(kept: list[str], lines: list[str], text: str) -> str:

@@ -24,6 +24,7 @@ COPY_BANDS, COPY_ROWS = 42, 3
 # An excerpt shares few bands with its original, so a sample of the shingles themselves is indexed too: all whose hash
 # is in the lowest sixteenth. An excerpt of 80 words shares one with its original with a probability of .99.
 SAMPLE_ONE_IN = 16
+_SAMPLED_BELOW = np.uint32(2**32 // SAMPLE_ONE_IN)
 COPY_LABEL = f"words5b/{COPY_SCHEME.label}+{SAMPLE_ONE_IN}"
 # Events: 128 bands of 2 rows propose .93 of the same-event pairs there, 256 bands .96 at twice the cost and no better
 # clusters; rows of 3 lose too much (.55).
@@ -46,12 +47,17 @@ class Fingerprint:
 
     @property
     def sample(self) -> NDArray[np.uint32]:
-        """
-        The shingles that are indexed one by one: of two texts the same are chosen, whatever else they hold.
+        """The shingles that are indexed one by one."""
+        return sampled(self.shingles)
 
-        Source: Broder 1997 (sampling modulo m, for containment).
-        """
-        return self.shingles[: np.searchsorted(self.shingles, np.uint32(2**32 // SAMPLE_ONE_IN))]
+
+def sampled(shingles: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """
+    Return the shingles of a set (sorted) that are indexed one by one: what two texts share of it is what they share.
+
+    Source: Broder 1997 (sampling modulo m, for containment).
+    """
+    return shingles[: int(shingles.searchsorted(_SAMPLED_BELOW))]
 
 
 def fingerprints(articles: Sequence[Article], salience: Callable[[str | None], Salience]) -> list[Fingerprint]:

@@ -40,7 +40,7 @@ def normalise(text: str) -> bytes:
     scripts without spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese) are set apart.
     """
     encoded = text.encode("utf-8", "replace")
-    beyond_ascii = encoded.translate(None, _ASCII)
+    beyond_ascii = b"" if text.isascii() else encoded.translate(None, _ASCII)
     if _ONLY_PUNCTUATION.fullmatch(beyond_ascii):
         plain = encoded.translate(_PLAIN)
     else:

@@ -100,7 +100,7 @@ def _words(encoded: Sequence[bytes]) -> tuple[NDArray[np.uint64], NDArray[np.int
     powers, inverses = _powers(joined.size)
     # Wrapping is wanted here and below: these hashes are defined modulo 2**32 and 2**64.
     running = np.cumsum(np.multiply(joined, powers[: joined.size], dtype=np.uint32), dtype=np.uint32)
-    words = _mixed(((running[last] - running[before]) * inverses[before]).astype(np.uint64))
+    words = ((running[last] - running[before]) * inverses[before]).astype(np.uint64)
     ends = np.searchsorted(before, np.cumsum([len(text) + 1 for text in encoded]))
     return words, ends
 

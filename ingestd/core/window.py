@@ -17,16 +17,14 @@ from numpy.typing import NDArray
 
 from ingestd.core.bands import Candidates, KeyIndex, band_keys
 from ingestd.core.copies import Standing
+from ingestd.core.copy_index import CopyIndex
 from ingestd.core.coverage import Vectors, time_penalty
-from ingestd.core.fingerprint import COPY_BANDS, COPY_ROWS, EVENT_BANDS, EVENT_ROWS
+from ingestd.core.fingerprint import EVENT_BANDS, EVENT_ROWS
 from ingestd.core.salience import SalientTerms
 
 # Candidates looked at exactly, best first. For events the best 16 give the clusters that the best 64 give.
 COPY_CANDIDATES = 32
 EVENT_CANDIDATES = 16
-# Share of the smaller sample that two texts have to share: a copy has half of it or more in the mean, a line that all
-# pages of an outlet carry is less.
-SAMPLE_SHARE = 0.2
 _DAY_S = 86400.0
 
 
@@ -63,7 +61,7 @@ class Window:
         # An article without a date may belong to anything that came lately, of whatever day: so many are held anyway.
         self.recent = max_articles // 10
         self.primed = False  # whether those that came before this process have been added
-        self._copy_bands, self._samples, self._event_bands = KeyIndex(), KeyIndex(), KeyIndex()
+        self._copies_index, self._event_bands = CopyIndex(), KeyIndex()
         self._vectors = Vectors()
         self._ids = np.zeros(0, dtype=np.int64)
         self._published = np.zeros(0)  # days since 1970, NaN: unknown
@@ -88,13 +86,12 @@ class Window:
     @property
     def nbytes(self) -> int:
         """Memory of the arrays, in bytes."""
-        indexes = sum(index.nbytes for index in self._indexes)
-        return indexes + self._vectors.nbytes + 37 * self._ids.size
+        return self._copies_index.nbytes + self._event_bands.nbytes + self._vectors.nbytes + 37 * self._ids.size
 
     @property
     def truncated(self) -> int:
         """How often a bucket was too full to be read to its end."""
-        return sum(index.truncated for index in self._indexes)
+        return self._copies_index.truncated + self._event_bands.truncated
 
     @property
     def room(self) -> int:
@@ -165,9 +162,7 @@ class Window:
                 self.set_cluster(entry.article_id, entry.cluster_id)
 
     def _index(self, entries: Sequence[Entry]) -> None:
-        copy_keys = band_keys(np.stack([e.copy_signature for e in entries]), COPY_BANDS, COPY_ROWS)
-        self._copy_bands.add(copy_keys.ravel(), np.full(len(entries), COPY_BANDS))
-        self._samples.add(np.concatenate([e.sample for e in entries]), np.array([e.sample.size for e in entries]))
+        self._copies_index.add(np.stack([e.copy_signature for e in entries]), [e.sample for e in entries])
         event_keys = band_keys(np.stack([e.event_sketch for e in entries]), EVENT_BANDS, EVENT_ROWS)
         telling = np.array([e.terms.hashes.size > 0 for e in entries])
         self._event_bands.add(event_keys[telling].ravel(), np.where(telling, EVENT_BANDS, 0))
@@ -176,17 +171,14 @@ class Window:
         """Return what each of some articles is worth comparing with: all others, or those added `earlier`."""
         own = self._positions(np.array(article_ids, dtype=np.int64))
         before = own if earlier else np.full(own.size, self._size)
-        copies = self._proposals(self._copy_bands.candidates(own, before), own, COPY_CANDIDATES)
-        parts = self._proposals(self._much_alike(own, before), own, COPY_CANDIDATES)
-        coverage = self._proposals(self._event_bands.candidates(own, before), own, EVENT_CANDIDATES)
-        return [Near(tuple(dict.fromkeys(c + p)), e) for c, p, e in zip(copies, parts, coverage, strict=True)]
-
-    def _much_alike(self, own: NDArray[np.int64], before: NDArray[np.int64]) -> Candidates:
-        """Return the articles that share a good part of their sample, or of the smaller one."""
-        found = self._samples.candidates(own, before)
-        smaller = np.minimum(self._samples.counts(own[found.queries]), self._samples.counts(found.positions))
-        good = found.shared >= SAMPLE_SHARE * smaller
-        return Candidates(found.queries[good], found.positions[good], found.shared[good])
+        by_band, by_sample = self._copies_index.candidates(own, before)
+        near = zip(
+            self._proposals(by_band, own, COPY_CANDIDATES),
+            self._proposals(by_sample, own, COPY_CANDIDATES),
+            self._proposals(self._event_bands.candidates(own, before), own, EVENT_CANDIDATES),
+            strict=True,
+        )
+        return [Near(tuple(dict.fromkeys(alike + parts)), coverage) for alike, parts, coverage in near]
 
     def _proposals(self, found: Candidates, own: NDArray[np.int64], most: int) -> list[tuple[int, ...]]:
         """Return the ids of the best candidates of each article, of those that are in reach."""
@@ -275,10 +267,6 @@ class Window:
 
     # Inside
 
-    @property
-    def _indexes(self) -> tuple[KeyIndex, KeyIndex, KeyIndex]:
-        return self._copy_bands, self._samples, self._event_bands
-
     def _positions(self, article_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         return np.array([self._position[a] for a in article_ids.tolist()], dtype=np.int64)
 
@@ -306,8 +294,8 @@ class Window:
             return
         keep = np.flatnonzero(self._live[: self._size])
         renumbered = dict(zip(keep.tolist(), range(keep.size), strict=True))
-        for index in self._indexes:
-            index.keep(keep)
+        self._copies_index.keep(keep)
+        self._event_bands.keep(keep)
         self._vectors.keep(keep)
         for name in _COLUMNS:
             setattr(self, name, getattr(self, name)[keep])

@@ -74,10 +74,12 @@ def _report(
         for _ in range(rng.randint(1, 4)):
             body[int(length * rng.random() ** 1.5)] = term
     title = " ".join(rng.sample(terms, 5) + rng.choices(vocabulary, weights, k=4)).capitalize()
-    sentences, start = [], 0
+    sentences, start, typeset = [], 0, rng.random() < 0.5
     while start < length:
         stop = start + rng.randint(8, 30)
-        sentences.append(" ".join(body[start:stop]).capitalize() + ".")
+        sentence = " ".join(body[start:stop]).capitalize() + "."
+        # Half of the articles have quotes, dashes and apostrophes as printers set them.
+        sentences.append(f"“{sentence}” — it’s so" if typeset and rng.random() < 0.2 else sentence)
         start = stop
     paragraphs = [" ".join(sentences[i : i + 2]) for i in range(0, len(sentences), 2)]
     return Made(f"a{number}", title, "\n\n".join(paragraphs), outlet, published, event, None)
