@@ -116,6 +116,7 @@ def test_retry_takes_a_quarantined_file_up_again(daemon: Daemon, tmp_path: Path)
     daemon.drop("sub/broken.json", b'{"title": ')
     daemon.until(lambda: daemon.finished() == 1, 30)
     daemon.until(lambda: daemon.left() == [], 10)
+    daemon.until(lambda: daemon.rows("select archived_as from source_files") != [None], 10)
     moved = daemon.inbox / daemon.rows("select archived_as from source_files")[0]
     moved.write_bytes(record(1))  # mended in place
     command = [sys.executable, "-m", "ingestd", "--db", daemon.url, "retry", "sub/broken.json"]

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
-from ingestd.core.clustering import MOST_TOGETHER, NEARLY, THRESHOLD, Part, average_link, decide
+from ingestd.core.clustering import CONTRAST, MOST_TOGETHER, NEARLY, THRESHOLD, Part, average_link, decide
 from ingestd.core.coverage import LARGEST_PENALTY, Vectors, time_penalty
-from ingestd.core.salience import Salience, SalientTerms
+from ingestd.core.salience import PAIR_WEIGHT, Salience, SalientTerms
 
 FREQUENCIES = {"the": 5e-2, "of": 3e-2, "said": 2e-3, "minister": 2e-4, "ferry": 1e-5}
 salience = Salience("en", lambda word: FREQUENCIES.get(word, 0.0))
@@ -77,8 +77,23 @@ def test_terms_are_of_unit_length_and_name_their_words() -> None:
     assert np.all(np.diff(terms.hashes.astype(np.int64)) > 0)
     weight = dict(zip(terms.words, terms.weights.tolist(), strict=True))
     assert weight["pier"] > weight["little"] > weight["minister"]  # in title and lead; in the lead; common
-    assert weight["marisol"] > weight["struck"]  # a name
+    assert np.isclose(weight["lady marisol"], PAIR_WEIGHT * (weight["lady"] + weight["marisol"]) / 2)
     assert terms.word(int(terms.hashes[0])) == terms.words[0]
+
+
+def test_whole_names_tell_apart_who_shares_a_part() -> None:
+    def both(one: str, other: str) -> float:
+        (a, b) = (
+            salience.terms(f"{name} held", f"Police said that {name} was held in Tolbury.") for name in (one, other)
+        )
+        shared = np.intersect1d(a.hashes, b.hashes, return_indices=True)
+        return float(a.weights[shared[1]] @ b.weights[shared[2]])
+
+    assert both("Jamal Strand", "Jamal Strand") > 0.99
+    assert "jamal strand" in salience.terms(None, "Jamal Strand left. Nobody stayed.").words
+    assert "strand nobody" not in salience.terms(None, "Jamal Strand. And nobody stayed, nobody.").words
+    # The first name is shared, the name is not.
+    assert both("Jamal Strand", "Jamal Vale") < both("Jamal Strand", "Strand")
 
 
 def test_an_article_without_words_has_no_terms() -> None:
@@ -95,7 +110,7 @@ def test_average_link_is_that_of_scipy(drawn: list[float], threshold: float) -> 
     # Ties may be broken either way, so no two scores, nor means of some, are to be equal.
     values = np.array(drawn) + np.random.default_rng(len(drawn)).random(len(drawn)) * 1e-2
     matrix = squareform(values)
-    ours = average_link(matrix, threshold)
+    ours = average_link(matrix, threshold, 0.0)
     labels = fcluster(linkage(squareform(2 - matrix, checks=False), "average"), 2 - threshold, "distance")
     theirs = [[int(i) for i in np.flatnonzero(labels == label)] for label in set(labels)]
     assert sorted(ours) == sorted(theirs)
@@ -121,7 +136,32 @@ def test_nothing_near_opens_a_cluster() -> None:
 
 
 def test_a_near_cluster_is_joined() -> None:
-    assert decided({1: [5, 6]}, {(100, 5): 0.5, (100, 6): 0.3}) == (Part(1, (5, 6, 100)),)
+    (part,) = decided({1: [5, 6]}, {(100, 5): 0.5, (100, 6): 0.3, (5, 6): 0.4})
+    assert (part.cluster_id, sorted(part.members)) == (1, [5, 6, 100])
+
+
+def test_a_cluster_that_one_article_alone_holds_together_is_divided() -> None:
+    parts = decided({1: [5, 6]}, {(100, 5): 0.5, (100, 6): 0.2, (5, 6): 0.01})
+    assert {frozenset(part.members) for part in parts} == {frozenset({100, 5}), frozenset({6})}
+
+
+def test_two_close_groups_with_much_less_between_them_stay_two_events() -> None:
+    one, other = range(4), range(4, 8)
+
+    def between(mean: float) -> np.ndarray:
+        scores = np.full((8, 8), mean)
+        scores[np.ix_(one, one)], scores[np.ix_(other, other)] = 0.6, 0.5
+        return scores
+
+    assert average_link(between(0.3), THRESHOLD, CONTRAST) == [[*one], [*other]]  # above the threshold, far below .5
+    assert average_link(between(0.4), THRESHOLD, CONTRAST) == [[*one, *other]]
+    assert average_link(between(0.3), THRESHOLD, 0.0) == [[*one, *other]]
+
+
+def test_three_reports_are_too_few_to_tell_how_close_their_event_is() -> None:
+    scores = np.full((7, 7), 0.3)
+    scores[:3, :3], scores[3:, 3:] = 0.6, 0.5
+    assert len(average_link(scores, THRESHOLD, CONTRAST)) == 1
 
 
 def test_the_nearest_of_two_is_joined_and_the_other_left_alone() -> None:
