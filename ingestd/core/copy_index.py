@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 from ingestd.core.bands import Candidates, KeyIndex, band_keys
 from ingestd.core.fingerprint import COPY_BANDS, COPY_ROWS
 
-# Share of the smaller sample that two texts have to share: a copy has half of it or more in the mean, a line that all
-# pages of an outlet carry is less.
-SAMPLE_SHARE = 0.2
+# Share of the smaller sample that two texts have to share. A copy has half of it or more in the mean; a passage that
+# both quote, or a line that all pages of an outlet carry, is less. A band in common is more likely for a copy than for
+# such, so less is asked for then, and nothing of a text so short that its sample says little.
+SAMPLE_SHARE = 0.3
+SAMPLE_SHARE_WITH_BAND = 0.15
+TELLING_SAMPLE = 8
 
 
 class CopyIndex:
@@ -37,13 +40,23 @@ class CopyIndex:
         self._bands.add(band_keys(signatures, COPY_BANDS, COPY_ROWS).ravel(), np.full(len(signatures), COPY_BANDS))
         self._samples.add(np.concatenate(samples), np.array([sample.size for sample in samples]))
 
-    def candidates(self, positions: NDArray[np.int64], before: NDArray[np.int64]) -> tuple[Candidates, Candidates]:
-        """Return candidates by band and by sample; see `KeyIndex.candidates`."""
-        found = self._samples.candidates(positions, before)
-        smaller = np.minimum(self._samples.counts(positions[found.queries]), self._samples.counts(found.positions))
-        good = found.shared >= SAMPLE_SHARE * smaller
-        by_sample = Candidates(found.queries[good], found.positions[good], found.shared[good])
-        return self._bands.candidates(positions, before), by_sample
+    def candidates(self, positions: NDArray[np.int64], before: NDArray[np.int64]) -> Candidates:
+        """Return candidates, by how many bands and sampled shingles they share; see `KeyIndex.candidates`."""
+        by_band = self._bands.candidates(positions, before)
+        by_sample = self._samples.candidates(positions, before)
+        pairs, which = np.unique(
+            np.concatenate([found.queries << 32 | found.positions for found in (by_band, by_sample)]),
+            return_inverse=True,
+        )
+        bands, sampled = np.zeros((2, pairs.size), dtype=np.int64)
+        bands[which[: by_band.queries.size]] = by_band.shared
+        sampled[which[by_band.queries.size :]] = by_sample.shared
+        queries, others = pairs >> 32, pairs & 0xFFFFFFFF
+        smaller = np.minimum(self._samples.counts(positions[queries]), self._samples.counts(others))
+        enough = sampled >= np.where(bands > 0, SAMPLE_SHARE_WITH_BAND, SAMPLE_SHARE) * smaller
+        good = np.flatnonzero(enough | ((bands > 0) & (smaller < TELLING_SAMPLE)))
+        good = good[np.lexsort((-others[good], -(bands + sampled)[good], queries[good]))]
+        return Candidates(queries[good], others[good], (bands + sampled)[good])
 
     def keep(self, positions: NDArray[np.int64]) -> None:
         """Forget all articles but these (ascending), which are numbered anew from 0."""

@@ -171,14 +171,9 @@ class Window:
         """Return what each of some articles is worth comparing with: all others, or those added `earlier`."""
         own = self._positions(np.array(article_ids, dtype=np.int64))
         before = own if earlier else np.full(own.size, self._size)
-        by_band, by_sample = self._copies_index.candidates(own, before)
-        near = zip(
-            self._proposals(by_band, own, COPY_CANDIDATES),
-            self._proposals(by_sample, own, COPY_CANDIDATES),
-            self._proposals(self._event_bands.candidates(own, before), own, EVENT_CANDIDATES),
-            strict=True,
-        )
-        return [Near(tuple(dict.fromkeys(alike + parts)), coverage) for alike, parts, coverage in near]
+        copies = self._proposals(self._copies_index.candidates(own, before), own, COPY_CANDIDATES)
+        coverage = self._proposals(self._event_bands.candidates(own, before), own, EVENT_CANDIDATES)
+        return [Near(c, e) for c, e in zip(copies, coverage, strict=True)]
 
     def _proposals(self, found: Candidates, own: NDArray[np.int64], most: int) -> list[tuple[int, ...]]:
         """Return the ids of the best candidates of each article, of those that are in reach."""

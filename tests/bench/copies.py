@@ -58,15 +58,11 @@ def with_ingestd(texts: list[str]) -> Pairs:
     return found
 
 
-def proposed(own: NDArray[np.int64], found: tuple[Candidates, ...]) -> Iterator[tuple[int, set[int]]]:
-    """Yield each article with the best of its candidates of every kind."""
-    best: dict[int, set[int]] = {}
-    for part in found:
-        rank = np.arange(part.queries.size) - np.searchsorted(part.queries, part.queries)
-        top = rank < COPY_CANDIDATES
-        for article, other in zip(own[part.queries[top]].tolist(), part.positions[top].tolist(), strict=True):
-            best.setdefault(article, set()).add(other)
-    yield from best.items()
+def proposed(own: NDArray[np.int64], found: Candidates) -> Iterator[tuple[int, list[int]]]:
+    """Yield each article that has candidates with the best of them."""
+    edges = np.searchsorted(found.queries, np.arange(own.size + 1))
+    for i in np.flatnonzero(np.diff(edges)).tolist():
+        yield int(own[i]), found.positions[edges[i] : min(edges[i + 1], edges[i] + COPY_CANDIDATES)].tolist()
 
 
 def shingled(text: str) -> set[str]:
