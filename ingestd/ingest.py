@@ -34,7 +34,7 @@ from ingestd.progress import Counts, Progress, report
 from ingestd.settings import Settings
 from ingestd.store import articles as store
 from ingestd.store.articles import Identities
-from ingestd.store.changes import Changes, write
+from ingestd.store.changes import Changes, settle_status, write
 from ingestd.store.database import SURROUNDINGS, Database
 from ingestd.store.ledger import Claim, Finished, Ledger, Settlement
 from ingestd.store.tables import FileState
@@ -75,7 +75,7 @@ class Line:
         self._settings, self._database, self._after = settings, database, after
         self.ledger = Ledger(database, settings.database.lease_seconds)
         self.workers = Workers(settings.ingest.workers)
-        self.window = Window(settings.window.days, settings.window.max_articles)
+        self.window = _window(settings)
         self.counts = Counts()
         self._renewed = time.monotonic()
         self._truncated = 0
@@ -314,6 +314,7 @@ class Line:
             progress.placed.append(place)
         with self.counts.timed("write"):
             write(connection, changes, partial(centre, self.window))
+            settle_status(connection, changes, self._settings.window.quiet_days)
         return next_cluster + len(changes.clusters)
 
     def _tidy_window(self) -> None:
@@ -332,7 +333,7 @@ class Line:
 
     def _forget(self) -> None:
         """Empty the window: what it held may not have been committed. It fills itself again from the database."""
-        self.window = Window(self._settings.window.days, self._settings.window.max_articles)
+        self.window = _window(self._settings)
         self._placer = Placer(self.window)
 
     def _patiently(self, work: Callable[[], _T]) -> _T:
@@ -392,6 +393,10 @@ def _finished(s: Settlement) -> Finished:
     return Finished(
         s.claim.id, s.claim.file.root, s.claim.file.path, s.claim.file.look, s.sha256, s.state, reason, s.detail
     )
+
+
+def _window(settings: Settings) -> Window:
+    return Window(settings.window.days, settings.window.max_articles, settings.window.quiet_days)
 
 
 def _now() -> datetime:

@@ -309,7 +309,7 @@ class _Step:
         touched: dict[int, NDArray[np.int64]] = {}
         for other in candidates[order][scores[order] >= THRESHOLD * NEARLY].tolist():
             cluster = self.window.cluster_of(other)
-            if cluster is not None and cluster not in touched:
+            if cluster is not None and cluster not in touched and self.window.open_for(cluster, article_id):
                 # As many as can be decided again at once, which also bounds the cost of joining a giant.
                 touched[cluster] = self.window.members(cluster, MOST_DECIDED)
         parts = decide(article_id, touched, self._means(article_id, touched), self.window.all_scores)

@@ -55,9 +55,9 @@ class Near:
 class Window:
     """Articles of the days in reach. Asks for days it lacks (`missing`) and is given them (`add`, `holds`)."""
 
-    def __init__(self, days: int, max_articles: int) -> None:
+    def __init__(self, days: int, max_articles: int, quiet_days: int = 7) -> None:
         """Compare articles up to `days` apart; hold at most about `max_articles`."""
-        self.days, self._max_articles = days, max_articles
+        self.days, self._max_articles, self.quiet_days = days, max_articles, quiet_days
         # An article without a date may belong to anything that came lately, of whatever day: so many are held anyway.
         self.recent = max_articles // 10
         self.primed = False  # whether those that came before this process have been added
@@ -236,6 +236,18 @@ class Window:
             self._leave_cluster(position)
             self._cluster[position] = cluster_id
             self._members.setdefault(cluster_id, []).append(position)
+
+    def open_for(self, cluster_id: int, article_id: int) -> bool:
+        """
+        Tell whether a cluster was being fed when an article came out.
+
+        It is not where the nearest of its articles is more than `quiet_days` away: chapters of a saga are events of
+        their own. Where no date is known, it is.
+        """
+        day = self._published[self._position[article_id]]
+        apart = np.abs(self._published[self._members.get(cluster_id, [])] - day)
+        known = apart[~np.isnan(apart)]
+        return not known.size or bool(known.min() <= self.quiet_days)
 
     def members(self, cluster_id: int, most: int | None = None) -> NDArray[np.int64]:
         """Return the canonical articles of a cluster that are held, by id; of a large one the `most` that came last."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, case, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, case, delete, func, insert, or_, select, update
 
 from ingestd.core.article import Article
 from ingestd.core.copies import Differences, Place, Relation
@@ -183,6 +183,33 @@ def write(connection: Connection, changes: Changes, centre: Centre) -> None:
     _sum_up(connection, changes, centre)
     if changes.log:
         connection.execute(insert(ClusterLogRow), changes.log)
+
+
+def settle_status(connection: Connection, changes: Changes, quiet_days: int) -> None:
+    """
+    Close clusters that were quiet for so many days, and open those again that are fed after all.
+
+    Time is that of the articles: an archive that is taken in years later opens and closes its clusters as it did then.
+    A cluster without any date closes when it has not changed for so long.
+    """
+    c = _clusters.c
+    newest = connection.execute(select(func.max(_articles.c.published_at))).scalar_one()
+    quiet_since = min(changes.now, newest or changes.now) - timedelta(days=quiet_days)
+    unchanged_since = changes.now - timedelta(days=quiet_days)
+    quiet = select(c.id).where(
+        c.status == "open",
+        or_(c.last_published_at < quiet_since, c.last_published_at.is_(None) & (c.updated_at < unchanged_since)),
+    )
+    closing = connection.execute(quiet).scalars().all()
+    for chunk in chunks(closing):
+        connection.execute(update(ClusterRow).where(c.id.in_(chunk)).values(status="closed"))
+    if closing:
+        reason = {"quiet_days": quiet_days}
+        rows = [{"kind": "closed", "cluster_id": id_, "happened_at": changes.now, "reason": reason} for id_ in closing]
+        connection.execute(insert(ClusterLogRow), rows)
+    for chunk in chunks(sorted(changes.touched)):
+        fed = c.id.in_(chunk) & (c.status == "closed") & (c.last_published_at >= quiet_since)
+        connection.execute(update(ClusterRow).where(fed).values(status="open"))
 
 
 def _opened(changes: Changes, centre: Centre) -> list[dict[str, Any]]:
