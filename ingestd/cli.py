@@ -279,6 +279,48 @@ def retry(
 
 
 @app.command(epilog=_EPILOG)
+def rebuild(
+    check: Annotated[bool, typer.Option("--check", help="Only compare with what is stored; change nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """
+    Derive copies and clusters anew from the stored articles, as if all had come in the order of their dates.
+
+    The result takes the place of the old one in one transaction at the end. Clusters keep their ids as far as they are
+    the same; every id ever given still resolves. Worth it after an upgrade, or after years of late arrivals. --check
+    tells how much would change, also while a daemon is at work.
+    """
+    from ingestd import display
+
+    with _reporting():
+        settings = _settings()
+        from ingestd.rebuild import rebuild as rebuilt
+
+        opened = _database if check else _writer
+        with opened(settings) as database:
+            found = rebuilt(settings, database, check=check, progress=not as_json and sys.stderr.isatty())
+    display.as_json(found) if as_json else display.rebuilt(found, check=check)
+
+
+@app.command(epilog=_EPILOG)
+def evaluate(
+    gold: Annotated[Path, typer.Argument(metavar="GOLD.jsonl", help="A record a line, with `id` and `event`.")],
+    as_json: Json = False,
+) -> None:
+    """
+    Compare the clusters with a sample that people have labelled: B-cubed, pairwise F1, adjusted Rand index.
+
+    `id` is an article's external id, URL or number; `event` any name that articles on one event share.
+    """
+    from ingestd import display
+    from ingestd.evaluate import evaluate as evaluated
+
+    with _reading() as connection:
+        found = evaluated(connection, gold)
+    display.as_json(found) if as_json else display.figures(found)
+
+
+@app.command(epilog=_EPILOG)
 def check(watch: Watch = None, as_json: Json = False) -> None:
     """Look for what will not work, before the first file: settings, folders, inotify, database. Ends with 1 if so."""
     from ingestd import display

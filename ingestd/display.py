@@ -308,3 +308,26 @@ def _span(first: datetime | None, last: datetime | None) -> str:
 def _short(value: str, width: int) -> str:
     value = " ".join(value.split())
     return value if len(value) <= width else value[: width - 1] + "…"
+
+
+def figures(found: Answer) -> None:
+    """Print figures by name."""
+    console().print(_pairs({key.replace("_", " "): value for key, value in found.items()}))
+
+
+def rebuilt(found: Answer, *, check: bool) -> None:
+    """Print what a rebuild changes, or would change."""
+    out = console()
+    (clusters_before, clusters_after), (copies_before, copies_after) = found["clusters"], found["copies"]
+    figures(
+        {
+            "articles": found["articles"],
+            "clusters": f"{clusters_before:,} -> {clusters_after:,}, adjusted Rand {found['clusters_adjusted_rand']}",
+            "copies": f"{copies_before:,} -> {copies_after:,}, adjusted Rand {found['copies_adjusted_rand']}",
+            "in another cluster": found["articles_in_another_cluster"],
+        }
+    )
+    for moved in found["first_of_them"]:
+        title = printable(moved["title"] or "(no title)")
+        out.print(Text(f"{moved['article_id']:>8}  {moved['cluster'] or '-'} -> {moved['new_cluster']}  {title}"))
+    out.print("Nothing was changed." if check else "Stored.", style="dim")

@@ -75,7 +75,7 @@ class Line:
         self._settings, self._database, self._after = settings, database, after
         self.ledger = Ledger(database, settings.database.lease_seconds)
         self.workers = Workers(settings.ingest.workers)
-        self.window = _window(settings)
+        self.window = window_of(settings)
         self.counts = Counts()
         self._renewed = time.monotonic()
         self._truncated = 0
@@ -333,7 +333,7 @@ class Line:
 
     def _forget(self) -> None:
         """Empty the window: what it held may not have been committed. It fills itself again from the database."""
-        self.window = _window(self._settings)
+        self.window = window_of(self._settings)
         self._placer = Placer(self.window)
 
     def _patiently(self, work: Callable[[], _T]) -> _T:
@@ -395,7 +395,8 @@ def _finished(s: Settlement) -> Finished:
     )
 
 
-def _window(settings: Settings) -> Window:
+def window_of(settings: Settings) -> Window:
+    """Return an empty window of the size that the settings give it."""
     return Window(settings.window.days, settings.window.max_articles, settings.window.quiet_days)
 
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, or_, select, text
+from sqlalchemy import Connection, Row, Select, String, cast, func, or_, select, text
 
 from ingestd.errors import NotFoundError
+from ingestd.store.articles import chunks
 from ingestd.store.tables import (
     ArticleRevision,
     ArticleRow,
@@ -183,6 +184,17 @@ def article_id_of(connection: Connection, given: str) -> int:
     if not found:
         raise NotFoundError(f"no article {given}: not an id, URL, external id or file name that is known")
     return _the_only(given, found)
+
+
+def clusters_of(connection: Connection, given: Sequence[str]) -> dict[str, int]:
+    """Return the cluster of each article that is stored, by external id, URL or number, whichever is known first."""
+    a, found = _articles.c, dict[str, int]()
+    for column in (a.external_id, a.url, a.url_canonical, cast(a.id, String)):
+        for chunk in chunks([key for key in given if key not in found]):
+            query = select(column.label("given"), _members.c.cluster_id)
+            query = query.join(_members, _members.c.article_id == a.id).where(column.in_(chunk)).order_by(a.id.desc())
+            found |= {row.given: row.cluster_id for row in connection.execute(query)}
+    return found
 
 
 def _the_only(given: str, found: Sequence[int]) -> int:

@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import ROOT, Run
 
 DB = ("--db", "sqlite:///c.db")
-COMMANDS = ["run", "ingest", "status", "clusters", "show", "why", "files", "retry", "check", "db"]
+COMMANDS = ["run", "ingest", "status", "clusters", "show", "why", "files", "retry", "rebuild", "evaluate", "check", "db"]
 
 
 @pytest.fixture
@@ -175,3 +175,21 @@ def test_ingest_prints_the_time_of_each_stage(ingestd: Run, tmp_path: Path) -> N
     summary = json.loads(ingestd("ingest", "a.json", "--profile", "--json", *DB).stdout)
     assert summary["articles"] == 1
     assert {"claim", "decide", "write", "store"} <= summary["seconds"].keys()
+
+
+def test_a_rebuild_is_announced_by_its_check_and_then_made(seeded: Run) -> None:
+    found = answer(seeded, "rebuild", "--check")
+    assert (found["articles"], found["clusters_adjusted_rand"], found["copies_adjusted_rand"]) == (24, 1.0, 1.0)
+    assert "Nothing was changed." in seeded("rebuild", "--check", *DB).stdout
+    before = answer(seeded, "clusters")
+    assert "Stored." in seeded("rebuild", *DB).stdout
+    assert [cluster["id"] for cluster in answer(seeded, "clusters")] == [cluster["id"] for cluster in before]
+
+
+def test_clusters_are_compared_with_a_labelled_sample(seeded: Run, tmp_path: Path) -> None:
+    ids = [article["article_id"] for article in answer(seeded, "clusters")[0]["members"]]
+    (tmp_path / "gold.jsonl").write_text("".join(json.dumps({"id": i, "event": "one"}) + "\n" for i in ids))
+    assert answer(seeded, "evaluate", "gold.jsonl")["b3_f1"] == 1.0
+    assert "adjusted rand" in seeded("evaluate", "gold.jsonl", *DB).stdout
+    refused = seeded("evaluate", "nowhere.jsonl", *DB)
+    assert (refused.returncode, "nowhere.jsonl" in refused.stderr) == (2, True)
