@@ -181,7 +181,9 @@ def why_two(found: Answer) -> None:
     out.print(f"They are {together} {' and '.join(str(c) for c in dict.fromkeys(found['clusters']))}.\n")
     for question, title in (("copy", "Is one a copy of the other?"), ("event", "Do they cover the same event?")):
         out.print(title, style="bold")
-        out.print(_pairs({key: value for key, value in found[question].items() if value not in (None, ())}))
+        facts = {key: value for key, value in found[question].items() if value not in (None, ())}
+        left_out = [printable(line) for lines in facts.pop("left_out", ()) for line in lines]
+        out.print(_pairs(facts | ({"lines not compared": " | ".join(left_out)} if left_out else {})))
         out.print()
     side_by_side = Table(
         *(f"article {a['id']}" for a in found["articles"]), box=None, header_style="bold", padding=(0, 2)
