@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH := $(VENV)/.bench
 
-.PHONY: help demo run test test-long lint bench bench-copies clean
+.PHONY: help demo run test test-long lint bench bench-copies bench-events clean
 
 help: ## show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,9 @@ $(BENCH): $(READY)
 
 bench-copies: $(BENCH) ## finding copies beside datasketch and rensa, and the index up to 1,000,000 articles
 	$(BIN)/python -m tests.bench.copies
+
+bench-events: $(READY) ## what finding events costs with 10,000 and 50,000 articles in the window
+	$(BIN)/python -m tests.bench.events
 
 clean: ## remove the environment and all that was built
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -185,7 +185,7 @@ class Line:
         if small:
             self._store(small)
         for progress in batch:
-            if progress not in small:
+            if progress.reading.fingerprints is None and not progress.reading.failure:
                 self._store_in_pieces(progress)
 
     def _store_in_pieces(self, progress: Progress) -> None:

@@ -67,7 +67,10 @@ class Texts:
         if article_id not in self._texts:
             self.fetch(connection, {article_id})
         held = self._texts[article_id]
-        left_out = np.intersect1d(held.lines, self._recurring(connection, held.stored.outlet), assume_unique=True)
+        recurring = self._recurring(connection, held.stored.outlet)
+        if not recurring.size and not held.left_out.size:
+            return held.compared
+        left_out = np.intersect1d(held.lines, recurring, assume_unique=True)
         if not np.array_equal(left_out, held.left_out):
             (held.compared,) = compared_texts([held.stored], left_out)
             held.left_out = left_out

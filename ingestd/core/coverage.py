@@ -107,6 +107,6 @@ def time_penalty(day: float, days: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _grown(array: NDArray[_T], needed: int) -> NDArray[_T]:
-    grown = np.zeros(max(needed, array.size + array.size // 2), dtype=array.dtype)
+    grown = np.zeros(max(needed, array.size + array.size // 8), dtype=array.dtype)
     grown[: array.size] = array
     return grown

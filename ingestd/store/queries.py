@@ -31,7 +31,7 @@ _log = ClusterLogRow.__table__
 
 Answer = dict[str, Any]
 
-BYTES_IN_WINDOW = 4600  # of memory that an article takes there (measured with 10,000)
+BYTES_IN_WINDOW = 4400  # of memory that an article takes there (measured with 10,000)
 
 
 def status(connection: Connection, window_days: int) -> Answer:
