@@ -13,22 +13,19 @@ Source: Indyk and Motwani 1998 (LSH); Leskovec, Rajaraman and Ullman, Mining of 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ingestd.core.arrays import with_room
 
 # Links followed for one key. Same-event buckets on the labelled corpora stay under 100; empty forms grow for ever.
 MAX_CHAIN = 512
 # Keys a chain, at most, in the mean over all chains: longer ones cost time, shorter ones memory.
 _LOAD = 4
-# The arrays grow by this share at a time: room not used yet is memory lost, growing is a copy.
-_GROWTH = 1 / 8
 _FIRST_HEADS = 1 << 16
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
-
-_T = TypeVar("_T", bound=np.generic)
 
 
 def band_keys(signatures: NDArray[np.uint32], bands: int, rows: int) -> NDArray[np.uint32]:
@@ -90,11 +87,11 @@ class KeyIndex:
             counts: shape (n,), how many of them each article has; one with none is never proposed.
         """
         n, first = len(counts), int(self._starts[self._size])
-        self._starts = _with_room(self._starts, self._size + n + 1)
+        self._starts = with_room(self._starts, self._size + n + 1)
         self._starts[self._size + 1 : self._size + n + 1] = first + np.cumsum(counts)
         self._size += n
         end = first + keys.size
-        self._entries = _with_room(self._entries, end)
+        self._entries = with_room(self._entries, end)
         self._entries[first:end] = keys.astype(np.uint64) << _HALF
         if end > _LOAD * self._heads.size:
             first = 1
@@ -163,15 +160,6 @@ class KeyIndex:
         self._entries[entries] = keys[entries - np.uint64(first)] << _HALF | links
         ends = np.append(begins[1:], True)
         self._heads[buckets[ends]] = entries[ends]
-
-
-def _with_room(array: NDArray[_T], size: int) -> NDArray[_T]:
-    """Return an array that holds at least `size` values, with the same ones at its beginning."""
-    if size <= array.size:
-        return array
-    grown = np.zeros(size + int(size * _GROWTH), dtype=array.dtype)
-    grown[: array.size] = array
-    return grown
 
 
 def _counted(query: NDArray[np.int64], position: NDArray[np.int64]) -> Candidates:

@@ -7,19 +7,16 @@ than its content.
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import numpy as np
 from numpy.typing import NDArray
 
+from ingestd.core.arrays import with_room
 from ingestd.core.salience import SalientTerms
 
 # What a day apart takes off the cosine, and the most that time can take off. A soft factor: time breaks ties, and a
 # hard limit would break long stories. Set on basil, wikinews_galaxy and ecbplus together.
 PENALTY_A_DAY = 0.02
 LARGEST_PENALTY = 0.08
-
-_T = TypeVar("_T", bound=np.generic)
 
 
 class Vectors:
@@ -44,11 +41,8 @@ class Vectors:
         """Add a vector, which takes the next position."""
         start = int(self._starts[self._size])
         stop = start + vector.hashes.size
-        if stop > self._terms.size:
-            self._terms = _grown(self._terms, stop)
-            self._weights = _grown(self._weights, stop)
-        if self._size + 2 > self._starts.size:
-            self._starts = _grown(self._starts, self._size + 2)
+        self._terms, self._weights = with_room(self._terms, stop), with_room(self._weights, stop)
+        self._starts = with_room(self._starts, self._size + 2)
         self._terms[start:stop] = vector.hashes
         self._weights[start:stop] = vector.weights
         self._size += 1
@@ -104,9 +98,3 @@ def time_penalty(day: float, days: NDArray[np.float64]) -> NDArray[np.float64]:
     penalty: NDArray[np.float64] = np.minimum(PENALTY_A_DAY * np.abs(days - day), LARGEST_PENALTY)
     penalty[np.isnan(penalty)] = 0.0
     return penalty
-
-
-def _grown(array: NDArray[_T], needed: int) -> NDArray[_T]:
-    grown = np.zeros(max(needed, array.size + array.size // 8), dtype=array.dtype)
-    grown[: array.size] = array
-    return grown

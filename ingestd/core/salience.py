@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from math import exp, log
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ingestd.core.arrays import distinct, with_room
 
 # Frequency of a word in a language, 0..1; 0 for a word that is not in its list.
 Background = Callable[[str], float]
@@ -38,6 +38,7 @@ KEPT_TERMS = 200
 MOST_KNOWN = 100_000  # words remembered, some 30 MB; names and misprints never end
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+_ASCII_WORD = re.compile(r"[A-Za-z0-9]+(?:'[A-Za-z0-9]+)?")
 _PARAGRAPH = re.compile(r"\n\s*")
 _UNSPACED_RUN = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+"
@@ -58,103 +59,124 @@ class SalientTerms:
         return self.words[at] if at < len(self.words) and self.hashes[at] == term else None
 
 
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A word as it is compared."""
+
+    word: str  # in lower case, without a final 's
+    hash: int  # of the language and the word
+    weight: float  # how much it says, >= 0
+
+
 class Salience:
-    """Weighs words of one language. Keeps what it has looked up, since most words of an article were seen before."""
+    """
+    Weighs words of one language. Keeps what it has looked up, since most words of an article were seen before.
+
+    Words as written and terms are numbered as they come, so that an article is a row of numbers, and all that is asked
+    of its words is asked of arrays.
+    """
 
     def __init__(self, lang: str, frequency: Background) -> None:
         """Weigh by `frequency`; `lang` goes into every hash, so that languages never compare."""
         self._lang, self._frequency = lang, frequency
-        self._known: dict[str, _Term] = {}  # by the word as written
-        self._folded: dict[str, _Term] = {}
+        self._forget()
+
+    def _forget(self) -> None:
+        self._written, self._terms = _Numbers(self._describe_written), _Numbers(self._describe_term)
+        self._term_of = np.zeros(1 << 12, dtype=np.int64)  # by the number of a word as written
+        self._capital = np.zeros(1 << 12, dtype=bool)
+        self._weight = np.zeros(1 << 12)  # by the number of a term
+        self._hash = np.zeros(1 << 12, dtype=np.uint32)
+        self._words: list[str] = []
 
     def terms(self, title: str | None, text: str) -> SalientTerms:
         """
         Return the most salient terms of an article: its body, its title and its lead, each of unit length, added up.
 
         Two names in a row are a term of their own beside both: of people, places and bodies it is the whole name that
-        tells one from the other.
-
-        Only presence counts: how often a word occurs brought nothing on the labelled corpora.
+        tells one from the other. Only presence counts: how often a word occurs brought nothing on the labelled corpora.
         """
-        if len(self._folded) > MOST_KNOWN:
-            self._known.clear()
-            self._folded.clear()
-        body = words_of(text)
-        headline = set(map(self.term, words_of(title) if title else body[:HEADLINE_WORDS]))
-        opening = headline | set(map(self.term, words_of(lead(text))))
-        everything, names = self._body(body)
-        total: dict[_Term, float] = {}
-        for terms, share in ((everything or opening, 1.0), (headline, TITLE_WEIGHT), (opening, LEAD_WEIGHT)):
-            weights = [term.weight for term in terms]
-            norm = sum(weight * weight for weight in weights) ** 0.5
+        if len(self._terms) > MOST_KNOWN:
+            self._forget()
+        written = self._numbered(words_of(text))
+        body = self._term_of[written]
+        headline = distinct(self._terms_in(title) if title else body[:HEADLINE_WORDS])
+        opening = distinct(np.concatenate([headline, self._terms_in(lead(text))]))
+        everything = distinct(body)
+        terms = distinct(np.concatenate([everything, opening]))
+        values = np.zeros(terms.size)
+        whole = everything if body.size else opening
+        for part, share in ((whole, 1.0), (headline, TITLE_WEIGHT), (opening, LEAD_WEIGHT)):
+            weights = self._weight[part]
+            norm = float(np.sqrt(weights @ weights))
             if norm:
-                scale = share / norm
-                for term, weight in zip(terms, weights, strict=True):
-                    total[term] = total.get(term, 0.0) + scale * weight
-        # Two who share a surname, or two quakes in one country, differ in what stands beside it.
-        for one, other in {pair for pair in pairwise(body) if pair[0] in names and pair[1] in names}:
-            first, second = self.term(one), self.term(other)
-            mean = (total.get(first, 0.0) + total.get(second, 0.0)) / 2
-            total[self._pair(first, second)] = PAIR_WEIGHT * mean
-        return _vector(total)
+                values[np.searchsorted(terms, part)] += share / norm * weights
+        capital = self._capital[written]
+        place = np.searchsorted(everything, body)
+        times = np.bincount(place, minlength=everything.size)
+        names = np.bincount(place, weights=capital, minlength=everything.size) >= NAME_SHARE * times
+        pairs, pair_values = self._pairs(body, capital & names[place], terms, values)
+        return self._vector(np.concatenate([terms, pairs]), np.concatenate([values, pair_values]))
 
-    def _body(self, body: list[str]) -> tuple[set[_Term], set[str]]:
-        """Return all terms of a body, and the words with a capital whose terms nearly always have one."""
-        seen: dict[_Term, int] = {}
-        capital: dict[_Term, int] = {}
-        for word, count in Counter(body).items():
-            term = self.term(word)
-            seen[term] = seen.get(term, 0) + count
-            if word[0].isupper():
-                capital[term] = capital.get(term, 0) + count
-        names = {term for term, count in capital.items() if count >= NAME_SHARE * seen[term]}
-        return set(seen), {word for word in set(body) if word[0].isupper() and self.term(word) in names}
+    def term(self, word: str) -> Term:
+        """Return what a word as written is compared as; its case and a final 's make no difference."""
+        number = int(self._term_of[self._written[word]])
+        return Term(self._words[number], int(self._hash[number]), float(self._weight[number]))
 
-    def term(self, word: str) -> _Term:
-        """Return hash and weight of a word as written; its case and a final 's make no difference."""
-        known = self._known.get(word)
-        if known is None:
-            folded = word.lower().replace("’", "'").removesuffix("'s")
-            known = self._folded.get(folded)
-            if known is None:
-                known = self._folded[folded] = self._weighed(folded)
-            self._known[word] = known
-        return known
+    def _pairs(
+        self, body: NDArray[np.int64], is_name: NDArray[np.bool_], terms: NDArray[np.int64], values: NDArray[np.float64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return the terms for two names in a row, and what they say: a share of the mean of both."""
+        at = np.flatnonzero(is_name[:-1] & is_name[1:])
+        both = distinct(body[at] << 32 | body[at + 1])
+        first, second = both >> 32, both & 0xFFFFFFFF
+        mean = (values[np.searchsorted(terms, first)] + values[np.searchsorted(terms, second)]) / 2
+        named = zip(first.tolist(), second.tolist(), strict=True)
+        numbers = [self._terms[f"{self._words[one]} {self._words[other]}"] for one, other in named]
+        return np.array(numbers, dtype=np.int64), PAIR_WEIGHT * mean
 
-    def _pair(self, first: _Term, second: _Term) -> _Term:
-        """Return the term for two names in a row; its weight is that of the article, not of the language."""
-        words = f"{first.word} {second.word}"
-        known = self._folded.get(words)
-        if known is None:
-            known = self._folded[words] = _Term(self._hash(words), 0.0, words)
-        return known
+    def _vector(self, terms: NDArray[np.int64], values: NDArray[np.float64]) -> SalientTerms:
+        # Ties are broken by the hash, so that the same article always has the same terms.
+        kept = np.lexsort((self._hash[terms], -values))[:KEPT_TERMS]
+        kept = kept[values[kept] > 0]
+        kept = kept[np.argsort(self._hash[terms[kept]], kind="stable")]
+        weights = values[kept].astype(np.float32)
+        norm = float(np.sqrt(np.square(weights).sum())) or 1.0
+        words = tuple(map(self._words.__getitem__, terms[kept].tolist()))
+        return SalientTerms(self._hash[terms[kept]], weights / np.float32(norm), words)
 
-    def _weighed(self, word: str) -> _Term:
+    def _terms_in(self, text: str) -> NDArray[np.int64]:
+        written = self._numbered(words_of(text))  # first, since new words make the arrays grow
+        return self._term_of[written]
+
+    def _numbered(self, words: list[str]) -> NDArray[np.int64]:
+        return np.fromiter(map(self._written.__getitem__, words), dtype=np.int64, count=len(words))
+
+    def _describe_written(self, number: int, word: str) -> None:
+        self._term_of, self._capital = with_room(self._term_of, number + 1), with_room(self._capital, number + 1)
+        self._term_of[number] = self._terms[word.lower().replace("’", "'").removesuffix("'s")]
+        self._capital[number] = word[0].isupper()
+
+    def _describe_term(self, number: int, word: str) -> None:
+        self._weight, self._hash = with_room(self._weight, number + 1), with_room(self._hash, number + 1)
         weight = -log(max(1 - exp(-TYPICAL_WORDS * self._frequency(word)), RAREST))
-        if word.isdigit():
-            weight = min(weight, NUMBER_CAP)
-        return _Term(self._hash(word), weight, word)
-
-    def _hash(self, word: str) -> int:
-        return crc32(f"{self._lang}:{word}".encode("utf-8", "replace"))
+        self._weight[number] = min(weight, NUMBER_CAP) if word.isdigit() else weight
+        self._hash[number] = crc32(f"{self._lang}:{word}".encode("utf-8", "replace"))
+        self._words.append(word)
 
 
-@dataclass(slots=True, eq=False)  # there is one of each word, so identity is equality, and quick to hash
-class _Term:
-    hash: int
-    weight: float
-    word: str
+class _Numbers(dict[str, int]):
+    """Numbers words from 0 as they are asked for, and has each new one described."""
 
+    def __init__(self, describe: Callable[[int, str], None]) -> None:
+        super().__init__()
+        self._describe = describe
 
-def _vector(total: dict[_Term, float]) -> SalientTerms:
-    # Ties are broken by the word, so that the same article always has the same terms.
-    kept = sorted([(-weight, term.word, term.hash) for term, weight in total.items() if weight > 0])[:KEPT_TERMS]
-    hashes = np.array([term_hash for _, _, term_hash in kept], dtype=np.uint32)
-    weights = np.array([-weight for weight, _, _ in kept], dtype=np.float32)
-    order = np.argsort(hashes, kind="stable")
-    norm = float(np.sqrt(np.square(weights).sum())) or 1.0
-    words = [word for _, word, _ in kept]
-    return SalientTerms(hashes[order], weights[order] / np.float32(norm), tuple(words[i] for i in order.tolist()))
+    def __missing__(self, word: str) -> int:
+        number = len(self)
+        self._describe(number, word)
+        self[word] = number
+        return number
 
 
 def frequency_by_length(word: str) -> float:
@@ -168,10 +190,11 @@ def frequency_by_length(word: str) -> float:
 
 def words_of(text: str) -> list[str]:
     """Return the words of a text as written; characters of unspaced scripts in overlapping pairs."""
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", text.replace("\u00ad", ""))
-        if _UNSPACED_RUN.search(text):
-            text = _UNSPACED_RUN.sub(lambda run: f" {' '.join(_pairs(run.group()))} ", text)
+    if text.isascii():
+        return _ASCII_WORD.findall(text)  # the same words, sooner
+    text = unicodedata.normalize("NFKC", text.replace("\u00ad", ""))
+    if _UNSPACED_RUN.search(text):
+        text = _UNSPACED_RUN.sub(lambda run: f" {' '.join(_pairs(run.group()))} ", text)
     return _WORD.findall(text)
 
 

@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from ingestd.core.arrays import distinct
 from ingestd.core.normalise import normalise
 
 WIDTH = 5  # words a shingle; the width at which the labelled corpora and the peers are measured
@@ -67,21 +68,13 @@ def _batch(encoded: Sequence[bytes], width: int) -> list[NDArray[np.uint32]]:
     begins = np.arange(shingles.size) <= np.repeat(last, counts)[: shingles.size]
     # Text and shingle as one number: one sort for the whole batch.
     owner = np.repeat(np.arange(len(encoded), dtype=np.uint64) << np.uint64(32), counts)[: shingles.size]
-    both = _distinct((owner | _mixed(shingles) >> np.uint64(32))[begins])
+    both = distinct((owner | _mixed(shingles) >> np.uint64(32))[begins])
     edges = np.searchsorted(both, np.arange(len(encoded) + 1, dtype=np.uint64) << np.uint64(32)).tolist()
-    distinct = both.astype(np.uint32)
-    sets = [distinct[start:end] for start, end in pairwise(edges)]
+    hashes = both.astype(np.uint32)
+    sets = [hashes[start:end] for start, end in pairwise(edges)]
     for text in short.tolist():
         sets[text] = _whole(words[ends[text] - counts[text] : ends[text]])
     return sets
-
-
-def _distinct(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    # np.unique does the same in ten times the time.
-    values.sort()
-    first = np.ones(values.size, dtype=bool)
-    np.not_equal(values[1:], values[:-1], out=first[1:])
-    return values[first]
 
 
 def _whole(words: NDArray[np.uint64]) -> NDArray[np.uint32]:

@@ -1,0 +1,30 @@
+"""Arrays that grow at their end, and sets of numbers as arrays in ascending order."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+_T = TypeVar("_T", bound=np.generic)
+
+# They grow by this share at a time: room not used yet is memory lost, growing is a copy.
+_GROWTH = 1 / 8
+
+
+def with_room(array: NDArray[_T], size: int) -> NDArray[_T]:
+    """Return an array that holds at least `size` values, with the same ones at its beginning and zeros after them."""
+    if size <= array.size:
+        return array
+    grown = np.zeros(size + int(size * _GROWTH), dtype=array.dtype)
+    grown[: array.size] = array
+    return grown
+
+
+def distinct(values: NDArray[_T]) -> NDArray[_T]:
+    """Return the values in ascending order, without repeats. np.unique does the same in several times the time."""
+    ordered = np.sort(values)
+    first = np.ones(ordered.size, dtype=bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    return ordered[first]
