@@ -59,15 +59,6 @@ class SalientTerms:
         return self.words[at] if at < len(self.words) and self.hashes[at] == term else None
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
-    """A word as it is compared."""
-
-    word: str  # in lower case, without a final 's
-    hash: int  # of the language and the word
-    weight: float  # how much it says, >= 0
-
-
 class Salience:
     """
     Weighs words of one language. Keeps what it has looked up, since most words of an article were seen before.
@@ -117,11 +108,6 @@ class Salience:
         names = np.bincount(place, weights=capital, minlength=everything.size) >= NAME_SHARE * times
         pairs, pair_values = self._pairs(body, capital & names[place], terms, values)
         return self._vector(np.concatenate([terms, pairs]), np.concatenate([values, pair_values]))
-
-    def term(self, word: str) -> Term:
-        """Return what a word as written is compared as; its case and a final 's make no difference."""
-        number = int(self._term_of[self._written[word]])
-        return Term(self._words[number], int(self._hash[number]), float(self._weight[number]))
 
     def _pairs(
         self, body: NDArray[np.int64], is_name: NDArray[np.bool_], terms: NDArray[np.int64], values: NDArray[np.float64]

@@ -59,16 +59,19 @@ def test_time_takes_off_a_little_and_an_unknown_date_nothing() -> None:
 
 
 def test_a_rare_word_says_more_than_a_common_one_and_a_number_is_capped() -> None:
-    weight = {word: salience.term(word).weight for word in ("the", "minister", "ferry", "gannet", "48213")}
+    terms = salience.terms(None, "the minister ferry gannet 48213")
+    weight = dict(zip(terms.words, terms.weights.tolist(), strict=True))
     assert weight["the"] < 0.001 < weight["minister"] < weight["48213"] < weight["ferry"] < weight["gannet"]
 
 
 def test_case_and_a_final_s_make_no_difference_to_a_term() -> None:
-    assert salience.term("Ferry's") == salience.term("ferry") == salience.term("FERRY’S")
+    assert salience.terms(None, "Ferry's ferry FERRY’S").words == ("ferry",)
 
 
 def test_the_same_word_of_two_languages_is_two_terms() -> None:
-    assert salience.term("die").hash != Salience("de", lambda _: 0.0).term("die").hash
+    german = Salience("de", lambda _: 0.0).terms(None, "die")
+    assert german.words == salience.terms(None, "die").words
+    assert german.hashes.tolist() != salience.terms(None, "die").hashes.tolist()
 
 
 def test_terms_are_of_unit_length_and_name_their_words() -> None:
