@@ -91,6 +91,7 @@ class Daemon:
         deadline = time.monotonic() + SHUTDOWN_S
         # From now on a database that is away ends the work, instead of being waited for.
         try:
+            self._line.interrupt()
             while self._line.depth and time.monotonic() < deadline:
                 self._line.advance(deadline - time.monotonic())
             self._line.close()

@@ -28,6 +28,14 @@ class Reason(StrEnum):
     ENCODING = "encoding"
     TYPE = "type"  # not a kind of file that is read
     TOO_LARGE = "too_large"
+    BOMB = "bomb"  # a small file that unpacks to a huge one
+    GZIP = "gzip"  # cut off or damaged, as are the next four
+    BZIP2 = "bzip2"
+    XZ = "xz"
+    ZSTD = "zstd"
+    ARCHIVE = "archive"  # or a member of it that is encrypted, nested, or named outside of it
+    XML = "xml"  # not well-formed, or with entities of its own
+    WARC = "warc"
     SYMLINK = "symlink"
     NOT_REGULAR = "not_regular"
     INTERNAL = "internal"  # a fault of ours

@@ -13,12 +13,13 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
+from zoneinfo import ZoneInfo
 
 import structlog
 from sqlalchemy import Connection
@@ -27,8 +28,10 @@ from ingestd.core.article import Article
 from ingestd.core.fingerprint import Fingerprint
 from ingestd.core.window import Window
 from ingestd.errors import DeferredError, Reason, UnsettledError, UnusableError
+from ingestd.formats import Context
 from ingestd.intake import archive
 from ingestd.intake.scan import SeenFile
+from ingestd.large import LargeFile
 from ingestd.placement import Arrival, Placer, centre
 from ingestd.progress import Counts, Progress, report
 from ingestd.settings import Settings
@@ -38,7 +41,7 @@ from ingestd.store.changes import Changes, settle_status, write
 from ingestd.store.database import SURROUNDINGS, Database
 from ingestd.store.ledger import Claim, Finished, Ledger, Settlement
 from ingestd.store.tables import FileState
-from ingestd.workers import PIECE, Limits, Reading, Workers
+from ingestd.workers import Reading, Workers, nothing_usable
 
 log = structlog.get_logger()
 
@@ -82,12 +85,13 @@ class Line:
         self.stop_waiting: Callable[[float], bool] = _sleep  # pauses; says whether to give up
         self._placer = Placer(self.window)
         self._queue: deque[_Work] = deque()
-        self._limits = Limits(settings.formats.timezone, settings.formats.max_file_bytes, settings.formats.max_records)
+        self._waiting: deque[Progress] = deque()  # files that are too large to be read at once
+        self.large: LargeFile | None = None  # the one of them that is being read
 
     @property
     def depth(self) -> int:
-        """Batches in hand."""
-        return len(self._queue)
+        """Batches and large files in hand."""
+        return len(self._queue) + len(self._waiting) + (self.large is not None)
 
     @property
     def full(self) -> bool:
@@ -112,37 +116,97 @@ class Line:
             claimed = self._patiently(lambda: self.ledger.claim(files, _now()))
         self.counts.files["unchanged"] += len(claimed.settled)
         if claimed.claims:
-            reading = self.workers.read([claim.file for claim in claimed.claims], self._limits, _now())
+            reading = self.workers.read([claim.file for claim in claimed.claims], self._context())
             self._queue.append(_Work(claimed.claims, reading, time.monotonic()))
         return list(claimed.busy)
 
     def advance(self, wait_s: float) -> list[SeenFile]:
         """
-        Store the oldest batch if its reading is finished within `wait_s` seconds.
+        Store the oldest batch, or the next piece of a large file, if its reading is finished within `wait_s` seconds.
 
         Returns:
             Files to be looked at again later: they changed while they were read.
         """
-        if not self._queue:
+        if self.large is None and self._waiting:
+            self.large = LargeFile(self._waiting.popleft(), self.workers, self._context())
+        with self.counts.timed("wait for readers"):
+            self._wait_for_readers(wait_s)
+        return self._advance_batch() + self._advance_large()
+
+    def _wait_for_readers(self, wait_s: float) -> None:
+        pending: list[Future[Any]] = [self._queue[0].readings] if self._queue else []
+        if self.large:
+            pending += [self.large.waiting_for]
+        if pending:
+            wait(pending, wait_s, FIRST_COMPLETED)
+
+    def _advance_batch(self) -> list[SeenFile]:
+        if not self._queue or not self._queue[0].readings.done():
             return []
         work = self._queue[0]
-        with self.counts.timed("wait for readers"):
-            try:
-                readings = work.readings.result(timeout=wait_s)
-            except TimeoutError:
-                return []
-            except BrokenProcessPool:
-                readings = self._read_one_by_one(work.claims)
+        try:
+            readings = work.readings.result()
+        except BrokenProcessPool:
+            readings = self._read_one_by_one(work.claims)
         self._queue.popleft()
         progress = [Progress(c, r, work.since) for c, r in zip(work.claims, readings, strict=True)]
         again = self._give_back(progress)
-        self._store_batch([p for p in progress if not isinstance(p.reading.failure, (UnsettledError, DeferredError))])
+        self._waiting.extend(p for p in progress if p.reading.large)
+        whole = [p for p in progress if not p.reading.large and not _to_give_back(p)]
+        if whole:
+            self._store(whole)
         return again
+
+    def _advance_large(self) -> list[SeenFile]:
+        """Store the next piece of a large file, if there is one."""
+        if self.large is None or (piece := self.large.next()) is None:
+            return []
+        part, last = piece
+        progress = self.large.progress
+        if part.sha256 and progress.reading.sha256 is None:
+            last = self._known(part.sha256) or last
+        progress.take(part)
+        if last:
+            self._finish_large()
+            if progress.reading.failure is None and not (progress.new or progress.repeats or part.articles):
+                failure = nothing_usable(progress.reading.rejected, progress.reading.skipped)
+                progress.reading = replace(progress.reading, failure=failure)
+            if _to_give_back(progress):
+                return self._give_back([progress])
+        self._store([progress], part=part, last=last)
+        if self.large:
+            self.large.say_how_far()
+        return []
+
+    def _known(self, sha256: str) -> bool:
+        """Tell whether a file of this content is stored: there is no need to read on."""
+
+        def look() -> bool:
+            with self._database.reading() as connection:
+                return bool(self.ledger.stored_as(connection, [sha256]))
+
+        return self._patiently(look)
+
+    def _finish_large(self) -> None:
+        if self.large:
+            self.large.close()
+            self.large = None
+
+    def interrupt(self) -> None:
+        """Give back the large files in hand: they take longer than a shutdown may. What is stored of them is known."""
+        claims = [p.claim for p in (*([self.large.progress] if self.large else []), *self._waiting)]
+        self._finish_large()
+        self._waiting.clear()
+        if claims:
+            self._patiently(lambda: self.ledger.defer(claims, _now(), "interrupted by a shutdown"))
 
     def close(self) -> None:
         """Give back what is still being read, and end the workers."""
         claims = [claim for work in self._queue for claim in work.claims]
+        claims += [p.claim for p in (*([self.large.progress] if self.large else []), *self._waiting)]
         self._queue.clear()
+        self._waiting.clear()
+        self._finish_large()
         self.workers.close()
         if claims:
             self.ledger.defer(claims, _now(), "released at shutdown")
@@ -154,11 +218,11 @@ class Line:
         log.error("worker.died", files=len(claims), hint="reading the files of its batch one by one")
         readings = []
         for work in list(self._queue)[1:]:
-            work.readings = self.workers.read([c.file for c in work.claims], self._limits, _now())
+            work.readings = self.workers.read([c.file for c in work.claims], self._context())
         for claim in claims:
             self.workers.restart()
             try:
-                readings += self.workers.read([claim.file], self._limits, _now()).result()
+                readings += self.workers.read([claim.file], self._context()).result()
             except BrokenProcessPool:
                 failure = UnusableError(Reason.INTERNAL, "the process that read the file died")
                 readings.append(Reading(claim.file, failure=failure))
@@ -179,27 +243,6 @@ class Line:
         return [claim.file for claim in unsettled]
 
     # Storing
-
-    def _store_batch(self, batch: Sequence[Progress]) -> None:
-        small = [p for p in batch if p.reading.fingerprints is not None or p.reading.failure]
-        if small:
-            self._store(small)
-        for progress in batch:
-            if progress.reading.fingerprints is None and not progress.reading.failure:
-                self._store_in_pieces(progress)
-
-    def _store_in_pieces(self, progress: Progress) -> None:
-        """Store a file of many articles: fingerprint ahead in all workers, commit a piece at a time."""
-        articles = progress.reading.articles
-        pieces = [articles[i : i + PIECE] for i in range(0, len(articles), PIECE)]
-        ahead: deque[Future[list[Fingerprint]]] = deque()
-        for number, piece in enumerate(pieces):
-            while len(ahead) <= 2 * self.workers.processes and number + len(ahead) < len(pieces):
-                ahead.append(self.workers.fingerprint(pieces[number + len(ahead)]))
-            with self.counts.timed("wait for readers"):
-                prints = tuple(ahead.popleft().result())
-            part = replace(progress.reading, articles=piece, fingerprints=prints)
-            self._store([progress], part=part, last=number == len(pieces) - 1)
 
     def _store(self, batch: Sequence[Progress], part: Reading | None = None, *, last: bool = True) -> None:
         """Store some files in one transaction; a fault of ours in one of them does not stop the others."""
@@ -244,9 +287,7 @@ class Line:
                     )
             batch = [p for p in batch if p.claim.id in held]
             stored = self.ledger.stored_as(connection, [p.reading.sha256 for p in batch if p.reading.sha256])
-            fresh = [
-                (p, part or p.reading) for p in batch if p.reading.failure is None and p.reading.sha256 not in stored
-            ]
+            fresh = [(p, part or p.reading) for p in batch if p.reading.sha256 not in stored]
             first = _once(fresh)
             self._record(connection, first, now)
             stored |= {p.reading.sha256 or "": p.first_article for p, _ in first}
@@ -260,7 +301,7 @@ class Line:
         next_article, next_cluster = store.next_ids(connection)
         arrivals: list[tuple[Progress, Arrival]] = []
         for progress, reading in files:
-            for article, fingerprint in zip(reading.articles, reading.fingerprints or (), strict=True):
+            for article, fingerprint in zip(reading.articles, reading.fingerprints, strict=True):
                 known = identities.known(article)
                 if known is not None and store.text_sha256(article) in known.texts:
                     progress.repeats += 1
@@ -316,6 +357,20 @@ class Line:
             write(connection, changes, partial(centre, self.window))
             settle_status(connection, changes, self._settings.window.quiet_days)
         return next_cluster + len(changes.clusters)
+
+    def _context(self) -> Context:
+        """Return what reading depends on, now."""
+        formats = self._settings.formats
+        return Context(
+            _now(),
+            ZoneInfo(formats.timezone),
+            formats.max_file_bytes,
+            formats.max_records,
+            formats.max_unpacked_bytes,
+            formats.max_unpack_ratio,
+            formats.max_members,
+            formats.keys,
+        )
 
     def _tidy_window(self) -> None:
         forgotten, truncated = self.window.shrink(), self.window.truncated
@@ -374,6 +429,10 @@ class Line:
             if moved is not None:
                 names.append((f.id, moved))
         self._patiently(lambda: self.ledger.archived(names))
+
+
+def _to_give_back(progress: Progress) -> bool:
+    return isinstance(progress.reading.failure, (UnsettledError, DeferredError))
 
 
 def _arrival(article_id: int, article: Article, fingerprint: Fingerprint, now: datetime, *, revised: bool) -> Arrival:

@@ -14,7 +14,7 @@ from ingestd.errors import Reason, UnusableError, VanishedError
 from ingestd.placement import Placed
 from ingestd.store.ledger import Claim, Settlement
 from ingestd.store.tables import FileState
-from ingestd.workers import Reading
+from ingestd.workers import MOST_LISTED, Reading, left_out
 
 log = structlog.get_logger()
 
@@ -52,7 +52,23 @@ class Progress:
     new: int = 0
     repeats: int = 0
     revisions: int = 0
+    unlisted: int = 0  # records that could not be used, beyond those that are listed
     placed: list[Placed] = field(default_factory=list)
+
+    def take(self, part: Reading) -> None:
+        """Add what is to be remembered of a piece: all but its articles."""
+        listed = self.reading.rejected
+        room = max(0, MOST_LISTED - len(listed))
+        self.unlisted += max(0, len(part.rejected) - room)
+        skipped = Counter(self.reading.skipped)
+        skipped.update(part.skipped)
+        self.reading = Reading(
+            part.file,
+            part.sha256 or self.reading.sha256,
+            rejected=(*listed, *part.rejected[:room]),
+            skipped=skipped,
+            failure=part.failure,
+        )
 
     def kept(self) -> Progress:
         """Return what to go back to when a transaction is rolled back."""
@@ -75,6 +91,8 @@ class Progress:
                 sha256=reading.sha256,
                 reason=failure.reason,
                 detail=failure.detail,
+                n_articles=self.new + self.repeats + self.revisions,
+                article_id=self.first_article,
                 rejected=reading.rejected,
             )
         return Settlement(
@@ -82,9 +100,17 @@ class Progress:
             state=FileState.STORED if self.new or self.revisions else FileState.DUPLICATE,
             sha256=reading.sha256,
             n_articles=self.new + self.repeats + self.revisions,
-            article_id=stored.get(reading.sha256 or ""),
+            article_id=stored.get(reading.sha256 or "") or self.first_article,
+            detail=self._left_out(),
             rejected=reading.rejected,
         )
+
+    def _left_out(self) -> str | None:
+        """Say what of the file is neither stored nor listed."""
+        said = left_out(self.reading.skipped, "left out: ")
+        if self.unlisted:
+            said += f"{'; ' if said else ''}{self.unlisted} more records with errors than are listed"
+        return said or None
 
 
 def report(progress: Progress, settlement: Settlement, counts: Counts) -> None:
@@ -94,7 +120,7 @@ def report(progress: Progress, settlement: Settlement, counts: Counts) -> None:
     counts.articles += progress.new
     counts.repeats += progress.repeats
     counts.revisions += progress.revisions
-    counts.rejected += len(settlement.rejected)
+    counts.rejected += len(settlement.rejected) + progress.unlisted
     elapsed_s = round(time.monotonic() - progress.since, 3)
     with structlog.contextvars.bound_contextvars(
         file_id=settlement.claim.id, path=file.name, sha256=settlement.sha256, bytes=file.size, elapsed_s=elapsed_s
@@ -117,10 +143,12 @@ def _facts(progress: Progress, settlement: Settlement) -> dict[str, object]:
         "new": progress.new,
         "repeats": progress.repeats,
         "revisions": progress.revisions,
-        "rejected": len(settlement.rejected),
+        "rejected": len(settlement.rejected) + progress.unlisted,
         "article_id": settlement.article_id,
     }
-    if len(progress.placed) == 1:
+    if progress.reading.skipped:
+        facts["skipped"] = dict(progress.reading.skipped)
+    if len(progress.placed) == 1 and progress.reading.articles:
         place, article = progress.placed[0], progress.reading.articles[0]
         facts |= {
             "outlet": article.outlet,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from ingestd.errors import SettingsError
@@ -20,6 +20,8 @@ from ingestd.logs import LogFormat, LogLevel
 
 DEFAULT_FILE = Path("config/ingestd.toml")
 _PREFIX = "INGESTD_"
+# What a record can say of an article; formats/fields.py knows the usual names of each.
+RECORD_FIELDS = ("title", "text", "published", "url", "outlet", "authors", "lang", "external_id")
 _NOT_SETTINGS = ("INGESTD_TEST_",)  # read by the tests
 
 
@@ -76,8 +78,26 @@ class FormatSettings(_Section):
     """How files are understood."""
 
     timezone: Annotated[str, AfterValidator(_known_zone)] = Field("UTC", description="of dates that name none")
-    max_file_bytes: int = Field(256 * 1024 * 1024, ge=1, description="larger files are quarantined unread")
-    max_records: int = Field(1_000_000, ge=1, description="articles in one file; a file with more is quarantined")
+    max_file_bytes: int = Field(
+        256 * 1024 * 1024,
+        ge=1,
+        description="of what must be in memory as a whole: a page, a JSON array, a feed, a line, a file in an archive",
+    )
+    max_records: int = Field(1_000_000, ge=1, description="records in one file; the rest of it is not read")
+    max_unpacked_bytes: int = Field(64 * 1024**3, ge=1, description="that a compressed file may unpack to")
+    max_unpack_ratio: int = Field(200, ge=1, description="of unpacked to packed bytes; beyond 64 MiB more is a bomb")
+    max_members: int = Field(100_000, ge=1, description="files in one archive")
+    keys: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="further names of the fields of a record, tried before the known ones; outer.inner reaches inside",
+    )
+
+    @field_validator("keys")
+    @classmethod
+    def _known_fields(cls, keys: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        if unknown := sorted(set(keys) - set(RECORD_FIELDS)):
+            raise ValueError(f"no such field: {', '.join(unknown)}; allowed: {', '.join(RECORD_FIELDS)}")
+        return keys
 
 
 class WindowSettings(_Section):

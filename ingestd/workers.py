@@ -10,21 +10,22 @@ from __future__ import annotations
 import errno
 import gc
 import hashlib
+import io
 import multiprocessing
 import os
 import signal
 import stat
 import traceback
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
-from datetime import datetime
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from itertools import chain
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 from zlib import crc32
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -32,36 +33,47 @@ from ingestd.core.article import Article
 from ingestd.core.fingerprint import Fingerprint, fingerprints
 from ingestd.core.salience import Salience, frequency_by_length
 from ingestd.errors import DeferredError, IngestdError, Reason, UnsettledError, UnusableError, VanishedError
-from ingestd.formats import Context, Rejected, language, read
+from ingestd.formats import Context, Record, Rejected, Skipped, language, records, streams, understand
+from ingestd.formats.source import HEAD_BYTES
 from ingestd.intake.scan import SeenFile
 
 _T = TypeVar("_T")
 
-# A file with more articles is fingerprinted in pieces of this size, so that one file keeps all cores busy.
-PIECE = 64
+# What is read of a file at a time where it holds many records: few enough that one file keeps all cores busy.
+PIECE_RECORDS = 64
+PIECE_BYTES = 4 << 20
+# A file with more than this is not read at once, but in pieces.
+AT_ONCE_RECORDS = 4 * PIECE_RECORDS
+AT_ONCE_BYTES = 16 << 20
+MOST_LISTED = 10_000  # records of one file that could not be used and are listed; the others are counted
 # Languages that wordfreq lists under another code.
 _LISTED_AS = {"no": "nb", "nn": "nb", "sr": "sh", "hr": "sh", "bs": "sh", "tl": "fil"}
-_TOO_BIG_TO_SIT_IN_ONE_ANSWER = 4 * PIECE
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a worker must know of the settings."""
-
-    timezone: str
-    max_file_bytes: int
-    max_records: int
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What came of reading a file."""
+    """What came of reading a file, or a piece of it. Articles and a failure: what was read before it is good."""
 
     file: SeenFile
     sha256: str | None = None
     articles: tuple[Article, ...] = ()
-    fingerprints: tuple[Fingerprint, ...] | None = None  # None: too many articles, to be made in pieces
+    fingerprints: tuple[Fingerprint, ...] = ()
     rejected: tuple[Rejected, ...] = ()
+    skipped: Mapping[str, int] = field(default_factory=dict)  # records that are not meant to be articles, by reason
+    failure: IngestdError | None = None
+    large: bool = False  # too much for one answer: it is to be read in pieces
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A piece of a file, cut into records."""
+
+    records: tuple[Record, ...]
+    rejected: tuple[Rejected, ...]
+    skipped: Mapping[str, int]
+    sha256: str | None  # of the file
+    bytes_read: int
+    last: bool
     failure: IngestdError | None = None
 
 
@@ -73,13 +85,17 @@ class Workers:
         self.processes = processes
         self._pool: ProcessPoolExecutor | None = None
 
-    def read(self, files: Sequence[SeenFile], limits: Limits, now: datetime) -> Future[list[Reading]]:
+    def read(self, files: Sequence[SeenFile], context: Context) -> Future[list[Reading]]:
         """Read files and fingerprint what they hold."""
-        return self._submit(partial(read_files, tuple(files), limits, now))
+        return self._submit(partial(read_files, tuple(files), context))
 
     def fingerprint(self, articles: Sequence[Article]) -> Future[list[Fingerprint]]:
         """Fingerprint articles that have been read."""
         return self._submit(partial(_fingerprints, tuple(articles)))
+
+    def understand(self, file: SeenFile, cut: Cut, context: Context) -> Future[Reading]:
+        """Turn the records of a piece into fingerprinted articles."""
+        return self._submit(partial(_understood, file, cut, context))
 
     def restart(self) -> None:
         """Begin anew after a process died."""
@@ -95,10 +111,7 @@ class Workers:
         if not self.processes:
             return _done(work)
         if self._pool is None:
-            # Not fork: threads of the folder watcher may hold locks. The server imports once what every process needs.
-            context = multiprocessing.get_context("forkserver")
-            context.set_forkserver_preload([__name__])
-            self._pool = ProcessPoolExecutor(self.processes, context, initializer=_begin)
+            self._pool = _pool(self.processes)
         try:
             return self._pool.submit(work)
         except BrokenProcessPool:
@@ -106,55 +119,186 @@ class Workers:
             return self._submit(work)
 
 
-def read_files(files: Sequence[SeenFile], limits: Limits, now: datetime) -> list[Reading]:
+class Cutter:
+    """Cuts one file into records, a piece at a time, in a process of its own where there are any."""
+
+    def __init__(self, file: SeenFile, context: Context, *, apart: bool) -> None:
+        """Open nothing yet."""
+        self._file, self._context = file, context
+        self._pool = _pool(1) if apart else None
+        self._cuts: Iterator[Cut] | None = None
+
+    def next(self) -> Future[Cut]:
+        """Cut the next piece off; not to be called after the last."""
+        if self._pool is not None:
+            return self._pool.submit(_next_cut, self._file, self._context)
+        self._cuts = self._cuts or _cuts(self._file, self._context)
+        cuts = self._cuts
+        return _done(lambda: next(cuts))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+        self._cuts = None
+
+
+def read_files(files: Sequence[SeenFile], context: Context) -> list[Reading]:
     """Read files; what is wrong with one of them is in its reading and stops no other."""
-    context = Context(now, ZoneInfo(limits.timezone), limits.max_records)
-    readings = [_read_file(file, limits, context) for file in files]
-    small = [r for r in readings if len(r.articles) <= _TOO_BIG_TO_SIT_IN_ONE_ANSWER]
+    readings = [_read_file(file, context) for file in files]
     try:
-        made = iter(_fingerprints([article for reading in small for article in reading.articles]))
-        done = {id(r): replace(r, fingerprints=tuple(next(made) for _ in r.articles)) for r in small}
+        made = iter(_fingerprints([article for reading in readings for article in reading.articles]))
+        return [replace(r, fingerprints=tuple(next(made) for _ in r.articles)) for r in readings]
     except Exception:  # noqa: BLE001 - a fault of ours in one article: find it, keep its file, do the others
-        done = {id(r): _fingerprinted_alone(r) for r in small}
-    return [done.get(id(r), r) for r in readings]
+        return [_fingerprinted_alone(reading) for reading in readings]
 
 
 def _fingerprinted_alone(reading: Reading) -> Reading:
     try:
         return replace(reading, fingerprints=tuple(_fingerprints(reading.articles)))
     except Exception:  # noqa: BLE001 - see above
-        failure = UnusableError(Reason.INTERNAL, traceback.format_exc(limit=-4))
-        return replace(reading, articles=(), fingerprints=(), failure=failure)
+        return replace(reading, articles=(), fingerprints=(), failure=_our_fault())
 
 
-def _read_file(file: SeenFile, limits: Limits, context: Context) -> Reading:
+def _read_file(file: SeenFile, context: Context) -> Reading:
+    """Read a file as a whole; one that is too large for that is said to be."""
     try:
-        data = _content(file, limits.max_file_bytes)
-        sha256 = hashlib.sha256(data).hexdigest()
+        data, sha256 = _content(file, AT_ONCE_BYTES)
     except IngestdError as error:
         return Reading(file, failure=error)
+    if data is None:
+        return Reading(file, large=True)
+    cut = _cut(records(io.BytesIO(data), _name(file), context), sha256, AT_ONCE_RECORDS, 2 * AT_ONCE_BYTES)
+    if not cut.last:
+        return Reading(file, sha256, large=True)
+    articles, problems = _articles(cut.records, context)
+    rejected = (*cut.rejected, *problems)
+    failure = cut.failure or (None if articles else nothing_usable(rejected, cut.skipped))
+    return Reading(file, sha256, articles, (), rejected, cut.skipped, failure)
+
+
+def _articles(found: Iterable[Record], context: Context) -> tuple[tuple[Article, ...], tuple[Rejected, ...]]:
+    """Understand records; a fault of ours in one of them is kept with it."""
+    articles: list[Article] = []
+    rejected: list[Rejected] = []
+    for record in found:
+        try:
+            for result in understand(record, context):
+                if isinstance(result, Rejected):
+                    rejected.append(result)
+                else:
+                    articles.append(_with_language(result))
+        except Exception:  # noqa: BLE001 - see above
+            failure = _our_fault()
+            rejected.append(Rejected(record.record_no, failure.reason, failure.detail))
+    return tuple(articles), tuple(rejected)
+
+
+def _understood(file: SeenFile, cut: Cut, context: Context) -> Reading:
+    articles, rejected = _articles(cut.records, context)
+    made = tuple(_fingerprints(articles))
+    return Reading(file, cut.sha256, articles, made, (*cut.rejected, *rejected), cut.skipped, cut.failure)
+
+
+_cutting: dict[SeenFile, Iterator[Cut]] = {}  # the one file that a process of its own cuts up
+
+
+def _next_cut(file: SeenFile, context: Context) -> Cut:
+    return next(_cutting.setdefault(file, _cuts(file, context)))
+
+
+def _cuts(file: SeenFile, context: Context) -> Iterator[Cut]:
+    """Yield the pieces of a file; the last one says so, and why where it is not the end of the file."""
+    sha256 = None
     try:
-        found = list(read(data, os.fsdecode(file.path).rpartition("/")[2], context))
-        articles = tuple(_with_language(a) for a in found if isinstance(a, Article))
+        with _opened(file) as opened:
+            _refuse_too_large(opened, file, context)
+            sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
+            opened.seek(0)
+            found = records(opened, _name(file), context)
+            while not (cut := _cut(found, sha256, PIECE_RECORDS, PIECE_BYTES)).last:
+                yield replace(cut, bytes_read=opened.tell())
+            _check_unchanged(opened, file)
+            yield replace(cut, bytes_read=file.size)
+    except IngestdError as error:
+        yield Cut((), (), {}, sha256, 0, last=True, failure=error)
+    except OSError as error:
+        yield Cut((), (), {}, sha256, 0, last=True, failure=_classified(error))
+
+
+def _cut(found: Iterator[Record | Rejected | Skipped], sha256: str, most_records: int, most_bytes: int) -> Cut:
+    kept: list[Record] = []
+    rejected: list[Rejected] = []
+    skipped: Counter[str] = Counter()
+    size = 0
+    failure: UnusableError | None = None
+    try:
+        for part in found:
+            if isinstance(part, Skipped):
+                skipped[part.why] += 1
+            elif isinstance(part, Rejected):
+                rejected.append(part)
+            else:
+                kept.append(part)
+                size += part.size
+            if len(kept) + len(rejected) >= most_records or size >= most_bytes:
+                return Cut(tuple(kept), tuple(rejected), skipped, sha256, 0, last=False)
     except UnusableError as error:
-        return Reading(file, sha256, failure=error)
+        failure = error
     except Exception:  # noqa: BLE001 - a fault of ours in one file must not stop the others; it is kept and reported
-        return Reading(file, sha256, failure=UnusableError(Reason.INTERNAL, traceback.format_exc(limit=-4)))
-    rejected = tuple(r for r in found if isinstance(r, Rejected))
-    failure = None if articles else _nothing_usable(rejected)
-    return Reading(file, sha256, articles, None, rejected, failure)
+        failure = _our_fault()
+    return Cut(tuple(kept), tuple(rejected), skipped, sha256, 0, last=True, failure=failure)
 
 
-def _nothing_usable(rejected: Sequence[Rejected]) -> UnusableError:
+def _refuse_too_large(opened: BinaryIO, file: SeenFile, context: Context) -> None:
+    """Refuse a file that has to be held in memory and is too large for it, before any more of it is read."""
+    beginning = opened.read(HEAD_BYTES)
+    opened.seek(0)
+    if file.size > context.max_file_bytes and not streams(beginning, _name(file)):
+        raise UnusableError(
+            Reason.TOO_LARGE, f"{file.size} bytes, more than formats.max_file_bytes = {context.max_file_bytes}"
+        )
+
+
+def _name(file: SeenFile) -> str:
+    return os.fsdecode(file.path).rpartition("/")[2]
+
+
+def _our_fault() -> UnusableError:
+    return UnusableError(Reason.INTERNAL, traceback.format_exc(limit=-4))
+
+
+def nothing_usable(rejected: Sequence[Rejected], skipped: Mapping[str, int]) -> UnusableError:
+    """Return why a file without a single article is of no use."""
     if not rejected:
-        return UnusableError(Reason.EMPTY, "the file holds no records")
+        return UnusableError(Reason.EMPTY, f"the file holds no articles{left_out(skipped, '; left out: ')}")
     first = rejected[0]
     more = f"; {len(rejected) - 1} more records with errors" if len(rejected) > 1 else ""
     return UnusableError(first.reason, f"record {first.record_no}: {first.detail}{more}")
 
 
-def _content(file: SeenFile, max_bytes: int) -> bytes:
-    """Return the bytes of a file that is regular, complete and not too large."""
+def left_out(skipped: Mapping[str, int], before: str = "") -> str:
+    """Say which records were left out, and how many; nothing where none were."""
+    counts = ", ".join(f"{n} {why}" for why, n in sorted(skipped.items(), key=lambda item: -item[1]))
+    return before + counts if counts else ""
+
+
+def _content(file: SeenFile, most: int) -> tuple[bytes | None, str]:
+    """Return the bytes of a file and their SHA-256; no bytes where there are more than `most`."""
+    with _opened(file) as opened:
+        if file.size > most:
+            return None, ""
+        try:
+            data = b"".join(iter(partial(opened.read, most + 1), b""))
+        except OSError as error:
+            raise _classified(error) from error
+        _check_unchanged(opened, file, len(data))
+    return data, hashlib.sha256(data).hexdigest()
+
+
+@contextmanager
+def _opened(file: SeenFile) -> Iterator[io.FileIO]:
+    """Open a file that is regular and still the one that was seen."""
     if stat.S_ISLNK(file.mode):
         raise UnusableError(Reason.SYMLINK, "links are not followed")
     if not file.regular:
@@ -163,22 +307,17 @@ def _content(file: SeenFile, max_bytes: int) -> bytes:
         descriptor = os.open(file.full, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise _classified(error) from error
-    with os.fdopen(descriptor, "rb", buffering=0) as opened:
-        before = os.fstat(descriptor)
-        if not stat.S_ISREG(before.st_mode) or (before.st_ino, before.st_size) != (file.inode, file.size):
+    with io.FileIO(descriptor) as opened:
+        now = os.fstat(descriptor)
+        if not stat.S_ISREG(now.st_mode) or (now.st_ino, now.st_size) != (file.inode, file.size):
             raise UnsettledError(f"{file.name}: replaced or changed since it was seen")
-        if before.st_size > max_bytes:
-            raise UnusableError(
-                Reason.TOO_LARGE, f"{before.st_size} bytes, more than formats.max_file_bytes = {max_bytes}"
-            )
-        try:
-            data = b"".join(iter(partial(opened.read, max_bytes + 1), b""))
-        except OSError as error:
-            raise _classified(error) from error
-        after = os.fstat(descriptor)
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(data) != after.st_size:
+        yield opened
+
+
+def _check_unchanged(opened: io.FileIO, file: SeenFile, n_read: int | None = None) -> None:
+    now = os.fstat(opened.fileno())
+    if (now.st_size, now.st_mtime_ns) != (file.size, file.mtime_ns) or n_read not in (None, now.st_size):
         raise UnsettledError(f"{file.name}: changed while it was being read")
-    return data
 
 
 def _classified(error: OSError) -> IngestdError:
@@ -237,6 +376,13 @@ def _frequencies(lang: str) -> Callable[[str], float]:
         return float(values[at]) if at < hashes.size and hashes[at] == wanted else 0.0
 
     return frequency
+
+
+def _pool(processes: int) -> ProcessPoolExecutor:
+    # Not fork: threads of the folder watcher may hold locks. The server imports once what every process needs.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return ProcessPoolExecutor(processes, context, initializer=_begin)
 
 
 def _begin() -> None:

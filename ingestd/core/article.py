@@ -10,8 +10,12 @@ from enum import Enum
 class DateSource(Enum):
     """Where the date of publication was found."""
 
-    RECORD = "record"  # a field of a JSON record
+    RECORD = "record"  # a field of a record
+    JSON_LD = "json-ld"  # structured data in a page
+    META = "meta"  # what a page says of itself otherwise
+    URL = "url"  # a date in the address
     TEXT = "text"  # a dateline in the text
+    FILE = "file"  # a date in the name of the file
 
 
 class DatePrecision(Enum):

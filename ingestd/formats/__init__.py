@@ -1,40 +1,40 @@
 """
 Bytes to articles, one file a family of formats. What a file is, its content says first and its name second.
 
-Readers are given bytes and give back values: they open no file and no connection.
+    stream --records()--> Record | Rejected | Skipped      cut up as it comes; a file may be larger than memory
+           --understand()--> Article | Rejected            one record, in whatever process
+
+Readers are given a stream and give back values: they open no file and no connection.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
-from zoneinfo import ZoneInfo
+from dataclasses import replace
+from functools import cache
+from importlib.metadata import entry_points
+from typing import BinaryIO
 
-from ingestd.core.article import Article
+from ingestd.core.article import Article, DateSource
 from ingestd.errors import Reason, UnusableError
-from ingestd.formats import json, text
-from ingestd.formats.encoding import decode
+from ingestd.formats import archive, compressed, dates, feed, html, json, markdown, newsml, text, warc, xml
+from ingestd.formats.record import Context, Format, Record, Rejected, Skipped
+from ingestd.formats.source import head, peekable
 
+__all__ = ["Context", "Format", "Record", "Rejected", "Skipped", "records", "streams", "understand"]
 
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What reading needs to know besides the bytes."""
-
-    now: datetime  # a date later than this is a mistake of the source
-    timezone: ZoneInfo  # of dates that name none
-    max_records: int = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """A record that could not be used, and why."""
-
-    record_no: int  # from 1; the line number in JSONL
-    reason: Reason
-    detail: str
-
-
+PLUGINS = "ingestd.formats"  # the group of entry points
+# In this order: what a file begins with tells more than what it might be besides.
+_FORMATS = (
+    Format("warc", warc.recognises, warc.records, streams=True),
+    Format("feed", feed.recognises, feed.records),
+    Format("newsml", newsml.recognises, newsml.records),
+    Format("html", html.recognises, html.records),
+    Format("jsonl", json.recognises_lines, json.line_records, streams=True),
+    Format("json", json.recognises, json.records),
+    Format("markdown", markdown.recognises, markdown.records),
+    Format("text", text.recognises, text.records),
+)
 # What other kinds of file begin with. Reading them as text would store noise.
 _MAGIC = {
     b"\xff\xd8\xff": "a JPEG image",
@@ -42,55 +42,117 @@ _MAGIC = {
     b"GIF8": "a GIF image",
     b"RIFF": "a RIFF file (WebP, WAV or AVI)",
     b"%PDF": "a PDF document",
-    b"PK\x03\x04": "a ZIP archive",
-    b"\x1f\x8b": "gzip",
-    b"BZh": "bzip2",
-    b"\xfd7zXZ": "xz",
-    b"\x28\xb5\x2f\xfd": "Zstandard",
+    b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive",
+    b"Rar!": "a RAR archive",
+    b"PAR1": "a Parquet file",
     b"\x7fELF": "a program",
     b"SQLite format 3": "a database",
 }
-
-
 # Text files that hold something other than an article.
 _OTHER_TEXT = (".csv", ".tsv", ".py", ".js", ".css", ".sql", ".sh", ".toml", ".yaml", ".yml", ".ini", ".log")
 
 
-def read(data: bytes, name: str, context: Context) -> Iterator[Article | Rejected]:
+def records(stream: BinaryIO, name: str, context: Context) -> Iterator[Record | Rejected | Skipped]:
     """
-    Yield the articles in a file, and the records of it that cannot be used.
+    Yield the records of a file, numbered, and those that cannot be used.
 
     Args:
-        data: the whole file.
+        stream: the file from its beginning, buffered, such as `open(path, "rb")` gives.
         name: its name; the ending tells apart what the content does not.
         context: what the reading depends on besides the bytes.
 
     Raises:
-        UnusableError: nothing in the file can be used.
+        UnusableError: the file, or the rest of it, cannot be used. What was yielded before is good.
     """
+    count = 0
+    buffered = peekable(stream)  # type: ignore[arg-type] # a BinaryIO is raw enough
+    try:
+        for found in _records(buffered, name, context, ()):
+            if not isinstance(found, Skipped):
+                count += 1
+                if count > context.max_records:
+                    detail = f"more than formats.max_records = {context.max_records} records"
+                    raise UnusableError(Reason.TOO_LARGE, detail)
+            yield found
+    finally:
+        buffered.detach()  # or it would close the stream, which is the caller's
+
+
+def understand(record: Record, context: Context) -> Iterator[Article | Rejected]:
+    """Yield the articles that a record holds, or why it holds none."""
+    try:
+        for article in record.understand(record.value, context):
+            yield replace(_dated(article, record, context), record_no=record.record_no)
+    except UnusableError as error:
+        yield Rejected(record.record_no, error.reason, error.detail)
+
+
+def streams(beginning: bytes, name: str) -> bool:
+    """Tell from its first bytes whether a file can be read without holding all of it in memory."""
+    if compressed.codec(beginning) or archive.is_zip(beginning) or archive.is_tar(beginning):
+        return True
+    return any(known.streams for known in (*plugins(), *_FORMATS) if known.recognises(beginning, name))
+
+
+@cache
+def plugins() -> tuple[Format, ...]:
+    """Return the formats that other packages bring; they are asked before our own."""
+    found = (point.load() for point in entry_points(group=PLUGINS))
+    return tuple(format_ for format_ in found if isinstance(format_, Format))
+
+
+def _records(
+    stream: BinaryIO, name: str, context: Context, within: tuple[str, ...]
+) -> Iterator[Record | Rejected | Skipped]:
+    beginning = head(stream)
+    if used := compressed.codec(beginning):
+        if within[-1:] == ("compressed",):
+            raise UnusableError(Reason.ARCHIVE, "compressed twice")
+        inner = peekable(compressed.Unpacked(stream, used, context))
+        yield from _records(inner, compressed.inner_name(name, used), context, (*within, "compressed"))
+    elif archive.is_zip(beginning) or archive.is_tar(beginning):
+        if "archive" in within:
+            raise UnusableError(Reason.ARCHIVE, "an archive inside an archive is not unpacked")
+        members = archive.zip_members if archive.is_zip(beginning) else archive.tar_members
+        within = (*within, "archive")
+        yield from members(stream, context, lambda member, named: _records(member, named, context, within))
+    else:
+        yield from _format_of(beginning, name).records(stream, name, context)
+
+
+def _format_of(beginning: bytes, name: str) -> Format:
+    """
+    Return the format of a file.
+
+    Raises:
+        UnusableError: it is none that holds articles.
+    """
+    for known in plugins():
+        if known.recognises(beginning, name):
+            return known
     for magic, kind in _MAGIC.items():
-        if data.startswith(magic):
-            raise UnusableError(Reason.TYPE, f"the file is {kind}, not text or JSON")
+        if beginning.startswith(magic):
+            raise UnusableError(Reason.TYPE, f"the file is {kind}")
     if name.lower().endswith(_OTHER_TEXT):
         raise UnusableError(Reason.TYPE, f"a file named {name} holds no article")
-    characters = decode(data)
-    if not characters.strip():
-        raise UnusableError(Reason.EMPTY, "nothing but white space" if data else "zero bytes")
-    start = characters.lstrip()[:1]
-    if start == "<":
-        raise UnusableError(Reason.TYPE, "the file is HTML or XML, which is not read yet")
-    if start in "{[" or name.lower().endswith((".json", ".jsonl", ".ndjson")):
-        lines = name.lower().endswith((".jsonl", ".ndjson"))
-        for record_no, record in json.records(characters, lines=lines, most=context.max_records):
-            yield _article(record_no, record, context)
-    else:
-        yield text.article(characters, context.now, context.timezone)
+    if not beginning.strip():
+        raise UnusableError(Reason.EMPTY, "nothing but white space" if beginning else "zero bytes")
+    found = next(known for known in _FORMATS if known.recognises(beginning, name))
+    if found.name in ("text", "markdown") and beginning.lstrip().startswith(b"<?xml"):
+        raise UnusableError(Reason.TYPE, f"XML with the root <{xml.root_name(beginning)}> holds no article")
+    return found
 
 
-def _article(record_no: int, record: object, context: Context) -> Article | Rejected:
-    try:
-        if isinstance(record, UnusableError):
-            raise record
-        return json.article(record, record_no, context.now, context.timezone)
-    except UnusableError as error:
-        return Rejected(record_no, error.reason, error.detail)
+def _dated(article: Article, record: Record, context: Context) -> Article:
+    """Date an article that says nothing of it by its address, or by the name of its file."""
+    if article.published_at is not None:
+        return article
+    for source, name in ((DateSource.URL, article.url or ""), (DateSource.FILE, record.source.rpartition("/")[2])):
+        if published := dates.from_name(name, context.now):
+            return replace(
+                article,
+                published_at=published.at,
+                published_source=source,
+                published_precision=published.precision,
+            )
+    return article

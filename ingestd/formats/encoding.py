@@ -7,7 +7,7 @@ import re
 
 from ingestd.errors import Reason, UnusableError
 
-_BOMS = (
+BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
     (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -23,14 +23,22 @@ _PLAUSIBLE = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp125
               "big5", "shift_jis", "euc_jp", "euc_kr", "cp874", "cp1258"]  # fmt: skip
 
 
-def decode(data: bytes) -> str:
+# What UTF-8 looks like that somebody read as Windows-1252: a letter of these and a sign that follows no letter.
+_MOJIBAKE = re.compile("[ÃÂâÐÑÅÄÎÏ×ØÙ][\x80-\xbfŒœŠšŸŽžƒˆ˜–—‘’‚“”„†‡•…‰‹›€™]")
+
+
+def decode(data: bytes, declared: str | None = None) -> str:
     """
-    Return the characters of a file: by its byte order mark, as UTF-8, or by a guess.
+    Return the characters of a file: by its byte order mark, as UTF-8, as it declares, or by a guess.
+
+    Args:
+        data: the bytes.
+        declared: an encoding that the file or its transport names.
 
     Raises:
         UnusableError: they cannot be told, or the file is binary.
     """
-    for mark, encoding in _BOMS:
+    for mark, encoding in BOMS:
         if data.startswith(mark):
             try:
                 return storable(data[len(mark) :].decode(encoding))
@@ -39,7 +47,25 @@ def decode(data: bytes) -> str:
     try:
         return storable(data.decode("utf-8"))
     except UnicodeDecodeError:
-        return storable(_guessed(data))
+        pass
+    if declared:
+        # Latin-1 is what pages in Windows-1252 call themselves.
+        latin = declared.lower().replace("_", "-") in ("iso-8859-1", "latin-1", "latin1", "ascii", "us-ascii")
+        try:
+            return storable(data.decode("cp1252" if latin else declared))
+        except (UnicodeDecodeError, LookupError):
+            pass  # it is not what it says
+    return storable(_guessed(data))
+
+
+def readable(text: str) -> str:
+    """Return text that every database keeps, with UTF-8 that was once read as something else put right."""
+    text = storable(text)
+    if text.isascii() or not _MOJIBAKE.search(text):
+        return text
+    from ftfy import fix_encoding  # slow to import, rarely needed
+
+    return storable(fix_encoding(text))
 
 
 def storable(text: str) -> str:

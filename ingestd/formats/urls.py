@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
-from urllib.parse import urldefrag
+import re
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+# Hosts that serve the same pages to other devices: m.example.org, amp.example.org, en.m.example.org.
+_DEVICES = re.compile(r"(?:^|(?<=\.))(?:www\d?|m|mobile|amp|touch)\.(?=[^.]+\.)")
+_AMP_PATH = re.compile(r"/amp(?=/|$)|\.amp(?=$|\.html$)")
+_AMP_QUERY = {"amp", "outputtype"}
 
 
 def canonical(url: str) -> str | None:
-    """Return the address without what does not change the page (tracking, fragment); None: no web address."""
+    """
+    Return the address without what does not change the page; None: no web address.
+
+    Left out are tracking parameters, the fragment, what asks for the AMP or the mobile form of the page, `www.`, and
+    the difference of http and https.
+    """
     from courlan import clean_url  # slow to import, and not every file has addresses
 
-    cleaned = clean_url(url)
-    if not cleaned or not cleaned.startswith(("http://", "https://")):
+    try:
+        cleaned = clean_url(url)
+        if not cleaned or not cleaned.startswith(("http://", "https://")):
+            return None
+        parts = urlsplit(cleaned)
+    except ValueError:
         return None
-    # http and https serve the same page wherever both are served.
-    return "https://" + urldefrag(cleaned).url.split("://", 1)[1].rstrip("/")
+    host = parts.netloc.lower()
+    while (shorter := _DEVICES.sub("", host, count=1)) != host:
+        host = shorter
+    path = _AMP_PATH.sub("", parts.path).rstrip("/")
+    query = parts.query
+    if query and any(name in query.lower() for name in _AMP_QUERY):
+        pairs = parse_qsl(query, keep_blank_values=True)
+        query = urlencode([(name, value) for name, value in pairs if name.lower() not in _AMP_QUERY])
+    return urlunsplit(("https", host, path, query, ""))
 
 
 def outlet(url: str) -> str | None:

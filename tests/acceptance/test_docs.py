@@ -17,7 +17,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from ingestd.cli import app
-from ingestd.formats import json
+from ingestd.formats import fields
 from ingestd.store.tables import Base
 from tests.conftest import ROOT, Corpus
 
@@ -96,7 +96,7 @@ def test_every_statement_of_the_cookbook_and_the_readme_runs(corpus_on_each: Cor
 
 def test_every_key_that_is_read_is_documented() -> None:
     page = (DOCS / "files.md").read_text()
-    assert [key for keys in json.KEYS.values() for key in keys if f"`{key}`" not in page] == []
+    assert [key for keys in fields.KEYS.values() for key in keys if f"`{key}`" not in page] == []
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *sorted(DOCS.glob("*.md"))], ids=lambda p: p.name)

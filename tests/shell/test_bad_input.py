@@ -224,10 +224,12 @@ def stale(corpus: Corpus, name: str) -> Any:
 
 def read_one(corpus: Corpus, seen: Any) -> Any:
     from datetime import UTC, datetime
+    from zoneinfo import ZoneInfo
 
-    from ingestd.workers import Limits, read_files
+    from ingestd.formats import Context
+    from ingestd.workers import read_files
 
-    return read_files([seen], Limits("UTC", 10**6, 10**6), datetime.now(UTC))[0]
+    return read_files([seen], Context(datetime.now(UTC), ZoneInfo("UTC")))[0]
 
 
 def test_a_file_that_changed_since_it_was_seen_is_not_used(corpus: Corpus) -> None:
@@ -248,7 +250,7 @@ def test_a_file_that_vanished_is_recorded_as_vanished(corpus: Corpus, monkeypatc
     corpus.write({"a.json": GOOD})
     content = workers._content
 
-    def removed(file: Any, limit: int) -> bytes:
+    def removed(file: Any, limit: int) -> Any:
         (corpus.folder / "a.json").unlink(missing_ok=True)
         return content(file, limit)
 

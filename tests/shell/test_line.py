@@ -13,11 +13,12 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
+from ingestd.formats import Context
 from ingestd.ingest import Line
 from ingestd.intake.scan import SeenFile, files
 from ingestd.store.database import Database
 from ingestd.store.ledger import Ledger
-from ingestd.workers import Limits, Reading, Workers
+from ingestd.workers import Reading, Workers
 from tests.conftest import Corpus
 
 
@@ -44,12 +45,12 @@ class DyingWorkers(Workers):
         super().__init__(0)
         self.killer = killer
 
-    def read(self, files: Sequence[SeenFile], limits: Limits, now: datetime) -> Future[list[Reading]]:
+    def read(self, files: Sequence[SeenFile], context: Context) -> Future[list[Reading]]:
         if any(file.path == self.killer for file in files):
             future: Future[list[Reading]] = Future()
             future.set_exception(BrokenProcessPool("a process was terminated abruptly"))
             return future
-        return super().read(files, limits, now)
+        return super().read(files, context)
 
 
 def records(n: int) -> dict[str, Any]:

@@ -1,0 +1,71 @@
+"""Running text out of pieces of HTML, such as scrapers leave in the fields of a record."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from lxml import etree
+from lxml import html as lxml_html
+
+from ingestd.formats.encoding import readable
+
+_TAG = re.compile(
+    r"</?(?:p|br|div|span|a|h[1-6]|ul|ol|li|em|strong|b|i|img|figure|blockquote|article|section|table|tr|td|html|body)"
+    r"(?:\s[^<>]*)?/?>",
+    re.IGNORECASE,
+)
+_BLOCKS = frozenset(
+    ("address", "article", "aside", "blockquote", "body", "dd", "details", "div", "dl", "dt", "figure", "footer",
+     "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hl2", "hr", "html", "li", "main", "nav", "ol", "p", "pre",
+     "section", "table", "td", "th", "tr", "ul", "br")
+)  # fmt: skip
+_NOT_TEXT = frozenset(
+    ("script", "style", "noscript", "template", "head", "title", "nav", "aside", "form", "button", "select", "iframe",
+     "object", "svg", "figcaption", "media")
+)  # fmt: skip
+_DEEPEST = 200  # levels; what lies deeper is left out
+
+
+def text_of(text: str) -> str:
+    """Return a text as it is, or what a reader would see of it where it is written in HTML."""
+    if "<" not in text or not _TAG.search(text):
+        return text
+    try:
+        element = lxml_html.fragment_fromstring(text, create_parent="div")
+    except (etree.LxmlError, ValueError):
+        return text
+    return block_text(element)
+
+
+def block_text(element: etree._Element) -> str:
+    """Return the text of an element: a line a block, paragraphs apart."""
+    lines: list[str] = []
+    open_line: list[str] = []
+    for piece in _pieces(element, 0):
+        if piece is None:
+            lines.append(" ".join("".join(open_line).split()))
+            open_line = []
+        else:
+            open_line.append(piece)
+    lines.append(" ".join("".join(open_line).split()))
+    return readable("\n".join(line for line in lines if line))
+
+
+def _pieces(element: etree._Element, level: int) -> Iterator[str | None]:
+    """Yield text in reading order, and None where a block begins or ends."""
+    if not isinstance(element.tag, str):  # a comment or an instruction
+        return
+    tag = element.tag.rpartition("}")[2].lower()
+    if tag in _NOT_TEXT or level > _DEEPEST:
+        return
+    if tag in _BLOCKS:
+        yield None
+    if element.text:
+        yield element.text
+    for child in element:
+        yield from _pieces(child, level + 1)
+        if child.tail:
+            yield child.tail
+    if tag in _BLOCKS:
+        yield None
