@@ -6,8 +6,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:  # what a command needs, it imports when it runs: --help stays
     from ingestd.settings import Settings
     from ingestd.store.database import Database
 
+_Kind = TypeVar("_Kind", bound=StrEnum)
 _EVERYWHERE = ("--config", "--db", "--log-format")
 _EPILOG = "Everywhere, before or after the command: --config FILE, --db URL, --log-format console|json."
 
@@ -279,6 +281,33 @@ def retry(
 
 
 @app.command(epilog=_EPILOG)
+def export(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A file that does not exist yet; - is standard output.")],
+    what: Annotated[
+        str, typer.Option("--what", metavar="articles|canonical|clusters|members", help="canonical: without copies.")
+    ] = "articles",
+    form: Annotated[
+        str | None, typer.Option("--format", metavar="jsonl|csv|parquet", help="Default: by the ending of OUT.")
+    ] = None,
+) -> None:
+    """
+    Write articles, clusters or who is in which to a file.
+
+    What is exported as articles in JSON lines can be ingested again, here or elsewhere, and gives the same articles.
+    Parquet needs `pip install 'ingestd[parquet]'`.
+    """
+    from ingestd import export as work
+    from ingestd.terminal import bar
+
+    with _reading() as connection:
+        chosen = _one_of(work.What, what, "--what")
+        written_as = _one_of(work.Form, form, "--format") if form else work.form_of(out)
+        with bar("rows", work.count(connection, chosen), shown=sys.stderr.isatty()) as advance:
+            written = work.export(connection, chosen, written_as, out, advance)
+    typer.echo(f"{written:,} rows in {out}", err=True)
+
+
+@app.command(epilog=_EPILOG)
 def rebuild(
     check: Annotated[bool, typer.Option("--check", help="Only compare with what is stored; change nothing.")] = False,
     as_json: Json = False,
@@ -404,6 +433,13 @@ def _reporting() -> Iterator[None]:
     except IngestdError as error:
         typer.echo(f"ingestd: {error}", err=True)
         raise typer.Exit(1) from error
+
+
+def _one_of(kinds: type[_Kind], given: str, option: str) -> _Kind:
+    try:
+        return kinds(given)
+    except ValueError as error:
+        raise CannotStartError(f"{option} {given}: allowed are {', '.join(kinds)}") from error
 
 
 def _report_ingest(counts: Counts, *, profile: bool, as_json: bool) -> None:

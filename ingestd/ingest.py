@@ -307,6 +307,14 @@ class Line:
                     progress.repeats += 1
                     progress.first_article = progress.first_article or known.article_id
                     continue
+                if article.refused_date:
+                    log.warning(
+                        "date.refused",
+                        path=progress.claim.file.name,
+                        record_no=article.record_no,
+                        given=article.refused_date,
+                        hint="unreadable, before 1800 or in the future; the article is stored without it",
+                    )
                 if known is not None and any(a.article_id == known.article_id for _, a in arrivals):
                     # Two texts of one article in one batch: the first has to be written before it can be revised.
                     next_cluster = self._place_and_write(connection, arrivals, now, next_cluster)

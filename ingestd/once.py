@@ -16,6 +16,7 @@ from ingestd.progress import Counts
 from ingestd.settings import Settings
 from ingestd.store.database import Database
 from ingestd.store.ledger import requeue
+from ingestd.terminal import bar
 
 
 def ingest_paths(settings: Settings, database: Database, paths: Sequence[Path], *, progress: bool) -> Counts:
@@ -25,9 +26,6 @@ def ingest_paths(settings: Settings, database: Database, paths: Sequence[Path], 
     Raises:
         CannotStartError: a path does not exist.
     """
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
-
     for path in paths:
         if not path.exists() and not path.is_symlink():
             raise CannotStartError(f"{path}: no such file or folder")
@@ -35,9 +33,7 @@ def ingest_paths(settings: Settings, database: Database, paths: Sequence[Path], 
     line = Line(settings, database, after="keep")
     line.counts.quarantined = []
     waiting = _seen(paths, settings)
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not progress) as bar:
-        task = bar.add_task("files", total=total)
+    with bar("files", total, shown=progress) as advance:
         line.recover([])
         try:
             while True:
@@ -49,10 +45,18 @@ def ingest_paths(settings: Settings, database: Database, paths: Sequence[Path], 
                 again = [seen for file in line.advance(60.0) if (seen := look_at(Path(file.root), file.path))]
                 if again:
                     line.feed(again)
-                bar.update(task, completed=line.counts.files.total())
+                advance(line.counts.files.total(), _at(line))
         finally:
             line.close()
     return line.counts
+
+
+def _at(line: Line) -> str:
+    """Say how far a file of many articles has come, which may take as long as all others together."""
+    if line.large is None:
+        return "files"
+    file = line.large.progress.claim.file
+    return f"files ({file.name[-40:]}: {100 * line.large.bytes_read // max(1, file.size)} %)"
 
 
 def put_back(database: Database, paths: Sequence[str], reason: str | None) -> tuple[list[str], list[tuple[str, str]]]:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
@@ -40,6 +40,7 @@ from ingestd.store.tables import (
     SignatureRow,
     SourceFile,
 )
+from ingestd.terminal import bar
 from ingestd.workers import Workers
 
 _BATCH = 256
@@ -79,11 +80,11 @@ def rebuild(settings: Settings, database: Database, *, check: bool, progress: bo
 def _derive(settings: Settings, database: Database, anew: Database, *, progress: bool) -> None:
     window = window_of(settings)
     placer = Placer(window)
-    next_cluster = 1
+    next_cluster, done = 1, 0
     now = datetime.now(UTC)
     with anew.writing() as connection:
         connection.execute(insert(SourceFile), _no_file(now))
-    with database.reading() as connection, _bar(connection, progress=progress) as advance:
+    with database.reading() as connection, bar("articles", _count(connection, ArticleRow), shown=progress) as advance:
         for batch, prints in _fingerprinted(_read(connection), settings.ingest.workers):
             changes = Changes(now)
             arrivals = [Arrival(i, a, made, day) for (i, day, a), made in zip(batch, prints, strict=True)]
@@ -97,7 +98,8 @@ def _derive(settings: Settings, database: Database, anew: Database, *, progress:
                 settle_status(writing, changes, settings.window.quiet_days)
             next_cluster += len(changes.clusters)
             window.shrink()
-            advance(len(batch))
+            done += len(batch)
+            advance(done, None)
 
 
 def _read(connection: Connection) -> Iterator[Read]:
@@ -271,7 +273,7 @@ def _plain(row: Row[Any]) -> dict[str, Any]:
     return dict(row._mapping)
 
 
-def _count(connection: Connection, table: type[CopyRow]) -> int:
+def _count(connection: Connection, table: type[CopyRow] | type[ArticleRow]) -> int:
     return connection.execute(select(func.count()).select_from(table)).scalar_one()
 
 
@@ -285,15 +287,3 @@ def _no_file(now: datetime) -> dict[str, Any]:
         "id": 1, "root": "", "path": "", "path_bytes": b"", "size_bytes": 0, "mtime_ns": 0, "ctime_ns": 0, "inode": 0,
         "state": FileState.STORED.value, "first_seen_at": now, "finished_at": now,
     }  # fmt: skip
-
-
-@contextmanager
-def _bar(connection: Connection, *, progress: bool) -> Iterator[Callable[[int], None]]:
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    total = connection.execute(select(func.count()).select_from(ArticleRow)).scalar_one()
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not progress) as bar:
-        task = bar.add_task("articles", total=total)
-        yield lambda n: bar.update(task, advance=n)

@@ -42,6 +42,7 @@ class Article:
     published_at: datetime | None = None  # UTC, with time zone
     published_source: DateSource | None = None
     published_precision: DatePrecision | None = None
+    refused_date: str | None = None  # what was given as the date and cannot be one
     record_no: int = 1  # place in the file, from 1
 
     @property

@@ -50,9 +50,9 @@ def zip_members(stream: BinaryIO, context: Context, read: ReadMember) -> Iterato
     _check_directory(stream, context)
     try:
         archive = zipfile.ZipFile(stream)
-    except (zipfile.BadZipFile, ValueError, OSError, struct.error, NotImplementedError) as error:
-        raise UnusableError(Reason.ARCHIVE, str(error)) from error
-    members = [info for info in archive.infolist() if not info.is_dir()]
+    except Exception as error:  # damage shows in many ways
+        raise _damage(error) from error
+    members = [info for info in archive.infolist() if not info.filename.endswith("/")]
     _limit(len(members), context)
     total_size([info.file_size for info in members], stream.seek(0, io.SEEK_END), context)
     numbers = _Numbers(context)
@@ -74,18 +74,37 @@ def tar_members(stream: BinaryIO, context: Context, read: ReadMember) -> Iterato
     """
     numbers = _Numbers(context)
     count = 0
+    archive = _open_tar(stream)
+    while info := _next(archive):
+        if info.isdir():
+            continue
+        count += 1
+        _limit(count, context)
+        problem = _outside(info.name) or ("" if info.isreg() else "not a regular file")
+        yield from numbers.of(info.name, problem, partial(_read_tar, archive, info, read))
+
+
+def _open_tar(stream: BinaryIO) -> tarfile.TarFile:
     try:
-        with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Bounded) as archive:
-            while info := archive.next():
-                archive.members = []  # type: ignore[attr-defined] # it would remember them all
-                if info.isdir():
-                    continue
-                count += 1
-                _limit(count, context)
-                problem = _outside(info.name) or ("" if info.isreg() else "not a regular file")
-                yield from numbers.of(info.name, problem, partial(_read_tar, archive, info, read))
-    except tarfile.TarError as error:
-        raise UnusableError(Reason.ARCHIVE, str(error)) from error
+        return tarfile.open(fileobj=stream, mode="r|", tarinfo=_Bounded)
+    except UnusableError:
+        raise
+    except Exception as error:  # damage shows in many ways
+        raise _damage(error) from error
+
+
+def _next(archive: tarfile.TarFile) -> tarfile.TarInfo | None:
+    archive.members = []  # type: ignore[attr-defined] # it would remember them all
+    try:
+        return archive.next()
+    except UnusableError:
+        raise
+    except Exception as error:  # as above
+        raise _damage(error) from error
+
+
+def _damage(error: Exception) -> UnusableError:
+    return UnusableError(Reason.ARCHIVE, str(error) or type(error).__name__)
 
 
 class _Numbers:
@@ -145,7 +164,7 @@ class _Member(io.RawIOBase):
         except UnusableError:
             raise
         except Exception as error:  # BadZipFile, zlib.error, EOFError, TarError, ...
-            raise UnusableError(Reason.ARCHIVE, str(error) or type(error).__name__) from error
+            raise _damage(error) from error
         buffer[: len(data)] = data
         return len(data)
 
@@ -153,8 +172,8 @@ class _Member(io.RawIOBase):
 def _read_zip(archive: zipfile.ZipFile, info: zipfile.ZipInfo, read: ReadMember) -> Iterator[Found]:
     try:
         member = archive.open(info)
-    except (zipfile.BadZipFile, ValueError, OSError, RuntimeError, struct.error, NotImplementedError) as error:
-        raise UnusableError(Reason.ARCHIVE, str(error)) from error
+    except Exception as error:  # as above
+        raise _damage(error) from error
     return read(io.BufferedReader(_Member(member), 1 << 16), info.filename)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from contextlib import suppress
 
 from ingestd.errors import Reason, UnusableError
 
@@ -23,6 +24,10 @@ _PLAUSIBLE = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp125
               "big5", "shift_jis", "euc_jp", "euc_kr", "cp874", "cp1258"]  # fmt: skip
 
 
+# Python knows more codecs, some of them slow (Punycode) and some not of text at all.
+_OF_PAGES = re.compile(
+    r"utf-(?:16|32).*|iso8859-\d+|cp\d+|gb\w+|big5\w*|euc_\w+|shift_jis\w*|iso2022_\w+|koi8-\w|mac-\w+|tis-620"
+)
 # What UTF-8 looks like that somebody read as Windows-1252: a letter of these and a sign that follows no letter.
 _MOJIBAKE = re.compile("[ÃÂâÐÑÅÄÎÏ×ØÙ][\x80-\xbfŒœŠšŸŽžƒˆ˜–—‘’‚“”„†‡•…‰‹›€™]")
 
@@ -48,14 +53,20 @@ def decode(data: bytes, declared: str | None = None) -> str:
         return storable(data.decode("utf-8"))
     except UnicodeDecodeError:
         pass
-    if declared:
-        # Latin-1 is what pages in Windows-1252 call themselves.
-        latin = declared.lower().replace("_", "-") in ("iso-8859-1", "latin-1", "latin1", "ascii", "us-ascii")
-        try:
-            return storable(data.decode("cp1252" if latin else declared))
-        except (UnicodeDecodeError, LookupError):
-            pass  # it is not what it says
+    if declared and (named := _known(declared)):
+        with suppress(UnicodeDecodeError):  # it is not what it says
+            return storable(data.decode(named))
     return storable(_guessed(data))
+
+
+def _known(declared: str) -> str | None:
+    """Return the encoding that a page means; None: no encoding of pages."""
+    try:
+        name = codecs.lookup(declared).name
+    except (LookupError, ValueError):
+        return None
+    # ASCII and Latin-1 are what pages in Windows-1252 call themselves.
+    return "cp1252" if name in ("ascii", "iso8859-1") else name if _OF_PAGES.fullmatch(name) else None
 
 
 def readable(text: str) -> str:

@@ -62,7 +62,8 @@ def article(record: object, context: Context) -> Article:
         keys = ", ".join(str(key)[:40] for key in list(named)[:12])
         raise UnusableError(Reason.SCHEMA, f"neither a title nor a text; keys: {keys}")
     url = _string(find("url"))
-    published = dates.from_value(find("published"), context.now, context.timezone)
+    given = find("published")
+    published = dates.from_value(given, context.now, context.timezone)
     lang = _string(find("lang"))
     return Article(
         title=title,
@@ -76,6 +77,7 @@ def article(record: object, context: Context) -> Article:
         published_at=published.at if published else None,
         published_source=DateSource.RECORD if published else None,
         published_precision=published.precision if published else None,
+        refused_date=None if published or given is None else str(given)[:100],
     )
 
 

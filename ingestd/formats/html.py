@@ -43,6 +43,7 @@ _PUBLISHED_META = (
     "parsely-pub-date", "sailthru.date", "pubdate", "publishdate", "publish-date", "publish_date", "dc.date.issued",
     "dc.date", "dcterms.created", "dcterms.date", "cxenseparse:recs:publishtime", "article_date_original", "date",
 )  # fmt: skip
+_MOST_BYTES = 20_000_000  # trafilatura's own limit; its time grows with the number of tags
 _DATE_WORDS = 12  # of a line about when, and not a sentence with a day in it
 _ENOUGH_WORDS = 60  # of an article beside others on a page; shorter ones are teasers
 _INDEX_TEASERS = 4  # so many teasers and no article: a front page
@@ -67,6 +68,7 @@ class _Facts:
     authors: tuple[str, ...] = ()
     published: dates.Published | None = None
     published_source: DateSource | None = None
+    refused_date: str | None = None
     body: str = ""
     external_id: str | None = None
     is_article: bool = False  # the page as a whole is one
@@ -101,6 +103,8 @@ def understand(page: Page, context: Context) -> list[Article]:
     Raises:
         UnusableError: there is none.
     """
+    if len(page.data) > _MOST_BYTES:
+        raise UnusableError(Reason.TOO_LARGE, f"a page of {len(page.data)} bytes; more than {_MOST_BYTES} are not read")
     _quiet()
     from trafilatura import bare_extraction, load_html  # slow to import
 
@@ -143,6 +147,7 @@ def _article(extracted: str, facts: _Facts, context: Context) -> Article:
         published_at=published.at if published else None,
         published_source=source if published else None,
         published_precision=published.precision if published else None,
+        refused_date=None if published else facts.refused_date,
     )
 
 
@@ -189,7 +194,10 @@ def _date(facts: _Facts, dated: Mapping[DateSource, Sequence[Any]], context: Con
                 in_url = dates.from_name(facts.url, context.now) if facts.url else None
                 if source is DateSource.TEXT and in_url and in_url.at == published.at:
                     facts.published_source = DateSource.URL
+                facts.refused_date = None
                 return
+            if value:
+                facts.refused_date = facts.refused_date or str(value)[:100]
 
 
 def _meta(tree: HtmlElement) -> dict[str, str]:

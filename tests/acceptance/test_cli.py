@@ -139,7 +139,7 @@ def test_why_explains_one_article_and_two(seeded: Run) -> None:
     reprint = answer(seeded, "why", "ferry-collision.txt", "syn-20250312-77")
     assert reprint["copy"]["longest_passages"][0].startswith("A passenger ferry hit")
     assert "appears" in reprint["copy"]["only_there"]
-    assert [len(lines) for lines in reprint["copy"]["left_out"]] == [1, 1]  # a byline, a line of copyright
+    assert [len(lines) for lines in reprint["copy"]["left_out"]] == [0, 1]  # a line of copyright
     assert "[A passenger ferry hit" in seeded("why", "ferry-collision.txt", "syn-20250312-77", *DB).stdout  # marked
     notices = answer(seeded, "why", "notice-0611.txt", "notice-0613.txt")
     assert "one form" in notices["copy"]["verdict"]

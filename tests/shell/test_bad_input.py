@@ -2,20 +2,54 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
+import lzma
 import os
 import socket
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from backports import zstd
 
 from ingestd import workers
 from ingestd.errors import UnsettledError
 from tests.conftest import Corpus
+from tests.formats.documents import tarred
 
 BODY = "The council voted on Monday to close the old fish market and to build a concert hall in its place by the water."
 GOOD = {"title": "Council closes fish market", "text": BODY}
+
+
+def damaged(data: bytes) -> bytes:
+    return data[:-5] + bytes([data[-5] ^ 1]) + data[-4:]
+
+
+def zipped(name: str, content: bytes = BODY.encode()) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr(name, content)
+    return made.getvalue()
+
+
+def encrypted(data: bytes) -> bytes:
+    """The same archive, said to be encrypted in both places that say so."""
+    entry = data.index(b"PK\x01\x02")
+    return data[:6] + b"\x01" + data[7 : entry + 8] + b"\x01" + data[entry + 9 :]
+
+
+def huge_dictionary() -> bytes:
+    """xz with a dictionary of 1 GiB, which is what a decompressor would have to set aside."""
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 30}]
+    try:
+        return lzma.compress(BODY.encode(), filters=filters)
+    except MemoryError:
+        pytest.skip("not enough memory to make the file")
+
 
 QUARANTINED: dict[str, tuple[str, bytes, str]] = {
     "zero bytes": ("a.txt", b"", "empty"),
@@ -36,6 +70,39 @@ QUARANTINED: dict[str, tuple[str, bytes, str]] = {
     "no title and no text": ("a.json", b'{"url": "https://example.org/a", "text": "  "}', "schema"),
     "only punctuation": ("a.txt", b"...\n---\n", "schema"),
     "an empty array": ("a.json", b"[]", "empty"),
+    "a gzip bomb": ("a.txt.gz", gzip.compress(bytes(100 << 20)), "bomb"),
+    "truncated gzip": ("a.json.gz", gzip.compress(b'{"title": "Council closes market"}')[:-9], "gzip"),
+    "gzip with a bad checksum": ("a.json.gz", damaged(gzip.compress(b'{"title": "Council closes market"}')), "gzip"),
+    "truncated bzip2": ("a.bz2", bz2.compress(BODY.encode())[:-9], "bzip2"),
+    "truncated xz": ("a.xz", lzma.compress(BODY.encode())[:-9], "xz"),
+    "xz that asks for more memory than there is": ("a.xz", huge_dictionary(), "xz"),
+    "truncated Zstandard": ("a.zst", zstd.compress(BODY.encode())[:-3], "zstd"),
+    "gzip inside gzip": ("a.gz", gzip.compress(gzip.compress(BODY.encode())), "archive"),
+    "a zip with ../": ("a.zip", zipped("../../evil.txt"), "archive"),
+    "a zip with an absolute name": ("a.zip", zipped("/tmp/evil.txt"), "archive"),
+    "a zip in a zip": ("a.zip", zipped("inner.zip", zipped("a.txt")), "archive"),
+    "an encrypted zip": ("a.zip", encrypted(zipped("a.txt")), "archive"),
+    "a truncated zip": ("a.zip", zipped("a.txt")[:-10], "archive"),
+    "a damaged zip": ("a.zip", zipped("a.txt").replace(b"concert", b"xxxxxxx"), "archive"),
+    "a tar that is cut off": ("a.tar", tarred({"a.txt": BODY.encode() * 20})[:1500], "archive"),
+    "a tar with ../": ("a.tar", tarred({"../a.txt": BODY.encode()}), "archive"),
+    "an XML entity bomb": ("a.xml", b'<!DOCTYPE rss [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><rss>&b;</rss>', "xml"),
+    "an XML external entity": (
+        "a.xml",
+        b'<!DOCTYPE rss [<!ENTITY a SYSTEM "file:///etc/passwd">]><rss><item><title>&a;</title></item></rss>',
+        "xml",
+    ),
+    "a truncated feed": ("a.rss", b'<rss version="2.0"><channel><item><title>Council', "xml"),
+    "XML nested 100,000 deep": ("a.rss", b"<rss>" + b"<a>" * 100_000, "depth"),
+    "XML that holds no news": ("a.xml", b'<?xml version="1.0"?><urlset><url/></urlset>', "type"),
+    "a web archive without a record": ("a.warc", b"WARC/1.0\r\nnothing\r\n\r\n", "empty"),
+    "a page without an article": (
+        "a.html",
+        b"<html><head><title>Login</title></head><body><form></form></body></html>",
+        "schema",
+    ),
+    "front matter that does not parse": ("a.md", b"---\ntitle: [open\n---\nText of it.", "parse"),
+    "front matter with an alias": ("a.md", b"---\ntitle: &a [x]\ntext: [*a, *a]\n---\nText of it.", "parse"),
     "a spreadsheet": ("a.csv", b"id,title\n1,Council closes market\n", "type"),
 }
 

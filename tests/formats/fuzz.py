@@ -1,0 +1,68 @@
+"""What any bytes may come to: articles or named errors, and nothing else."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from ingestd.core.article import Article
+from ingestd.errors import Reason
+from ingestd.formats import Rejected, Skipped, plugins
+from tests.formats.test_documents import CONTEXT, read
+
+NAMES = [
+    "a",
+    "a.txt",
+    "a.html",
+    "a.json",
+    "a.jsonl",
+    "a.md",
+    "a.xml",
+    "a.warc",
+    "a.gz",
+    "a.zip",
+    "a.tar",
+    "2025-02-04.txt",
+]
+_forbidden: list[str] = []
+_watching: list[bool] = []
+
+
+def check(data: bytes, name: str) -> None:
+    """Read bytes as a file of that name; raise if that comes to anything but what it may come to."""
+    _watch()
+    plugins()  # looked for once
+    _forbidden.clear()
+    _watching.append(True)
+    try:
+        found = read(data, name, CONTEXT)
+    finally:
+        _watching.clear()
+    assert not _forbidden, _forbidden
+    for part in found:
+        assert isinstance(part, (Article, Rejected, Skipped))
+        assert not (isinstance(part, Rejected) and part.reason is Reason.INTERNAL)
+        if isinstance(part, Article):
+            assert "\0" not in part.text + (part.title or "")
+            (part.text + (part.title or "")).encode()  # no half characters
+
+
+def _watch() -> None:
+    """Have Python report files and connections that are opened."""
+    if not getattr(sys, "_watched_by_fuzz", False):
+        sys._watched_by_fuzz = True  # type: ignore[attr-defined]
+        sys.addaudithook(_seen)
+
+
+def _seen(event: str, arguments: Any) -> None:
+    if not _watching:
+        return
+    if event == "open":
+        path, mode = str(arguments[0]), arguments[1]
+        of_python = path.startswith((sys.prefix, sys.base_prefix, "<frozen", "/usr/share/zoneinfo"))
+        if not (of_python and (mode is None or "r" in mode)):
+            _forbidden.append(f"{event} {path} {mode}")
+    elif event.startswith(
+        ("socket.connect", "socket.getaddrinfo", "subprocess", "os.system", "os.exec", "os.remove", "os.rename")
+    ):
+        _forbidden.append(f"{event} {arguments}")

@@ -1,0 +1,75 @@
+"""Whatever a file holds comes to articles or to a named error: never a crash, never a file or a connection opened."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import ROOT
+from tests.formats.documents import DOCUMENTS
+from tests.formats.fuzz import NAMES, check
+
+SHORT = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+INTERESTING = [b"", b"\0", b"<", b">", b"]]>", b"<!--", b"&#x0;", b"&a;", b"{", b'"', b"\\ud800", b"\xff", b"\r\n", b"---\n", b"\x1f\x8b",
+               b"9" * 400, b"[" * 2000, b"<div>" * 500, b"WARC/1.0\r\n", b"Content-Length: 99999999999\r\n", b"PK\x03\x04"]  # fmt: skip
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> tuple[bytes, str]:
+    """A document of the table with some of it cut out, doubled, replaced, or taken from another."""
+    document = draw(st.sampled_from(DOCUMENTS))
+    data = document.content
+    for _ in range(draw(st.integers(1, 4))):
+        start = draw(st.integers(0, len(data)))
+        end = min(len(data), start + draw(st.integers(0, 200)))
+        other = draw(st.sampled_from(DOCUMENTS)).content
+        at = draw(st.integers(0, len(other)))
+        piece = draw(
+            st.sampled_from([*INTERESTING, data[start:end] * 2, other[at : at + 300], draw(st.binary(max_size=20))])
+        )
+        data = data[:start] + piece + data[end:]
+    if draw(st.booleans()):
+        data = data[: draw(st.integers(0, len(data)))]
+    return data, draw(st.sampled_from([document.name, *NAMES]))
+
+
+@SHORT
+@given(damaged())
+def test_damaged_documents_come_to_articles_or_named_errors(made: tuple[bytes, str]) -> None:
+    check(*made)
+
+
+@SHORT
+@given(st.binary(max_size=2000), st.sampled_from(NAMES))
+def test_random_bytes_come_to_articles_or_named_errors(data: bytes, name: str) -> None:
+    check(data, name)
+
+
+@pytest.mark.parametrize(
+    ("opening", "name"),
+    [
+        (b"[", "a.json"), (b'{"a":', "a.json"), (b"[", "a.txt"), (b"<div>", "a.html"), (b"<rss><channel>", "a.xml"),
+        (b"<item>", "a.xml"), (b"> ", "a.md"), (b"- ", "a.md"), (b"# ", "a.md"),
+    ],
+)  # fmt: skip
+def test_a_hundred_thousand_levels_are_survived(opening: bytes, name: str) -> None:
+    check(opening * 100_000, name)
+
+
+@pytest.mark.long
+def test_ten_minutes_of_looking_for_bytes_that_break_it_find_none() -> None:
+    pytest.importorskip("atheris")
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.formats.look_for_bytes", "600"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=1200,
+        check=False,
+    )
+    print(ended.stderr[-2000:])
+    assert ended.returncode == 0, ended.stderr[-5000:]
