@@ -75,7 +75,8 @@ def records(stream: BinaryIO, name: str, context: Context) -> Iterator[Record | 
                     raise UnusableError(Reason.TOO_LARGE, detail)
             yield found
     finally:
-        buffered.detach()  # or it would close the stream, which is the caller's
+        if not stream.closed:
+            buffered.detach()  # or it would close the stream, which is the caller's
 
 
 def understand(record: Record, context: Context) -> Iterator[Article | Rejected]:
@@ -130,9 +131,9 @@ def _format_of(beginning: bytes, name: str) -> Format:
     for known in plugins():
         if known.recognises(beginning, name):
             return known
-    for magic, kind in _MAGIC.items():
-        if beginning.startswith(magic):
-            raise UnusableError(Reason.TYPE, f"the file is {kind}")
+    if beginning.startswith(tuple(_MAGIC)):
+        kind = next(kind for magic, kind in _MAGIC.items() if beginning.startswith(magic))
+        raise UnusableError(Reason.TYPE, f"the file is {kind}")
     if name.lower().endswith(_OTHER_TEXT):
         raise UnusableError(Reason.TYPE, f"a file named {name} holds no article")
     if not beginning.strip():

@@ -29,7 +29,8 @@ _OF_PAGES = re.compile(
     r"utf-(?:16|32).*|iso8859-\d+|cp\d+|gb\w+|big5\w*|euc_\w+|shift_jis\w*|iso2022_\w+|koi8-\w|mac-\w+|tis-620"
 )
 # What UTF-8 looks like that somebody read as Windows-1252: a letter of these and a sign that follows no letter.
-_MOJIBAKE = re.compile("[ÃÂâÐÑÅÄÎÏ×ØÙ][\x80-\xbfŒœŠšŸŽžƒˆ˜–—‘’‚“”„†‡•…‰‹›€™]")
+_MISREAD = "ÃÂâÐÑÅÄÎÏ×ØÙ"
+_MOJIBAKE = re.compile(f"[{_MISREAD}][\x80-\xbfŒœŠšŸŽžƒˆ˜–—‘’‚“”„†‡•…‰‹›€™]")
 
 
 def decode(data: bytes, declared: str | None = None) -> str:
@@ -72,7 +73,7 @@ def _known(declared: str) -> str | None:
 def readable(text: str) -> str:
     """Return text that every database keeps, with UTF-8 that was once read as something else put right."""
     text = storable(text)
-    if text.isascii() or not _MOJIBAKE.search(text):
+    if text.isascii() or not any(letter in text for letter in _MISREAD) or not _MOJIBAKE.search(text):
         return text
     from ftfy import fix_encoding  # slow to import, rarely needed
 
@@ -83,7 +84,11 @@ def storable(text: str) -> str:
     """Return text without NUL, which PostgreSQL refuses, and with lone surrogates replaced."""
     if "\0" in text:
         text = text.replace("\0", "")
-    return text if text.isascii() else _SURROGATES.sub("\ufffd", text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _SURROGATES.sub("\ufffd", text)
+    return text
 
 
 def _guessed(data: bytes) -> str:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import logging
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urljoin
@@ -72,7 +72,6 @@ class _Facts:
     body: str = ""
     external_id: str | None = None
     is_article: bool = False  # the page as a whole is one
-    others: list[dict[str, Any]] = field(default_factory=list)
 
 
 def recognises(head: bytes, _name: str) -> bool:
@@ -152,52 +151,50 @@ def _article(extracted: str, facts: _Facts, context: Context) -> Article:
 
 
 def _facts(tree: HtmlElement, url: str | None, context: Context) -> _Facts:
-    """Collect what a page says of its article."""
-    from trafilatura.metadata import extract_metadata
-
+    """Collect what a page says of its article: in its structured data, in its meta tags, and else where it can be."""
     meta = _meta(tree)
     structured = _structured(tree)
     main = structured[0] if len(structured) == 1 else _of_this_page(structured, meta, url)
-    rest = extract_metadata(tree, default_url=url, date_config=_date_search(url, context), extensive=False)
-    facts = _Facts(others=[] if main else structured)
+    facts = _Facts()
     facts.is_article = bool(main) or meta.get("og:type", "").lower() in ("article", "news", "newsarticle")
-    canonical = _canonical(tree, meta)
-    facts.url = _absolute(canonical or url or _line(main.get("url")) or _entity(main) or rest.url, url)
-    title = _line(main.get("headline")) or _line(meta.get("og:title")) or _line(rest.title)
-    site = _name(main.get("publisher")) or _line(meta.get("og:site_name")) or _line(meta.get("application-name"))
-    facts.title, facts.outlet = _without_site(title, site), site
+    facts.url = _absolute(_canonical(tree, meta) or url or _line(main.get("url")) or _entity(main), url)
+    facts.title = _line(main.get("headline")) or _line(meta.get("og:title"))
+    facts.outlet = _name(main.get("publisher")) or _line(meta.get("og:site_name") or meta.get("application-name"))
     named = tuple(fields.authors(main.get("author"))) or tuple(fields.authors(meta.get("author") or ""))
-    facts.authors = tuple(name for name in named if "://" not in name) or tuple(
-        name.strip() for name in (rest.author or "").split(";") if name.strip()
-    )
+    facts.authors = tuple(name for name in named if "://" not in name)
     facts.body = readable(str(main.get("articleBody") or "")).strip()
     tags = [value for key in _PUBLISHED_META if (value := meta.get(key))]
     tags += [time.get("datetime") for time in tree.iter("time") if time.get("datetime")][:1]
-    _date(
-        facts,
-        {
-            DateSource.JSON_LD: [main.get("datePublished"), main.get("dateCreated")],
-            DateSource.META: tags,
-            DateSource.TEXT: [rest.date],
-        },
-        context,
-    )
+    _date(facts, DateSource.JSON_LD, [main.get("datePublished"), main.get("dateCreated")], context)
+    _date(facts, DateSource.META, tags, context)
+    if not (facts.title and facts.authors and facts.published and facts.url):
+        _search(facts, tree, url, context)
+    facts.title = _without_site(facts.title, facts.outlet)
     return facts
 
 
-def _date(facts: _Facts, dated: Mapping[DateSource, Sequence[Any]], context: Context) -> None:
-    """Take the first date that can be true."""
-    for source, values in dated.items():
-        for value in values:
-            if value and (published := dates.from_value(value, context.now, context.timezone)):
-                facts.published, facts.published_source = published, source
-                in_url = dates.from_name(facts.url, context.now) if facts.url else None
-                if source is DateSource.TEXT and in_url and in_url.at == published.at:
-                    facts.published_source = DateSource.URL
-                facts.refused_date = None
-                return
-            if value:
-                facts.refused_date = facts.refused_date or str(value)[:100]
+def _search(facts: _Facts, tree: HtmlElement, url: str | None, context: Context) -> None:
+    """Look for what a page does not say where it should: in headings, links, bylines and addresses."""
+    from trafilatura.metadata import extract_metadata
+
+    found = extract_metadata(tree, default_url=url, date_config=_date_search(url, context), extensive=False)
+    facts.url = facts.url or _absolute(found.url, url)
+    facts.title = facts.title or _line(found.title)
+    facts.authors = facts.authors or tuple(n.strip() for n in (found.author or "").split(";") if n.strip())
+    if facts.published is None:
+        _date(facts, DateSource.TEXT, [found.date], context)
+        in_url = dates.from_name(facts.url, context.now) if facts.url else None
+        if facts.published and in_url and in_url.at == facts.published.at:
+            facts.published_source = DateSource.URL
+
+
+def _date(facts: _Facts, source: DateSource, values: Sequence[Any], context: Context) -> None:
+    """Take the first date that can be true, unless there is one from a better source."""
+    for value in values:
+        if value and facts.published is None:
+            facts.published = dates.from_value(value, context.now, context.timezone)
+            facts.published_source = source if facts.published else None
+            facts.refused_date = None if facts.published else facts.refused_date or str(value)[:100]
 
 
 def _meta(tree: HtmlElement) -> dict[str, str]:

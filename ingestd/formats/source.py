@@ -27,7 +27,9 @@ def whole(stream: BinaryIO, most: int) -> bytes:
     Raises:
         UnusableError: it is more than `most` bytes.
     """
-    data = stream.read(most + 1)
+    data = stream.read(HEAD_BYTES)  # most files end here; asked for more, a stream sets that much memory aside
+    if len(data) == HEAD_BYTES:
+        data += stream.read(max(0, most + 1 - HEAD_BYTES))
     if len(data) > most:
         raise UnusableError(Reason.TOO_LARGE, f"more than formats.max_file_bytes = {most} bytes in one piece")
     return data

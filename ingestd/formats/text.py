@@ -123,7 +123,9 @@ def _byline(line: str) -> tuple[str, ...]:
 
 def _split(lines: Sequence[str]) -> tuple[str | None, str]:
     """Return headline and text; blank lines are kept where they part paragraphs, once each."""
-    body = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+    body = "\n".join(lines).strip()
+    if "\n\n\n" in body:
+        body = re.sub(r"\n{3,}", "\n\n", body)
     first, _, rest = body.partition("\n")
     if rest.strip() and len(first) <= HEADLINE_CHARS:
         return first, rest.strip()
