@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH := $(VENV)/.bench
 
-.PHONY: help demo run test test-long lint bench bench-copies bench-events clean
+.PHONY: help demo run test test-long lint bench bench-copies bench-events bench-formats clean
 
 help: ## show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,7 @@ test: $(READY) ## run the tests
 	$(BIN)/python -m pytest
 
 test-long: $(READY) ## run the tests at their full sizes (an hour or more)
+	-$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[fuzz]'
 	$(BIN)/python -m pytest --long
 
 lint: $(READY) ## run the linters
@@ -45,6 +46,9 @@ $(BENCH): $(READY)
 
 bench-copies: $(BENCH) ## finding copies beside datasketch and rensa, and the index up to 1,000,000 articles
 	$(BIN)/python -m tests.bench.copies
+
+bench-formats: $(READY) ## how fast each kind of file is read, beside the library that reads it
+	$(BIN)/python -m tests.bench.formats
 
 bench-events: $(READY) ## what finding events costs with 10,000 and 50,000 articles in the window
 	$(BIN)/python -m tests.bench.events

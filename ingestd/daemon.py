@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import os
 import signal
 import threading
 import time
@@ -14,6 +15,7 @@ from types import FrameType
 import structlog
 
 from ingestd.ingest import Line, Stopped
+from ingestd.intake.listen import Mode
 from ingestd.intake.scan import SeenFile
 from ingestd.intake.watch import Inbox
 from ingestd.settings import Settings
@@ -36,7 +38,15 @@ class Daemon:
         watch = settings.watch
         self._settings = settings
         self._line = Line(settings, database, after=watch.after)
-        self._inbox = Inbox(roots, quiet_s=watch.quiet_seconds, rescan_s=watch.rescan_seconds, ignore=watch.ignore)
+        modes = dict.fromkeys(roots, watch.mode) | dict(watch.modes)
+        self._inbox = Inbox(
+            roots,
+            quiet_s=watch.quiet_seconds,
+            rescan_s=watch.rescan_seconds,
+            ignore=watch.ignore,
+            modes={root: Mode(mode) for root, mode in modes.items()},
+            done_suffix=os.fsencode(watch.done_suffix),
+        )
         self._stopping = threading.Event()
         self._why = ""
         self._later: list[tuple[float, str, bytes]] = []  # when to look at a file again

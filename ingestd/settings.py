@@ -33,6 +33,9 @@ def _known_zone(name: str) -> str:
     return name
 
 
+_Mode = Literal["auto", "inotify", "poll"]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -57,6 +60,13 @@ class WatchSettings(_Section):
         1.0, gt=0, description="a file unchanged for this long is complete; a renamed one at once"
     )
     rescan_seconds: float = Field(30.0, gt=0, description="every folder is read in full this often, events or not")
+    mode: _Mode = Field(
+        "auto", description="auto: events, reading more often where none come; inotify; poll: read only"
+    )
+    modes: dict[Path, _Mode] = Field(default_factory=dict, description="of single folders, where it is another")
+    done_suffix: str = Field(
+        "", pattern=r"^[^/]*$", description="a file is complete when another of its name with this ending is there"
+    )
     ignore: tuple[str, ...] = Field((), description="further name patterns to leave alone, such as *.lock")
     after: Literal["archive", "keep", "delete"] = Field(
         "archive", description="finished files: move below .ingestd/archive, leave in place, or delete"

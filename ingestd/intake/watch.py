@@ -7,42 +7,19 @@ lost one costs time, never a file. So whatever a handler hears, it does no more 
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-
-import structlog
-from watchdog.events import (
-    DirCreatedEvent,
-    DirMovedEvent,
-    FileClosedEvent,
-    FileCreatedEvent,
-    FileMovedEvent,
-    FileSystemEvent,
-    FileSystemEventHandler,
-)
-from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver
 
 from ingestd.core.stability import EMPTY_QUIET_S, Look, Settling
 from ingestd.errors import CannotStartError
-from ingestd.intake.scan import OWN_FOLDER, SeenFile, files, left_alone, look_at
+from ingestd.intake.listen import Listener, Mode
+from ingestd.intake.scan import SeenFile, files, look_at
 
-log = structlog.get_logger()
-
-# Files in new or moved-in folders often raise nothing but `created`, files renamed into place nothing but `moved`:
-# waiting for `closed` alone would lose them (measured with watchdog 7.1).
-_EVENTS: list[type[FileSystemEvent]] = [
-    FileClosedEvent,
-    FileMovedEvent,
-    FileCreatedEvent,
-    DirCreatedEvent,
-    DirMovedEvent,
-]
+_BLIND_SCAN_S = 5.0  # between readings of a folder whose changes are not heard of
+_SCAN_SHARE = 10  # a folder that takes a second to read is not read more often than every ten
 MOST_WAITING = 20_000  # files remembered at once; the folder itself is the queue for the rest
 
 
@@ -56,19 +33,23 @@ class Inbox:
         quiet_s: float,
         rescan_s: float,
         ignore: Sequence[str] = (),
+        modes: Mapping[Path, Mode] | None = None,
+        done_suffix: bytes = b"",
         empty_quiet_s: float = EMPTY_QUIET_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Watch `roots`; nothing happens before `start`."""
         self.roots = [Path(root).resolve() for root in roots]
         self._ignore, self._rescan_s, self._clock = tuple(ignore), rescan_s, clock
+        self._done = done_suffix
         self._settling: Settling[tuple[str, bytes]] = Settling(quiet_s, empty_quiet_s)
         self._hints: deque[tuple[str, bytes, bool]] = deque(maxlen=2 * MOST_WAITING)
         self._heard = threading.Event()
         self._out: dict[tuple[str, bytes], Look] = {}  # handed out, or finished and left in place
         self._next_scan = 0.0
         self._more = False  # the last scan stopped before the end
-        self._observer: BaseObserver | None = None
+        wanted = {Path(root).resolve(): mode for root, mode in (modes or {}).items()}
+        self._listeners = [Listener(root, wanted.get(root, Mode.AUTO), self._note, clock) for root in self.roots]
 
     def start(self) -> None:
         """
@@ -82,14 +63,18 @@ class Inbox:
                 raise CannotStartError(f"{root}: no such folder; create it, or name another with --watch")
             if any(other != root and root.is_relative_to(other) for other in self.roots):
                 raise CannotStartError(f"{root}: lies inside another watched folder, which covers it")
-        self._observe()
+        for listener in self._listeners:
+            listener.start()
 
     def stop(self) -> None:
         """Listen no longer."""
-        if self._observer is not None:
-            self._observer.stop()
-            self._observer.join(timeout=5)
-            self._observer = None
+        for listener in self._listeners:
+            listener.stop()
+
+    @property
+    def ready(self) -> bool:
+        """Whether every folder is heard, or is meant to be read only."""
+        return all(listener.hears or listener.mode is Mode.POLL for listener in self._listeners)
 
     def wake(self) -> None:
         """End a wait for files, from any thread or signal handler."""
@@ -137,13 +122,27 @@ class Inbox:
             if len(found) >= most:
                 return found
             self._see(root, path, False, now, found)
-        if now >= self._next_scan or (self._more and len(self._settling) < MOST_WAITING // 2):
+        if self._overflow() or now >= self._next_scan or (self._more and len(self._settling) < MOST_WAITING // 2):
             self._scan(now)
         return found
 
+    def _overflow(self) -> bool:
+        """Tell whether events were lost since the last look: then the folders are read at once."""
+        lost = [listener.overflowed for listener in self._listeners if listener.overflowed.is_set()]
+        for event in lost:
+            event.clear()
+        return bool(lost)
+
     def _see(self, root: str, path: bytes, complete: bool, now: float, found: list[SeenFile]) -> None:
         key = (root, path)
-        seen = look_at(Path(root), path)
+        seen = look_at(Path(root), path) if path else None
+        if self._done and seen is not None:
+            if path.endswith(self._done):  # what counts is the file that the marker speaks of
+                self._see(root, path.removesuffix(self._done), True, now, found)
+                return
+            complete = self._is_marked(Path(root), path)
+            if not complete:
+                return
         if seen is None:
             self._settling.forget(key)
             self._out.pop(key, None)
@@ -156,19 +155,23 @@ class Inbox:
 
     def _scan(self, now: float) -> None:
         """Read all folders; remember what is not known yet, up to a bound."""
-        self._next_scan, self._more = now + self._rescan_s, False
+        self._more = False
         for root in self.roots:
             self._scan_root(root, now)
-        if self._observer is not None and not self._listening():
-            log.warning("watch.restarted", hint="the folders were read in full meanwhile; nothing was missed")
-            self.stop()
-            self._observe()
+        for listener in self._listeners:
+            listener.check()
+        took = self._clock() - now
+        heard = all(listener.hears for listener in self._listeners)
+        every = self._rescan_s if heard else min(self._rescan_s, _BLIND_SCAN_S)
+        self._next_scan = now + max(every, _SCAN_SHARE * took)
 
     def _scan_root(self, root: Path, now: float) -> None:
         present: set[bytes] = set()
         for seen in files(root, self._ignore):
             key = (seen.root, seen.path)
             present.add(seen.path)
+            if self._done and not self._is_marked(root, seen.path):
+                continue
             if self._out.get(key) != seen.look and key not in self._settling:
                 if len(self._settling) >= MOST_WAITING:
                     self._more = True  # the rest waits in the folder
@@ -177,53 +180,10 @@ class Inbox:
         for key in [k for k in self._out if k[0] == str(root) and k[1] not in present]:
             del self._out[key]
 
-    def _observe(self) -> None:
-        # Said when a new folder is seen twice, by its event and by the walk of its parent: both mean the same watch.
-        warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning)
-        self._observer = Observer()
-        try:
-            for root in self.roots:
-                self._observer.schedule(_Handler(root, self._note), str(root), recursive=True, event_filter=_EVENTS)
-            self._observer.start()
-        except OSError as error:  # out of inotify watches or instances: slower, not wrong
-            log.warning("watch.blind", error=str(error), hint=f"reading the folders every {self._rescan_s} s instead")
-            self._observer = None
-
-    def _listening(self) -> bool:
-        observer = self._observer
-        return observer is not None and observer.is_alive() and all(e.is_alive() for e in observer.emitters)
+    def _is_marked(self, root: Path, path: bytes) -> bool:
+        """Tell whether a file is said to be complete; a marker itself is none."""
+        return not path.endswith(self._done) and look_at(root, path + self._done) is not None
 
     def _note(self, root: Path, path: bytes, complete: bool) -> None:
         self._hints.append((str(root), path, complete))
         self._heard.set()
-
-
-class _Handler(FileSystemEventHandler):
-    """Notes paths. An exception here would end the observer's thread, so nothing may escape."""
-
-    def __init__(self, root: Path, note: Callable[[Path, bytes, bool], None]) -> None:
-        self._root, self._note = root, note
-
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        try:
-            moved = isinstance(event, (FileMovedEvent, DirMovedEvent))
-            path = os.fsencode(event.dest_path if moved else event.src_path)
-            relative = os.path.relpath(path, os.fsencode(self._root))
-            if (
-                relative.startswith(b"..")
-                or any(left_alone(p, ()) for p in relative.split(b"/"))
-                or OWN_FOLDER in relative.split(b"/")
-            ):
-                return
-            if event.is_directory:
-                self._walk(relative)
-            else:
-                self._note(self._root, relative, moved)
-        except Exception:
-            log.exception("watch.event_failed")
-
-    def _walk(self, folder: bytes) -> None:
-        """Note what a new folder holds: its files may have been there before the watch on it was."""
-        base = Path(os.fsdecode(os.path.join(os.fsencode(self._root), folder)))
-        for seen in files(base):
-            self._note(self._root, os.path.join(folder, seen.path), False)

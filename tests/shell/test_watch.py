@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ingestd.errors import CannotStartError
+from ingestd.intake import listen
+from ingestd.intake import watch as watch_module
+from ingestd.intake.listen import Mode
 from ingestd.intake.watch import Inbox
 
 NEVER_S = 3600.0
@@ -26,12 +33,10 @@ def root(tmp_path: Path) -> Path:
 def watching(root: Path) -> Iterator[Callable[..., Inbox]]:
     made: list[Inbox] = []
 
-    def watch(*, quiet_s: float = 0.2, rescan_s: float = NEVER_S, blind: bool = False) -> Inbox:
-        inbox = Inbox([root], quiet_s=quiet_s, rescan_s=rescan_s, empty_quiet_s=1.0)
-        if blind:
-            inbox.roots = [root]
-        else:
-            inbox.start()
+    def watch(*, quiet_s: float = 0.2, rescan_s: float = NEVER_S, blind: bool = False, **options: Any) -> Inbox:
+        mode = Mode.POLL if blind else Mode.AUTO
+        inbox = Inbox([root], quiet_s=quiet_s, rescan_s=rescan_s, empty_quiet_s=1.0, modes={root: mode}, **options)
+        inbox.start()
         made.append(inbox)
         return inbox
 
@@ -125,7 +130,7 @@ def test_the_programs_own_folder_and_names_left_alone_raise_nothing(root: Path, 
 def test_a_folder_that_is_removed_and_made_again_is_watched_again(root: Path, watching: Callable[..., Inbox]) -> None:
     inbox = watching(rescan_s=0.2)
     inbox.settled(1, 0.0)
-    root.rmdir()
+    shutil.rmtree(root)
     inbox.settled(1, 0.5)
     root.mkdir()
     (root / "a.json").write_text("{}")
@@ -160,3 +165,128 @@ def test_a_name_that_is_no_text_is_handed_out_as_bytes(root: Path, watching: Cal
     (seen,) = inbox.settled(1, 3.0)
     assert seen.path == b"caf\xff.json"
     assert seen.name.isprintable()
+
+
+def test_a_marked_file_is_handed_out_when_its_marker_appears_and_not_before(
+    root: Path, watching: Callable[..., Inbox]
+) -> None:
+    (root / "before.json").write_text("{}")
+    (root / "before.json.done").touch()
+    inbox = watching(rescan_s=0.3, done_suffix=b".done")
+    assert names(inbox) == ["before.json"]
+    (root / "a.json").write_text("{}")
+    (root / "b.json.part").write_text("{}")
+    (root / "b.json.part").rename(root / "b.json")
+    assert names(inbox, wait_s=1.0) == []
+    (root / "a.json.done").touch()
+    assert names(inbox) == ["a.json"]
+    assert names(inbox, wait_s=1.0) == []
+
+
+class Deaf:
+    """Takes away one thing that hearing depends on."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        (self.listener,) = inbox._listeners
+
+    def no_thread(self) -> None:
+        assert self.listener._observer
+        for emitter in self.listener._observer.emitters:
+            emitter.stop()
+
+    def no_watch(self) -> None:
+        assert self.listener._observer
+        self.listener._observer.unschedule_all()
+
+    def no_event(self) -> None:
+        self.listener._heard = lambda _path, _complete: None  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("how", ["no_thread", "no_watch"])
+def test_when_nothing_is_heard_any_more_listening_begins_anew(
+    root: Path, watching: Callable[..., Inbox], how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listen, "_CANARY_S", 0.3)
+    inbox = watching(quiet_s=0.1, rescan_s=0.5)
+    inbox.settled(1, 0.2)
+    getattr(Deaf(inbox), how)()
+    (root / "meanwhile.json").write_text("{}")
+    assert names(inbox) == ["meanwhile.json"]  # by the scan
+    inbox.settled(1, 1.5)
+    inbox._rescan_s = inbox._next_scan = NEVER_S + time.monotonic()
+    (root / "later.json").write_text("{}")
+    assert names(inbox) == ["later.json"]  # by an event
+    assert inbox.ready
+
+
+def test_a_folder_that_raises_no_events_is_read_more_often_until_it_does(
+    root: Path, watching: Callable[..., Inbox], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listen, "_CANARY_S", 0.2)
+    monkeypatch.setattr(listen, "_TRY_AGAIN_S", 2.0)
+    monkeypatch.setattr(watch_module, "_BLIND_SCAN_S", 0.2)
+    with monkeypatch.context() as patched:
+        patched.setattr(listen._Handler, "on_any_event", lambda _self, _event: None)
+        inbox = watching(quiet_s=0.1, rescan_s=0.5)
+        deadline = time.monotonic() + 5
+        while inbox.ready and time.monotonic() < deadline:
+            inbox.settled(1, 0.2)
+        assert not inbox.ready
+        (root / "blind.json").write_text("{}")
+        assert names(inbox) == ["blind.json"]
+    deadline = time.monotonic() + 5
+    while not inbox.ready and time.monotonic() < deadline:
+        inbox.settled(1, 0.2)
+    assert inbox.ready
+
+
+def test_a_handler_that_fails_ends_no_thread(
+    root: Path, watching: Callable[..., Inbox], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("no such thing")
+
+    inbox = watching(quiet_s=0.1)
+    inbox.settled(1, 0.2)
+    with monkeypatch.context() as patched:
+        patched.setattr(os.path, "relpath", fail)
+        (root / "lost.json").write_text("{}")
+        inbox.settled(1, 0.5)
+    (root / "heard.json").write_text("{}")
+    assert "heard.json" in names(inbox)
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EMFILE, errno.EACCES])
+def test_where_inotify_has_no_room_the_folder_is_read(
+    root: Path, watching: Callable[..., Inbox], monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    class Full:
+        def schedule(self, *_: object, **__: object) -> None:
+            raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(listen, "Observer", Full)
+    inbox = watching(quiet_s=0.1, rescan_s=0.3)
+    assert not inbox.ready
+    (root / "a.json").write_text("{}")
+    assert names(inbox) == ["a.json"]
+
+
+def test_an_overflow_has_the_folder_read_at_once_and_several_end_the_listening(
+    root: Path, watching: Callable[..., Inbox], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listen._Handler, "on_any_event", lambda _self, _event: None)  # lost, as in an overflow
+    inbox = watching(quiet_s=0.1)
+    inbox.settled(1, 0.2)
+    for number in range(3):
+        (root / f"{number}.json").write_text("{}")
+        assert names(inbox, wait_s=0.5) == []
+        logging.getLogger("watchdog.observers.inotify_c").warning("Inotify queue overflowed; events were lost")
+        assert names(inbox) == [f"{number}.json"]
+    assert not inbox.ready
+
+
+def test_a_polled_folder_is_never_listened_to(root: Path, watching: Callable[..., Inbox]) -> None:
+    inbox = watching(rescan_s=0.3, blind=True)
+    inbox.settled(1, 1.0)
+    assert inbox.ready
+    assert not any(listener.hears for listener in inbox._listeners)
