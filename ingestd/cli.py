@@ -362,6 +362,30 @@ def check(watch: Watch = None, as_json: Json = False) -> None:
     raise typer.Exit(1 if any(finding["grade"] == Grade.ERROR for finding in found) else 0)
 
 
+@app.command(epilog=_EPILOG)
+def fsck(
+    hashes: Annotated[bool, typer.Option("--hash", help="Read every archived file, not only its size.")] = False,
+    as_json: Json = False,
+) -> None:
+    """
+    Compare the ledger with the disk and the articles. Changes nothing; exit 1 if something is wrong.
+
+    Finds archived files that are gone, changed or unknown, texts that are not what was stored, articles without file,
+    cluster or signature, and counts that do not add up. `ingestd rebuild` mends signatures, copies and clusters; a file
+    that is gone can be dropped into the folder again.
+    """
+    from ingestd import display
+    from ingestd import fsck as work
+    from ingestd.terminal import bar
+
+    with _reading() as connection:
+        shown = not as_json and sys.stderr.isatty()
+        with bar("looking", work.total(connection), shown=shown) as advance:
+            found = [problem.plain() for problem in work.problems(connection, hashes=hashes, advance=advance)]
+    display.as_json(found) if as_json else display.problems(found)
+    raise typer.Exit(1 if found else 0)
+
+
 @db.command("upgrade", epilog=_EPILOG)
 def db_upgrade() -> None:
     """Bring the tables up to this program's version."""

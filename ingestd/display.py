@@ -128,6 +128,19 @@ def file(found: Sequence[Answer]) -> None:
         out.print()
 
 
+def problems(found: Sequence[Answer]) -> None:
+    """Print what does not agree."""
+    out = console()
+    if not found:
+        out.print("The ledger, the disk and the articles agree.")
+        return
+    table = Table("problem", "what", "detail", box=None, header_style="bold")
+    for row in found:
+        table.add_row(row["kind"], Text(row["what"]), Text(row["detail"]))
+    out.print(table)
+    out.print(f"\n{len(found)} problems")
+
+
 def status(found: Answer) -> None:
     """Print how much there is of everything."""
     files_ = ", ".join(f"{count:,} {state}" for state, count in sorted(found["files"].items())) or "none yet"

@@ -24,7 +24,7 @@ from ingestd.core.stability import Look
 from ingestd.intake.scan import OWN_FOLDER
 
 _NAME_BYTES = 255  # the longest name that Linux file systems take
-_REASON_SUFFIX = b".reason.json"
+REASON_SUFFIX = b".reason.json"
 # What a file system without hard links answers, or another file system than the target's.
 _NO_LINK = (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK)
 
@@ -48,9 +48,9 @@ def archive(root: str, path: bytes, look: Look, sha256: str | None, day: datetim
 
 def quarantine(root: str, path: bytes, look: Look, sha256: str | None, reason: Mapping[str, Any]) -> str | None:
     """Move an unusable file to `.ingestd/quarantine/` below its root, with NAME.reason.json; return its new path."""
-    moved = _move(root, path, os.path.join(OWN_FOLDER, b"quarantine"), look, sha256, spare=len(_REASON_SUFFIX))
+    moved = _move(root, path, os.path.join(OWN_FOLDER, b"quarantine"), look, sha256, spare=len(REASON_SUFFIX))
     if moved is not None:
-        target = os.path.join(os.fsencode(root), os.fsencode(moved)) + _REASON_SUFFIX
+        target = os.path.join(os.fsencode(root), os.fsencode(moved)) + REASON_SUFFIX
         _write(target, orjson.dumps(dict(reason), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     return moved
 
@@ -74,7 +74,7 @@ def restore(root: str, quarantined: str, path: bytes) -> bool:
     except (FileExistsError, FileNotFoundError):
         return False
     os.unlink(source)
-    Path(os.fsdecode(source + _REASON_SUFFIX)).unlink(missing_ok=True)
+    Path(os.fsdecode(source + REASON_SUFFIX)).unlink(missing_ok=True)
     return True
 
 
