@@ -30,8 +30,9 @@ from zlib import crc32
 import numpy as np
 
 from ingestd.core.article import Article
-from ingestd.core.fingerprint import Fingerprint, fingerprints
+from ingestd.core.fingerprint import COPY_SCHEME, Fingerprint, fingerprints
 from ingestd.core.salience import Salience, frequency_by_length
+from ingestd.core.signature import permutations
 from ingestd.errors import DeferredError, IngestdError, Reason, UnsettledError, UnusableError, VanishedError
 from ingestd.formats import Context, Record, Rejected, Skipped, language, records, streams, understand
 from ingestd.formats.source import HEAD_BYTES
@@ -42,6 +43,8 @@ _T = TypeVar("_T")
 # What is read of a file at a time where it holds many records: few enough that one file keeps all cores busy.
 PIECE_RECORDS = 64
 PIECE_BYTES = 4 << 20
+# Made when the server that processes are forked from imports this, once for all of them.
+permutations(COPY_SCHEME)
 # A file with more than this is not read at once, but in pieces.
 AT_ONCE_RECORDS = 4 * PIECE_RECORDS
 AT_ONCE_BYTES = 16 << 20

@@ -24,7 +24,7 @@ def ingestd(*arguments: str) -> list[str]:
 
 def drop(inbox: Path) -> int:
     """Write each file under another name and rename it, which tells that it is complete. Return how many there are."""
-    found = sorted(path for path in SEEDS.glob("*/*") if path.suffix in {".txt", ".json", ".jsonl"})
+    found = sorted(path for path in SEEDS.glob("*/*") if path.is_file() and path.parent.name != "__pycache__")
     for path in found:
         folder = inbox / path.parent.name
         folder.mkdir(exist_ok=True)

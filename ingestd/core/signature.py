@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from datasketch import MinHash
 from numpy.typing import NDArray
 
 # Sets are taken together up to so many shingles, and so many products are made at once: fewer, larger steps cost less
@@ -118,5 +117,7 @@ def finalise(values: NDArray[np.uint32]) -> NDArray[np.uint32]:
 @cache
 def permutations(scheme: SignatureScheme) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     """Return multipliers and addends of the hash family, shape (scheme.length,) each."""
+    from datasketch import MinHash  # slow to import, for it brings scipy
+
     a, b = MinHash(num_perm=scheme.length, seed=scheme.seed, scheme="affine32").permutations
     return np.ascontiguousarray(a, dtype=np.uint32), np.ascontiguousarray(b, dtype=np.uint32)

@@ -81,7 +81,7 @@ def test_an_article_answers_to_id_url_external_id_and_file_name(seeded: Run) -> 
     by_id = answer(seeded, "show", "article", "nl-8841")
     for name in (str(by_id["id"]), "https://northern-ledger.example/business/ferry-recorder-8841"):
         assert answer(seeded, "show", "article", name)["id"] == by_id["id"]
-    assert answer(seeded, "show", "article", "coast-radio/2025-04-02-quake.txt")["title"].startswith("Rescuers dig")
+    assert answer(seeded, "show", "article", "coast-radio/feed-0402.rss.gz")["title"].startswith("Rescuers dig")
     assert answer(seeded, "show", "article", "bakery.txt")["title"].startswith("Sourdough")
     assert by_id["membership"]["relation"] in ("seed", "coverage")
 
