@@ -25,7 +25,7 @@ run: $(READY) ## run the daemon on ./inbox
 	$(BIN)/ingestd run --watch inbox
 
 test: $(READY) ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-long: $(READY) ## run the tests at their full sizes (an hour or more)
 	-$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[fuzz]'

@@ -14,6 +14,22 @@ from ingestd.intake.scan import OWN_FOLDER
 from ingestd.settings import Settings
 from ingestd.store.database import Database
 
+# File systems that other machines write to as well.
+_REMOTE = (
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "9p",
+    "fuse.sshfs",
+    "fuse.s3fs",
+    "ceph",
+    "glusterfs",
+    "afs",
+    "virtiofs",
+)
+
 
 class Grade(StrEnum):
     """How bad it is."""
@@ -73,7 +89,7 @@ def _root(root: Path, after: str) -> Iterator[Finding]:
                 f"{own}: on another file system than {root}",
                 "files are copied instead of linked, which is slower",
             )
-    yield _watches(root)
+    yield _events(root)
 
 
 def _writable(root: Path) -> Finding:
@@ -90,6 +106,31 @@ def _writable(root: Path) -> Finding:
             f'make {root} writable, or set watch.after = "keep"',
         )
     return Finding(Grade.OK, f"{root}: readable, and finished files can be moved to {probe}")
+
+
+def _events(root: Path) -> Finding:
+    kind = _file_system(root)
+    if kind in _REMOTE:
+        return Finding(
+            Grade.WARNING,
+            f"{root}: on {kind}, where changes made elsewhere raise no event",
+            f'set [watch.modes] "{root}" = "poll"; until then the folder is read every 5 s when that shows',
+        )
+    return _watches(root)
+
+
+def _file_system(root: Path) -> str:
+    """Return the kind of file system that a folder lies on, as the kernel names it; empty where it does not say."""
+    mounts = Path("/proc/self/mountinfo")
+    if not mounts.exists():
+        return ""
+    best, kind = "", ""
+    for line in mounts.read_text(errors="replace").splitlines():
+        before, _, after = line.partition(" - ")
+        point = before.split()[4].encode().decode("unicode_escape", "replace")
+        if root.is_relative_to(point) and len(point) >= len(best):
+            best, kind = point, after.split()[0]
+    return kind
 
 
 def _watches(root: Path) -> Finding:

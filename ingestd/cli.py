@@ -90,7 +90,7 @@ def everywhere(
 @app.command(epilog=_EPILOG)
 def run(watch: Watch = None) -> None:
     """
-    Watch folders and take in what is dropped there, until SIGTERM or Ctrl-C.
+    Watch folders and take in what is dropped there, until SIGTERM or Ctrl-C. SIGHUP reads the settings anew.
 
     A file is taken up when it is complete: at once if it was renamed into place, else when it has not changed for
     watch.quiet_seconds. Afterwards it is moved to DIR/.ingestd/archive, or to DIR/.ingestd/quarantine with the reason
@@ -103,7 +103,7 @@ def run(watch: Watch = None) -> None:
         from ingestd.daemon import Daemon
 
         with _writer(settings) as database:
-            Daemon(settings, database, settings.watch.roots).run()
+            Daemon(settings, database, reload=lambda: _loaded(watch)).run()
 
 
 @app.command(epilog=_EPILOG)
@@ -409,11 +409,17 @@ def db_current(as_json: Json = False) -> None:
         typer.echo(f"tables: {current or 'none yet'}; this program needs {needed}")
 
 
-def _settings(watch: Sequence[Path] | None = None) -> Settings:
-    from ingestd import logs, settings
+def _loaded(watch: Sequence[Path] | None) -> Settings:
+    from ingestd import settings
 
     overrides = {**_given, **({"watch": {"roots": list(watch)}} if watch else {})}
-    loaded = settings.load(_config[0] if _config else None, overrides)
+    return settings.load(_config[0] if _config else None, overrides)
+
+
+def _settings(watch: Sequence[Path] | None = None) -> Settings:
+    from ingestd import logs
+
+    loaded = _loaded(watch)
     logs.configure(loaded.log.format, loaded.log.level)
     return loaded
 

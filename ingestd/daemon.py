@@ -9,15 +9,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 
 import structlog
 
+from ingestd.errors import SettingsError
 from ingestd.ingest import Line, Stopped
 from ingestd.intake.listen import Mode
 from ingestd.intake.scan import SeenFile
 from ingestd.intake.watch import Inbox
+from ingestd.notify import ServiceManager
 from ingestd.settings import Settings
 from ingestd.store.database import SURROUNDINGS, Database
 
@@ -33,50 +34,99 @@ _LEDGER_EVERY_S = 5.0  # looks for files that are to be tried again
 class Daemon:
     """One process at work on some folders."""
 
-    def __init__(self, settings: Settings, database: Database, roots: Sequence[Path]) -> None:
-        """Prepare for `run`."""
-        watch = settings.watch
-        self._settings = settings
-        self._line = Line(settings, database, after=watch.after)
-        modes = dict.fromkeys(roots, watch.mode) | dict(watch.modes)
+    def __init__(self, settings: Settings, database: Database, reload: Callable[[], Settings]) -> None:
+        """
+        Prepare for `run`.
+
+        Args:
+            settings: to begin with; `watch.roots` are the folders.
+            database: to write to.
+            reload: returns the settings as they are on SIGHUP, or raises SettingsError.
+        """
+        self._settings, self._database, self._reload = settings, database, reload
+        self._manager = ServiceManager()
+        self._wanted = threading.Event()  # something other than files
+        self._stop_why = ""
+
+    def run(self) -> None:
+        """Work until SIGTERM or SIGINT; then finish what is in flight. SIGHUP reads the settings anew."""
+        with _signals(self._asked):
+            while not self._stop_why:
+                self._work()
+                if not self._stop_why:
+                    self._read_settings()
+
+    def _work(self) -> None:
+        """Work with the settings as they are, until something else is wanted."""
+        self._begin()
+        roots = [str(root) for root in self._inbox.roots]
+        try:
+            self._inbox.start()
+            self._line.recover(roots)
+            log.info(
+                "daemon.started",
+                roots=roots,
+                after=self._settings.watch.after,
+                workers=self._line.workers.processes,
+            )
+            self._manager.ready(f"watching {', '.join(roots)}")
+            while not self._wanted.is_set():
+                self._turn(roots)
+                self._manager.alive(self._status())
+            log.info("daemon.stopping", signal=self._stop_why or "SIGHUP", batches_in_flight=self._line.depth)
+        except Stopped:
+            log.warning(
+                "daemon.gave_up_waiting",
+                hint="the database was away; nothing was lost, the files are where they were",
+            )
+        finally:
+            if self._stop_why:
+                self._manager.stopping()
+            self._inbox.stop()
+            self._finish()
+
+    def _begin(self) -> None:
+        watch = self._settings.watch
+        self._line = Line(self._settings, self._database, after=watch.after)
+        self._line.stop_waiting = self._wanted.wait
+        modes = dict.fromkeys(watch.roots, watch.mode) | dict(watch.modes)
         self._inbox = Inbox(
-            roots,
+            watch.roots,
             quiet_s=watch.quiet_seconds,
             rescan_s=watch.rescan_seconds,
             ignore=watch.ignore,
             modes={root: Mode(mode) for root, mode in modes.items()},
             done_suffix=os.fsencode(watch.done_suffix),
         )
-        self._stopping = threading.Event()
-        self._why = ""
         self._later: list[tuple[float, str, bytes]] = []  # when to look at a file again
         self._next_due = 0.0
 
-    def run(self) -> None:
-        """Work until SIGTERM or SIGINT; then finish what is in flight."""
-        roots = [str(root) for root in self._inbox.roots]
-        self._line.stop_waiting = self._stopping.wait
-        with _signals(self._ask_to_stop):
-            self._inbox.start()
-            try:
-                self._line.recover(roots)
-                log.info(
-                    "daemon.started",
-                    roots=roots,
-                    after=self._settings.watch.after,
-                    workers=self._line.workers.processes,
-                )
-                while not self._stopping.is_set():
-                    self._turn(roots)
-                log.info("daemon.stopping", signal=self._why, batches_in_flight=self._line.depth)
-            except Stopped:
-                log.warning(
-                    "daemon.gave_up_waiting",
-                    hint="the database was away; nothing was lost, the files are where they were",
-                )
-            finally:
-                self._inbox.stop()
-                self._finish()
+    def _read_settings(self) -> None:
+        """Take the new settings whole, or go on with the old ones."""
+        self._wanted.clear()
+        self._manager.reloading()
+        try:
+            settings = self._reload()
+            self._refuse_what_cannot_change(settings)
+        except SettingsError as error:
+            log.error("settings.refused", error=str(error), hint="going on with the old ones")  # noqa: TRY400 - not ours
+            return
+        self._settings = settings
+        log.info("settings.read", hint="in force from now on")
+
+    def _refuse_what_cannot_change(self, settings: Settings) -> None:
+        if settings.database.url != self._settings.database.url:
+            raise SettingsError("database.url: another database needs another start")
+        if not settings.watch.roots:
+            raise SettingsError("watch.roots: no folder to watch")
+        for root in settings.watch.roots:
+            if not root.is_dir():
+                raise SettingsError(f"watch.roots: {root}: no such folder")
+
+    def _status(self) -> str:
+        files = self._line.counts.files.total()
+        blind = "" if self._inbox.ready else "; no events come, reading the folders instead"
+        return f"{files} files and {self._line.counts.articles} articles since the start{blind}"
 
     def _turn(self, roots: Sequence[str]) -> None:
         now = time.monotonic()
@@ -115,22 +165,25 @@ class Daemon:
             repeats=counts.repeats,
         )
 
-    def _ask_to_stop(self, why: str) -> None:
-        self._why = why
-        self._stopping.set()
+    def _asked(self, why: str) -> None:
+        """From a signal handler: note it, and wake the loop."""
+        if why != "SIGHUP":
+            self._stop_why = why
+        self._wanted.set()
         self._inbox.wake()
 
 
 @contextmanager
-def _signals(stop: Callable[[str], None]) -> Iterator[None]:
-    """Turn SIGTERM and SIGINT into a request to stop; a second SIGINT ends the process at once."""
+def _signals(asked: Callable[[str], None]) -> Iterator[None]:
+    """Turn signals into requests; a second SIGINT ends the process at once."""
 
     def handle(number: int, _frame: FrameType | None) -> None:
         # No log line from here: the signal may have come in the middle of one.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        stop(signal.Signals(number).name)
+        if number != signal.SIGHUP:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        asked(signal.Signals(number).name)
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:
         yield
     finally:

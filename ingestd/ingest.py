@@ -9,6 +9,7 @@ A crash anywhere means that the file is taken up again; what was committed befor
 
 from __future__ import annotations
 
+import os
 import time
 import traceback
 from collections import deque
@@ -18,6 +19,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -30,7 +32,7 @@ from ingestd.core.window import Window
 from ingestd.errors import DeferredError, Reason, UnsettledError, UnusableError
 from ingestd.formats import Context
 from ingestd.intake import archive
-from ingestd.intake.scan import SeenFile
+from ingestd.intake.scan import SeenFile, look_at
 from ingestd.large import LargeFile
 from ingestd.placement import Arrival, Placer, centre
 from ingestd.progress import Counts, Progress, report
@@ -174,6 +176,8 @@ class Line:
             if _to_give_back(progress):
                 return self._give_back([progress])
         self._store([progress], part=part, last=last)
+        if progress.reading.failure is not None:
+            self._finish_large()
         if self.large:
             self.large.say_how_far()
         return []
@@ -247,12 +251,13 @@ class Line:
     def _store(self, batch: Sequence[Progress], part: Reading | None = None, *, last: bool = True) -> None:
         """Store some files in one transaction; a fault of ours in one of them does not stop the others."""
         self._keep_leases()
+        now = _now()
         before = [p.kept() for p in batch]
 
         def attempt() -> list[Settlement]:
             for p, start in zip(batch, before, strict=True):
                 p.go_back(start)
-            return self._transact(batch, part, last=last)
+            return self._transact(batch, part, now, last=last)
 
         try:
             settlements = self._patiently(attempt)
@@ -267,17 +272,18 @@ class Line:
             log.exception("file.failed", path=batch[0].claim.file.name)
             failure = UnusableError(Reason.INTERNAL, "".join(traceback.format_exception(error, limit=-4)))
             batch[0].reading = replace(batch[0].reading, articles=(), fingerprints=(), failure=failure)
-            settlements = self._patiently(lambda: self._transact(batch, None, last=True))
+            settlements = self._patiently(lambda: self._transact(batch, None, now, last=True))
         self._tidy_window()
         by_claim = {p.claim.id: p for p in batch}
         for settlement in settlements:
             report(by_claim[settlement.claim.id], settlement, self.counts)
         if self._after != "keep":
             with self.counts.timed("move"):
-                self._dispose([_finished(s) for s in settlements])
+                self._dispose([_finished(s, now) for s in settlements])
 
-    def _transact(self, batch: Sequence[Progress], part: Reading | None, *, last: bool) -> list[Settlement]:
-        now = _now()
+    def _transact(
+        self, batch: Sequence[Progress], part: Reading | None, now: datetime, *, last: bool
+    ) -> list[Settlement]:
         with self.counts.timed("store"), self._database.writing() as connection:
             held = self.ledger.held(connection, [p.claim for p in batch])
             for p in batch:
@@ -417,18 +423,19 @@ class Line:
     def _dispose(self, finished: Sequence[Finished]) -> None:
         """Move files whose fate is in the database; whatever cannot be moved now is tried again at the next start."""
         names: list[tuple[int, str]] = []
-        now = _now()
         for f in finished:
             if f.state is FileState.VANISHED:
                 continue
             try:
                 if f.state is FileState.QUARANTINED:
-                    why = {"reason": f.reason, "detail": f.detail, "sha256": f.sha256, "quarantined_at": now}
+                    why = {"reason": f.reason, "detail": f.detail, "sha256": f.sha256, "quarantined_at": f.finished_at}
                     moved = archive.quarantine(f.root, f.path, f.look, f.sha256, why)
                 elif self._after == "archive":
-                    moved = archive.archive(f.root, f.path, f.look, f.sha256, now)
+                    moved = archive.archive(f.root, f.path, f.look, f.sha256, f.finished_at)
                 else:
                     moved = "" if archive.delete(f.root, f.path, f.look, f.sha256) else None
+                if moved is not None and f.state is not FileState.QUARANTINED:
+                    self._put_away_marker(f)
             except OSError as error:
                 log.warning(
                     "file.not_moved", path=f.path, error=str(error), hint="it stays where it is until the next start"
@@ -437,6 +444,17 @@ class Line:
             if moved is not None:
                 names.append((f.id, moved))
         self._patiently(lambda: self.ledger.archived(names))
+
+    def _put_away_marker(self, finished: Finished) -> None:
+        """Let the marker of a finished file go the way of the file; that of a quarantined one waits for its return."""
+        suffix = os.fsencode(self._settings.watch.done_suffix)
+        marker = look_at(Path(finished.root), finished.path + suffix) if suffix else None
+        if marker is None:
+            return
+        if self._after == "archive":
+            archive.archive(marker.root, marker.path, marker.look, None, finished.finished_at)
+        else:
+            archive.delete(marker.root, marker.path, marker.look, None)
 
 
 def _to_give_back(progress: Progress) -> bool:
@@ -455,10 +473,10 @@ def _once(files: Sequence[tuple[Progress, Reading]]) -> list[tuple[Progress, Rea
     return list(first.values())
 
 
-def _finished(s: Settlement) -> Finished:
+def _finished(s: Settlement, now: datetime) -> Finished:
     reason = s.reason.value if s.reason else None
     return Finished(
-        s.claim.id, s.claim.file.root, s.claim.file.path, s.claim.file.look, s.sha256, s.state, reason, s.detail
+        s.claim.id, s.claim.file.root, s.claim.file.path, s.claim.file.look, s.sha256, s.state, reason, s.detail, now
     )
 
 

@@ -15,6 +15,7 @@ import shutil
 import stat
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -41,18 +42,16 @@ def archive(root: str, path: bytes, look: Look, sha256: str | None, day: datetim
         day: names the folder.
 
     Returns:
-        Its new path below the root, or None where it is no longer there as it was read.
+        Its new path below the root, also where it was moved before and that was not noted; None where it is no longer
+        there as it was read.
     """
     return _move(root, path, os.path.join(OWN_FOLDER, b"archive", day.strftime("%Y-%m-%d").encode()), look, sha256)
 
 
 def quarantine(root: str, path: bytes, look: Look, sha256: str | None, reason: Mapping[str, Any]) -> str | None:
     """Move an unusable file to `.ingestd/quarantine/` below its root, with NAME.reason.json; return its new path."""
-    moved = _move(root, path, os.path.join(OWN_FOLDER, b"quarantine"), look, sha256, spare=len(REASON_SUFFIX))
-    if moved is not None:
-        target = os.path.join(os.fsencode(root), os.fsencode(moved)) + REASON_SUFFIX
-        _write(target, orjson.dumps(dict(reason), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    return moved
+    beside = orjson.dumps(dict(reason), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    return _move(root, path, os.path.join(OWN_FOLDER, b"quarantine"), look, sha256, beside)
 
 
 def delete(root: str, path: bytes, look: Look, sha256: str | None) -> bool:
@@ -79,13 +78,14 @@ def restore(root: str, quarantined: str, path: bytes) -> bool:
 
 
 def _move(  # noqa: PLR0913 - where from, where to, and what it must be
-    root: str, path: bytes, folder: bytes, look: Look, sha256: str | None, spare: int = 0
+    root: str, path: bytes, folder: bytes, look: Look, sha256: str | None, beside: bytes | None = None
 ) -> str | None:
     base = os.fsencode(root)
     source = os.path.join(base, path)
-    if not _unchanged(source, look, sha256):
-        return None
     below = os.path.join(folder, os.path.dirname(path))
+    spare = len(REASON_SUFFIX) if beside is not None else 0
+    if not _unchanged(source, look, sha256):
+        return _moved_before(base, below, os.path.basename(path), look, spare)
     os.makedirs(os.path.join(base, below), exist_ok=True)
     number = 0
     while True:
@@ -99,10 +99,25 @@ def _move(  # noqa: PLR0913 - where from, where to, and what it must be
             number += 1
         except FileNotFoundError:
             return None
+    if beside is not None:  # before the old name is gone: a file in quarantine is never without its reason
+        _write(os.path.join(base, target) + REASON_SUFFIX, beside)
     _sync_folder(os.path.join(base, below))
     if _unchanged(source, look, sha256):
         os.unlink(source)
     return os.fsdecode(target)
+
+
+def _moved_before(base: bytes, below: bytes, name: bytes, look: Look, spare: int) -> str | None:
+    """Return where a file lies that was moved by a process which ended before it could note that."""
+    for number in count():
+        target = os.path.join(below, _name(name, number, spare))
+        try:
+            status = os.lstat(os.path.join(base, target))
+        except FileNotFoundError:
+            return None
+        if (status.st_size, status.st_mtime_ns) == (look.size, look.mtime_ns):  # a copy has another inode
+            return os.fsdecode(target)
+    return None
 
 
 def _unchanged(source: bytes, look: Look, sha256: str | None) -> bool:

@@ -14,7 +14,7 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
@@ -66,8 +66,16 @@ class Mode(StrEnum):
 class Listener:
     """What is heard of one folder."""
 
-    def __init__(self, root: Path, mode: Mode, note: Note, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        root: Path,
+        mode: Mode,
+        note: Note,
+        ignore: Sequence[str] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Listen from `start` on; `note` is called from another thread and must do next to nothing."""
+        self._ignore = ignore
         self.root, self.mode = root, mode
         self._note, self._clock = note, clock
         self._observer: BaseObserver | None = None
@@ -91,7 +99,9 @@ class Listener:
         warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning)
         observer = Observer()
         try:
-            observer.schedule(_Handler(self.root, self._heard), str(self.root), recursive=True, event_filter=_EVENTS)
+            observer.schedule(
+                _Handler(self.root, self._heard, self._ignore), str(self.root), recursive=True, event_filter=_EVENTS
+            )
             observer.start()
         except OSError as error:  # out of inotify watches or instances, or the folder is gone
             self._blind(str(error))
@@ -200,8 +210,8 @@ class _OverflowHandler(logging.Handler):
 class _Handler(FileSystemEventHandler):
     """Notes paths. An exception here would end the observer's thread, so nothing may escape."""
 
-    def __init__(self, root: Path, heard: Callable[[bytes, bool], None]) -> None:
-        self._root, self._heard = root, heard
+    def __init__(self, root: Path, heard: Callable[[bytes, bool], None], ignore: Sequence[str]) -> None:
+        self._root, self._heard, self._ignore = root, heard, ignore
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         try:
@@ -210,7 +220,7 @@ class _Handler(FileSystemEventHandler):
             relative = os.path.relpath(path, os.fsencode(self._root))
             if relative == _CANARY:
                 self._heard(relative, False)
-            elif relative.startswith(b"..") or any(left_alone(part, ()) for part in relative.split(b"/")):
+            elif relative.startswith(b"..") or any(left_alone(part, self._ignore) for part in relative.split(b"/")):
                 return
             elif event.is_directory:
                 self._walk(relative)
@@ -222,5 +232,5 @@ class _Handler(FileSystemEventHandler):
     def _walk(self, folder: bytes) -> None:
         """Note what a new folder holds: its files may have been there before the watch on it was."""
         base = Path(os.fsdecode(os.path.join(os.fsencode(self._root), folder)))
-        for seen in files(base):
+        for seen in files(base, self._ignore):
             self._heard(os.path.join(folder, seen.path), False)

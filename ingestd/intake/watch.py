@@ -49,7 +49,9 @@ class Inbox:
         self._next_scan = 0.0
         self._more = False  # the last scan stopped before the end
         wanted = {Path(root).resolve(): mode for root, mode in (modes or {}).items()}
-        self._listeners = [Listener(root, wanted.get(root, Mode.AUTO), self._note, clock) for root in self.roots]
+        self._listeners = [
+            Listener(root, wanted.get(root, Mode.AUTO), self._note, self._ignore, clock) for root in self.roots
+        ]
 
     def start(self) -> None:
         """

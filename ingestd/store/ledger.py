@@ -64,6 +64,7 @@ class Finished:
     state: FileState
     reason: str | None
     detail: str | None
+    finished_at: datetime  # names the folder in the archive
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +207,17 @@ class Ledger:
         )
         with self._database.reading() as connection:
             return [
-                Finished(r.id, r.root, r.path_bytes, _look(r), r.sha256, FileState(r.state), r.reason, r.detail)
+                Finished(
+                    r.id,
+                    r.root,
+                    r.path_bytes,
+                    _look(r),
+                    r.sha256,
+                    FileState(r.state),
+                    r.reason,
+                    r.detail,
+                    r.finished_at,
+                )
                 for r in connection.execute(query.where(_files.c.state != FileState.VANISHED))
             ]
 

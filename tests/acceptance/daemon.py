@@ -24,22 +24,12 @@ class Daemon:
             os.environ | {"INGESTD_INGEST__WORKERS": "1", "INGESTD_WATCH__RESCAN_SECONDS": "1"} | environment
         )
         self.process: subprocess.Popen[bytes] | None = None
+        self.program = [sys.executable, "-m", "ingestd"]
 
     def start(self, *, wait: bool = True) -> None:
         with self.log.open("ab") as said:
             start = said.tell()
-            command = [
-                sys.executable,
-                "-m",
-                "ingestd",
-                "run",
-                "--watch",
-                str(self.inbox),
-                "--db",
-                self.url,
-                "--log-format",
-                "json",
-            ]
+            command = [*self.program, "run", "--watch", str(self.inbox), "--db", self.url, "--log-format", "json"]
             # A session of its own, so that a kill reaches the worker processes as well.
             self.process = subprocess.Popen(command, stderr=said, env=self.environment, start_new_session=True)
         if wait:

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -177,3 +178,88 @@ def test_killed_at_random_progress_it_loses_nothing_and_doubles_nothing(daemon: 
     archived = {p.stem for p in (daemon.inbox / ".ingestd/archive").rglob("*.json")}
     assert archived == wanted
     assert in_flight >= rounds * 0.8
+
+
+def test_settings_are_read_anew_whole_or_not_at_all(daemon: Daemon, tmp_path: Path) -> None:
+    config = tmp_path / "settings.toml"
+    config.write_text("[watch]\nignore = ['*.skip']\n")
+    daemon.program += ["--config", str(config)]
+    daemon.start()
+    daemon.drop("a.skip", record(1))
+    daemon.drop("a.json", record(2))
+    daemon.until(lambda: daemon.finished() == 1, 30)
+    assert daemon.process
+
+    config.write_text("[watch]\nignore = []\nquiet_seconds = -1\n")
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.until(lambda: b"settings.refused" in daemon.log.read_bytes(), 30)
+    daemon.drop("b.json", record(3))
+    daemon.until(lambda: daemon.finished() == 2, 30)
+    assert daemon.rows("select path from source_files order by id") == ["a.json", "b.json"]
+
+    config.write_text("[watch]\nignore = []\n")
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.until(lambda: b"settings.read" in daemon.log.read_bytes(), 30)
+    daemon.until(lambda: daemon.finished() == 3, 30)
+    assert daemon.stop() == 0
+    assert sorted(daemon.rows("select path from source_files")) == ["a.json", "a.skip", "b.json"]
+
+
+def test_the_service_manager_is_told_what_it_asks_for(daemon: Daemon, tmp_path: Path) -> None:
+    address = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
+        end.bind(str(address))
+        end.settimeout(20)
+        daemon.environment |= {"NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": "400000"}
+        daemon.start()
+        assert end.recv(1000).startswith(b"READY=1\nSTATUS=watching")
+        said = [end.recv(1000) for _ in range(3)]
+        assert all(word.startswith(b"WATCHDOG=1") for word in said)
+        assert daemon.process
+        daemon.process.send_signal(signal.SIGHUP)
+        assert said_until(end, b"RELOADING=1\nMONOTONIC_USEC=")
+        assert said_until(end, b"READY=1")
+        daemon.stop()
+        assert said_until(end, b"STOPPING=1")
+
+
+def said_until(end: socket.socket, word: bytes) -> bool:
+    return any(end.recv(1000).startswith(word) for _ in range(100))
+
+
+def test_a_large_file_does_not_delay_the_end(daemon: Daemon) -> None:
+    daemon.drop("many.jsonl", b"\n".join(record(i) for i in range(20_000)))
+    daemon.start()
+    daemon.until(lambda: daemon.rows("select count(*) from articles") != [0], 30)
+    started = time.monotonic()
+    daemon.stop()
+    assert time.monotonic() - started < 10
+    assert daemon.rows("select state from source_files") == ["deferred"]
+    assert daemon.left() == ["many.jsonl"]
+
+
+def test_a_slow_writer_and_one_that_appends_and_one_that_rewrites_leave_one_whole_article_each(daemon: Daemon) -> None:
+    """Writers that need longer than the settling time between two writes are seen half-way: the whole replaces the half."""
+    daemon.environment["INGESTD_WATCH__QUIET_SECONDS"] = "0.3"
+    daemon.start()
+    text = " ".join(f"word{n}" for n in range(400))
+    whole = {name: f"Headline of {name}\n{text} {name}." for name in ("slow.txt", "appended.txt", "killed.txt")}
+    with (daemon.inbox / "slow.txt").open("w") as slow:
+        for at in range(0, len(whole["slow.txt"]), 200):  # about 1 KB a second
+            slow.write(whole["slow.txt"][at : at + 200])
+            slow.flush()
+            time.sleep(0.1)
+    for at in range(0, len(whole["appended.txt"]), 1500):
+        with (daemon.inbox / "appended.txt").open("a") as appended:
+            appended.write(whole["appended.txt"][at : at + 1500])
+        time.sleep(0.8)
+    (daemon.inbox / "killed.txt").write_text(whole["killed.txt"][:900])
+    time.sleep(1.5)
+    (daemon.inbox / "killed.txt").write_text(whole["killed.txt"])
+    daemon.until(lambda: daemon.left() == [], 30)
+    daemon.stop()
+    texts = daemon.rows("select text from articles") + daemon.rows("select text from article_revisions")
+    for name, content in whole.items():
+        assert texts.count(content.partition("\n")[2]) == 1, name
+    # The slow one never paused for as long as it takes to settle: nobody saw it half-way.
+    assert daemon.rows("select n_articles from source_files where path = 'slow.txt'") == [1]

@@ -127,6 +127,17 @@ def test_the_programs_own_folder_and_names_left_alone_raise_nothing(root: Path, 
     assert names(inbox, wait_s=1.0) == []
 
 
+def test_names_to_be_ignored_are_so_in_events_and_in_scans(root: Path, watching: Callable[..., Inbox]) -> None:
+    (root / "before.lock").write_text("x")
+    inbox = watching(quiet_s=0.1, rescan_s=0.3, ignore=("*.lock", "skipped"))
+    inbox.settled(1, 0.2)
+    for name in ("heard.lock", "sub/heard.lock", "skipped/a.json", "kept.json"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / f"{name}.part").write_text("x")
+        (root / f"{name}.part").rename(root / name)
+    assert names(inbox, wait_s=1.5, n=9) == ["kept.json"]
+
+
 def test_a_folder_that_is_removed_and_made_again_is_watched_again(root: Path, watching: Callable[..., Inbox]) -> None:
     inbox = watching(rescan_s=0.2)
     inbox.settled(1, 0.0)
