@@ -63,6 +63,7 @@ class Daemon:
         try:
             self._inbox.start()
             self._line.recover(roots)
+            self._line.workers.warm_up()
             log.info(
                 "daemon.started",
                 roots=roots,

@@ -15,10 +15,11 @@ import multiprocessing
 import os
 import signal
 import stat
+import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -30,9 +31,8 @@ from zlib import crc32
 import numpy as np
 
 from ingestd.core.article import Article
-from ingestd.core.fingerprint import COPY_SCHEME, Fingerprint, fingerprints
+from ingestd.core.fingerprint import Fingerprint, fingerprints
 from ingestd.core.salience import Salience, frequency_by_length
-from ingestd.core.signature import permutations
 from ingestd.errors import DeferredError, IngestdError, Reason, UnsettledError, UnusableError, VanishedError
 from ingestd.formats import Context, Record, Rejected, Skipped, language, records, streams, understand
 from ingestd.formats.source import HEAD_BYTES
@@ -43,11 +43,10 @@ _T = TypeVar("_T")
 # What is read of a file at a time where it holds many records: few enough that one file keeps all cores busy.
 PIECE_RECORDS = 64
 PIECE_BYTES = 4 << 20
-# Made when the server that processes are forked from imports this, once for all of them.
-permutations(COPY_SCHEME)
 # A file with more than this is not read at once, but in pieces.
 AT_ONCE_RECORDS = 4 * PIECE_RECORDS
 AT_ONCE_BYTES = 16 << 20
+_WARM_UP_S = 0.1  # of doing nothing, so that no process gets the work of two
 MOST_LISTED = 10_000  # records of one file that could not be used and are listed; the others are counted
 # Languages that wordfreq lists under another code.
 _LISTED_AS = {"no": "nb", "nn": "nb", "sr": "sh", "hr": "sh", "bs": "sh", "tl": "fil"}
@@ -84,7 +83,7 @@ class Workers:
     """Processes that read files and fingerprint articles. With none, the work is done on the spot."""
 
     def __init__(self, processes: int) -> None:
-        """Start nothing yet: processes begin with the first work they get."""
+        """Start nothing yet: processes begin with the first work they get, or with `warm_up`."""
         self.processes = processes
         self._pool: ProcessPoolExecutor | None = None
 
@@ -99,6 +98,10 @@ class Workers:
     def understand(self, file: SeenFile, cut: Cut, context: Context) -> Future[Reading]:
         """Turn the records of a piece into fingerprinted articles."""
         return self._submit(partial(_understood, file, cut, context))
+
+    def warm_up(self) -> None:
+        """Start all processes now, and wait for them: the first files do not have to."""
+        wait([self._submit(partial(time.sleep, _WARM_UP_S)) for _ in range(self.processes)])
 
     def restart(self) -> None:
         """Begin anew after a process died."""
@@ -384,7 +387,7 @@ def _frequencies(lang: str) -> Callable[[str], float]:
 def _pool(processes: int) -> ProcessPoolExecutor:
     # Not fork: threads of the folder watcher may hold locks. The server imports once what every process needs.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context.set_forkserver_preload(["ingestd.warm"])
     return ProcessPoolExecutor(processes, context, initializer=_begin)
 
 

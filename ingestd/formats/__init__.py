@@ -21,7 +21,7 @@ from ingestd.formats import archive, compressed, dates, feed, html, json, markdo
 from ingestd.formats.record import Context, Format, Record, Rejected, Skipped
 from ingestd.formats.source import head, peekable
 
-__all__ = ["Context", "Format", "Record", "Rejected", "Skipped", "records", "streams", "understand"]
+__all__ = ["Context", "Format", "Record", "Rejected", "Skipped", "plugins", "records", "streams", "understand"]
 
 PLUGINS = "ingestd.formats"  # the group of entry points
 # In this order: what a file begins with tells more than what it might be besides.
