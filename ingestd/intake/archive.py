@@ -82,14 +82,15 @@ def _move(  # noqa: PLR0913 - where from, where to, and what it must be
 ) -> str | None:
     base = os.fsencode(root)
     source = os.path.join(base, path)
-    below = os.path.join(folder, os.path.dirname(path))
+    named = _as_text(path)
+    below = os.path.join(folder, os.path.dirname(named))
     spare = len(REASON_SUFFIX) if beside is not None else 0
     if not _unchanged(source, look, sha256):
-        return _moved_before(base, below, os.path.basename(path), look, spare)
+        return _moved_before(base, below, os.path.basename(named), look, spare)
     os.makedirs(os.path.join(base, below), exist_ok=True)
     number = 0
     while True:
-        target = os.path.join(below, _name(os.path.basename(path), number, spare))
+        target = os.path.join(below, _name(os.path.basename(named), number, spare))
         try:
             _link(source, os.path.join(base, target))
             break
@@ -162,6 +163,14 @@ def _copy(source: bytes, target: bytes) -> None:
 def _same_file(one: bytes, other: bytes) -> bool:
     first, second = os.lstat(one), os.lstat(other)
     return (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)
+
+
+def _as_text(path: bytes) -> bytes:
+    """Return a path that is valid UTF-8, for the ledger: bytes that are not are written as %FF."""
+    characters = path.decode("utf-8", "surrogateescape")
+    if characters.isascii():
+        return path
+    return "".join(f"%{ord(c) - 0xDC00:02X}" if "\udc80" <= c <= "\udcff" else c for c in characters).encode()
 
 
 def _name(name: bytes, number: int, spare: int) -> bytes:

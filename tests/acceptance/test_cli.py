@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +27,32 @@ COMMANDS = [
     "retry",
     "rebuild",
     "evaluate",
+    "export",
+    "fsck",
     "check",
     "db",
 ]
 
 
+@pytest.fixture(scope="session")
+def ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the seeds, and the database that they were ingested into."""
+    folder = tmp_path_factory.mktemp("ingested")
+    shutil.copytree(ROOT / "seeds", folder / "seeds", ignore=shutil.ignore_patterns("*.csv", "*.py", "__pycache__"))
+    subprocess.run(
+        [sys.executable, "-m", "ingestd", "ingest", "seeds", *DB], cwd=folder, capture_output=True, check=False,
+        env=os.environ | {"INGESTD_INGEST__WORKERS": "0"},
+    )  # fmt: skip
+    return folder
+
+
 @pytest.fixture
-def seeded(ingestd: Run, tmp_path: Path) -> Run:
+def seeded(ingestd: Run, ingested: Path, tmp_path: Path) -> Run:
     """The program, with the seeds in its database."""
-    shutil.copytree(ROOT / "seeds", tmp_path / "seeds", ignore=shutil.ignore_patterns("*.csv", "*.py", "__pycache__"))
-    ingestd("ingest", "seeds", *DB)
+    shutil.copytree(ingested / "seeds", tmp_path / "seeds")
+    shutil.copy(ingested / "c.db", tmp_path)
+    with sqlite3.connect(tmp_path / "c.db") as database:
+        database.execute("UPDATE source_files SET root = ?", [str(tmp_path / "seeds")])
     return ingestd
 
 
@@ -207,3 +226,26 @@ def test_clusters_are_compared_with_a_labelled_sample(seeded: Run, tmp_path: Pat
     assert "adjusted rand" in seeded("evaluate", "gold.jsonl", *DB).stdout
     refused = seeded("evaluate", "nowhere.jsonl", *DB)
     assert (refused.returncode, "nowhere.jsonl" in refused.stderr) == (2, True)
+
+
+def test_a_corpus_is_exported_by_name_of_the_form_and_nothing_is_overwritten(seeded: Run, tmp_path: Path) -> None:
+    assert seeded("export", "out.jsonl", *DB).returncode == 0
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 24
+    assert seeded("export", "--what", "clusters", "--format", "csv", "-", *DB).stdout.startswith("cluster_id,status,")
+    again = seeded("export", "out.jsonl", *DB)
+    assert again.returncode == 2
+    assert "nothing is overwritten" in again.stderr
+    assert "--format jsonl|csv|parquet" in seeded("export", "out.xls", *DB).stderr
+    assert "allowed are articles, canonical" in seeded("export", "--what", "all", "x.jsonl", *DB).stderr
+
+
+def test_fsck_says_what_does_not_agree_and_ends_with_one(seeded: Run, tmp_path: Path) -> None:
+    agreed = seeded("fsck", *DB)
+    assert (agreed.returncode, "agree" in agreed.stdout) == (0, True)
+    with sqlite3.connect(tmp_path / "c.db") as database:
+        database.execute("UPDATE articles SET text = 'another' WHERE id = 3")
+    found = seeded("fsck", "--json", *DB)
+    assert found.returncode == 1
+    assert json.loads(found.stdout) == [
+        {"kind": "text_changed", "what": "3", "detail": "its text is not the one that was stored"}
+    ]

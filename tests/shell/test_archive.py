@@ -115,3 +115,29 @@ def test_across_file_systems_the_file_is_copied_whole_before_it_is_removed(
     assert (tmp_path / moved).read_bytes() == b"content"
     assert list((tmp_path / moved).parent.iterdir()) == [tmp_path / moved]
     assert not (tmp_path / "a.json").exists()
+
+
+@pytest.mark.parametrize(
+    "name", [b"caf\xff.json", b"f\xe9/a\xff\xfe.json", "z\u00e4h\u00df.json".encode(), b"new\nline.json"]
+)
+def test_whatever_bytes_a_name_is_made_of_its_new_name_is_text_and_leads_back(tmp_path: Path, name: bytes) -> None:
+    full = os.path.join(os.fsencode(tmp_path), name)
+    os.makedirs(os.path.dirname(full), exist_ok=True)
+    Path(os.fsdecode(full)).write_bytes(b"content")
+    look = look_at(tmp_path, name).look  # type: ignore[union-attr]
+    moved = archive.quarantine(str(tmp_path), name, look, None, {"reason": "parse"})
+    assert moved is not None
+    moved.encode()  # as databases keep text
+    assert (tmp_path / moved).read_bytes() == b"content"
+    assert archive.restore(str(tmp_path), moved, name)
+    assert os.path.exists(full)
+
+
+def test_a_move_that_was_made_and_not_noted_is_found(tmp_path: Path) -> None:
+    path, look, sha256 = drop(tmp_path, "a.json")
+    (tmp_path / ".ingestd/archive/2025-03-04").mkdir(parents=True)
+    (tmp_path / ".ingestd/archive/2025-03-04/a.json").write_bytes(b"another file of that name")
+    moved = archive.archive(str(tmp_path), path, look, sha256, DAY)
+    assert moved == ".ingestd/archive/2025-03-04/a.json.1"
+    assert archive.archive(str(tmp_path), path, look, sha256, DAY) == moved
+    assert archive.archive(str(tmp_path), b"never.json", look, sha256, DAY) is None
