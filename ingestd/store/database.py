@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_u
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, SQLAlchemyError
 
 from ingestd.errors import CannotStartError, SettingsError
+from ingestd.store.migrations import NEWEST
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -76,6 +77,8 @@ class Database:
         """
         self.make_folder()
         try:
+            if self._revision() == NEWEST:
+                return
             current, newest = self.revisions()
             if current is None and not self._has_tables():
                 self.upgrade()
@@ -111,6 +114,13 @@ class Database:
         with self.reading() as connection:
             current = MigrationContext.configure(connection).get_current_revision()
         return current, ScriptDirectory.from_config(self._alembic()).get_current_head()
+
+    def _revision(self) -> str | None:
+        """Return the version that the tables have, without loading Alembic; None where that takes a closer look."""
+        with self.reading() as connection:
+            if not inspect(connection).has_table("alembic_version"):
+                return None
+            return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
     def _known_revisions(self) -> set[str]:
         from alembic.script import ScriptDirectory

@@ -9,7 +9,9 @@ from sqlalchemy import inspect, text
 
 from ingestd.errors import CannotStartError, SettingsError
 from ingestd.store.database import Database
+from ingestd.store.migrations import NEWEST
 from ingestd.store.tables import Base
+from tests.conftest import Corpus
 
 TABLES = {
     "source_files": "id root path path_bytes size_bytes mtime_ns ctime_ns inode sha256 state reason detail attempts "
@@ -98,3 +100,7 @@ def test_a_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
     database = Database("postgresql+psycopg://nobody@127.0.0.1:1/none")
     with pytest.raises(CannotStartError, match=r"127\.0\.0\.1"):
         database.prepare()
+
+
+def test_the_version_that_is_needed_is_the_last_migration(corpus: Corpus) -> None:
+    assert corpus.database.revisions() == (NEWEST, NEWEST)
