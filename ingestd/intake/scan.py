@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -27,6 +27,7 @@ _LEFT_ALONE = re.compile(
     rb"\..*|.*\.(?:part|tmp|crdownload|partial|swp|filepart)|.*~|Thumbs\.db|desktop\.ini|@eaDir",
     re.DOTALL | re.IGNORECASE,
 )
+_UNFINISHED = re.compile(rb".*\.(?:part|tmp|crdownload|partial|filepart)", re.DOTALL | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +63,18 @@ class SeenFile:
         return stat.S_ISREG(self.mode)
 
 
-def files(root: Path, ignore: Sequence[str] = ()) -> Iterator[SeenFile]:
+def files(
+    root: Path, ignore: Sequence[str] = (), unfinished: Callable[[bytes], None] | None = None
+) -> Iterator[SeenFile]:
     """
     Yield every file below a folder that is not to be left alone, also links and special files, but no folders.
 
     A folder that cannot be read is reported and passed over: the next scan tries again.
+
+    Args:
+        root: the folder.
+        ignore: further name patterns to leave alone.
+        unfinished: told the path of every file that, by its name, somebody is still writing.
     """
     base = os.fsencode(root)
     folders = [b""]
@@ -77,6 +85,8 @@ def files(root: Path, ignore: Sequence[str] = ()) -> Iterator[SeenFile]:
                 for entry in entries:
                     path = os.path.join(folder, entry.name)
                     if left_alone(entry.name, ignore):
+                        if unfinished is not None and _UNFINISHED.fullmatch(entry.name):
+                            unfinished(path)
                         continue
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(path)

@@ -7,19 +7,25 @@ lost one costs time, never a file. So whatever a handler hears, it does no more 
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+import structlog
+
 from ingestd.core.stability import EMPTY_QUIET_S, Look, Settling
 from ingestd.errors import CannotStartError
 from ingestd.intake.listen import Listener, Mode
 from ingestd.intake.scan import SeenFile, files, look_at
 
+log = structlog.get_logger()
+
 _BLIND_SCAN_S = 5.0  # between readings of a folder whose changes are not heard of
 _SCAN_SHARE = 10  # a folder that takes a second to read is not read more often than every ten
+_FORGOTTEN_S = 3600.0  # after which a file that is still being written is named
 MOST_WAITING = 20_000  # files remembered at once; the folder itself is the queue for the rest
 
 
@@ -42,6 +48,7 @@ class Inbox:
         self.roots = [Path(root).resolve() for root in roots]
         self._ignore, self._rescan_s, self._clock = tuple(ignore), rescan_s, clock
         self._done = done_suffix
+        self._forgotten: set[tuple[str, bytes]] = set()  # unfinished files that were named
         self._settling: Settling[tuple[str, bytes]] = Settling(quiet_s, empty_quiet_s)
         self._hints: deque[tuple[str, bytes, bool]] = deque(maxlen=2 * MOST_WAITING)
         self._heard = threading.Event()
@@ -169,7 +176,8 @@ class Inbox:
 
     def _scan_root(self, root: Path, now: float) -> None:
         present: set[bytes] = set()
-        for seen in files(root, self._ignore):
+        unfinished: list[bytes] = []
+        for seen in files(root, self._ignore, unfinished.append):
             key = (seen.root, seen.path)
             present.add(seen.path)
             if self._done and not self._is_marked(root, seen.path):
@@ -179,8 +187,23 @@ class Inbox:
                     self._more = True  # the rest waits in the folder
                     return
                 self._settling.see(key, seen.look, now)
+        self._name_forgotten(root, unfinished)
         for key in [k for k in self._out if k[0] == str(root) and k[1] not in present]:
             del self._out[key]
+
+    def _name_forgotten(self, root: Path, unfinished: Sequence[bytes]) -> None:
+        """Say once which files have looked unfinished for so long that their writer has probably given up."""
+        forgotten = {(str(root), path) for path in unfinished if _age_s(root, path) > _FORGOTTEN_S}
+        named = {key for key in self._forgotten if key[0] == str(root)}
+        if new := sorted(forgotten - named):
+            log.warning(
+                "files.unfinished",
+                root=str(root),
+                files=len(forgotten),
+                new=[os.fsdecode(path) for _, path in new[:10]],
+                hint=f"not taken in: by their names they are still being written, for more than {_FORGOTTEN_S:.0f} s",
+            )
+        self._forgotten = (self._forgotten - named) | forgotten
 
     def _is_marked(self, root: Path, path: bytes) -> bool:
         """Tell whether a file is said to be complete; a marker itself is none."""
@@ -189,3 +212,9 @@ class Inbox:
     def _note(self, root: Path, path: bytes, complete: bool) -> None:
         self._hints.append((str(root), path, complete))
         self._heard.set()
+
+
+def _age_s(root: Path, path: bytes) -> float:
+    """Return how long ago a file was last written to; 0 where it is gone."""
+    seen = look_at(root, path)
+    return time.time() - seen.mtime_ns / 1e9 if seen else 0.0

@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.daemon import Daemon
+from tests.bench.corpus import articles, write
 from tests.conftest import Run
 
 EVENT_CORPORA = ("basil", "wikinews_galaxy", "ecbplus")
@@ -167,3 +168,27 @@ def test_the_order_of_arrival_hardly_matters(
     agreement = [adjusted_rand(found[0], other) for other in found[1:]]
     print(agreement)
     assert min(agreement) >= floor
+
+
+def test_the_same_files_in_other_orders_give_the_same_corpus(ingestd: Run, tmp_path: Path, long: bool) -> None:
+    n, orders = (5_000, 5) if long else (300, 2)
+    write(articles(n, seed=3, words=150), tmp_path / "files")
+    paths = sorted(str(path.relative_to(tmp_path)) for path in (tmp_path / "files").rglob("*.txt"))
+    events, copies, texts = [], [], []
+    for order in range(orders):
+        random.Random(order).shuffle(paths)
+        url = f"sqlite:///files-{order}.db"
+        done = ingestd("ingest", *paths, "--db", url, INGESTD_LOG__LEVEL="error")
+        assert done.returncode == 0, done.stderr
+        database = tmp_path / f"files-{order}.db"
+        by_text = "select text_sha256, {} from articles join cluster_members m on m.article_id = articles.id left join copies c on c.article_id = articles.id"
+        events.append(groups(database, by_text.format("cluster_id")))
+        copies.append(groups(database, by_text.format("coalesce(canonical_article_id, articles.id)")))
+        texts.append(set(events[-1]))
+    print(
+        f"{n} files: events {[round(adjusted_rand(events[0], e), 4) for e in events[1:]]}, "
+        f"copies {[round(adjusted_rand(copies[0], c), 4) for c in copies[1:]]}"
+    )
+    assert all(found == texts[0] for found in texts)
+    assert min(adjusted_rand(events[0], e) for e in events[1:]) >= 0.98
+    assert min(adjusted_rand(copies[0], c) for c in copies[1:]) >= 0.99

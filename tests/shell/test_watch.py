@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from ingestd.errors import CannotStartError
 from ingestd.intake import listen
@@ -301,3 +302,17 @@ def test_a_polled_folder_is_never_listened_to(root: Path, watching: Callable[...
     inbox.settled(1, 1.0)
     assert inbox.ready
     assert not any(listener.hears for listener in inbox._listeners)
+
+
+def test_files_that_have_looked_unfinished_for_an_hour_are_named_once(
+    root: Path, watching: Callable[..., Inbox]
+) -> None:
+    for name, hours in (("old.json.part", 2), ("fresh.json.part", 0), ("sub/older.tmp", 30), (".hidden", 50)):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text("{}")
+        os.utime(root / name, (time.time() - 3600 * hours,) * 2)
+    with structlog.testing.capture_logs() as said:
+        inbox = watching(rescan_s=0.2)
+        assert names(inbox, wait_s=1.0) == []
+    (line,) = [line for line in said if line["event"] == "files.unfinished"]
+    assert (line["files"], line["new"]) == (2, ["old.json.part", "sub/older.tmp"])
