@@ -165,12 +165,13 @@ class Line:
             return []
         part, last = piece
         progress = self.large.progress
-        if part.sha256 and progress.reading.sha256 is None:
-            last = self._known(part.sha256) or last
+        known = self.large.pieces == 1 and part.sha256 is not None and self._known(part.sha256)
+        last = last or known
         progress.take(part)
         if last:
             self._finish_large()
-            if progress.reading.failure is None and not (progress.new or progress.repeats or part.articles):
+            used = known or progress.new or progress.repeats or progress.revisions or part.articles
+            if progress.reading.failure is None and not used:
                 failure = nothing_usable(progress.reading.rejected, progress.reading.skipped)
                 progress.reading = replace(progress.reading, failure=failure)
             if _to_give_back(progress):

@@ -28,7 +28,7 @@ class LargeFile:
     def __init__(self, progress: Progress, workers: Workers, context: Context) -> None:
         """Begin to cut it up."""
         self.progress = progress
-        self.bytes_read = 0  # of what has been handed out
+        self.pieces = self.bytes_read = 0  # of what has been handed out
         self._workers, self._context = workers, context
         self._cutter = Cutter(progress.claim.file, context, apart=workers.processes > 0)
         self._cutting: Future[Cut] | None = self._cutter.next()
@@ -52,6 +52,7 @@ class LargeFile:
         except BrokenProcessPool:
             reading = self._one_by_one(cut)
         self._look_ahead()
+        self.pieces += 1
         self.bytes_read = cut.bytes_read
         return reading, cut.last
 

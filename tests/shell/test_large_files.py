@@ -100,7 +100,10 @@ def test_the_same_content_again_is_known_without_reading_it_through(corpus: Corp
     corpus.write({"many.jsonl": lines(N)})
     finish(line, corpus)
     corpus.write({"again.jsonl": lines(N)})
-    finish(line, corpus)
+    line.feed(list(files(corpus.folder)))
+    line.advance(10)
+    line.advance(10)
+    assert line.depth == 0
     assert corpus.rows("select state, article_id from source_files order by id") == [("stored", 1), ("duplicate", 1)]
     assert line.counts.repeats == 0
 
