@@ -143,7 +143,7 @@ def test_a_database_that_is_locked_is_waited_for(daemon: Daemon) -> None:
 
 def test_killed_at_random_progress_it_loses_nothing_and_doubles_nothing(daemon: Daemon, long: bool) -> None:
     """Rounds of files, each interrupted by kill -9 once some number of them is done; the next start goes on."""
-    rounds, files = (500, 200) if long else (6, 60)
+    rounds, files = (500, 200) if long else (5, 50)
     daemon.environment["INGESTD_INGEST__BATCH_FILES"] = "4"  # many small transactions to be killed in or between
     rng = random.Random(11)
     made = articles(rounds * files, seed=5, words=80)
