@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from lxml.html import HtmlElement
 
 _START = re.compile(
-    rb"\s*(?:<\?xml[^>]*>\s*|<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|title|meta|link|script|style|article|main"
+    rb"(?>\s+|<\?xml[^>]*>|<!--.*?-->)*+<(?:!doctype\s+html|html|head|body|title|meta|link|script|style|article|main"
     rb"|section|div|p|h[1-6]|span|table|header|br|center|font|ul|ol|b|i|em|strong|a|img|blockquote|figure|form|nav)\b",
     re.IGNORECASE | re.DOTALL,
 )

@@ -19,7 +19,7 @@ from ingestd.formats.source import HEAD_BYTES, whole
 _LISTS = ("articles", "items", "results", "docs", "documents", "data", "hits", "@graph")  # keys that hold the records
 _LINES = (".jsonl", ".ndjson", ".jl")
 MAX_DEPTH = 1000
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)  # one that is never closed goes to the end
 
 
 def recognises(head: bytes, name: str) -> bool:

@@ -18,21 +18,25 @@ HEADLINE_CHARS = 300  # a longer first line is a paragraph, not a headline
 _TOP_LINES = 10  # where a dateline or a byline can stand
 _DATELINE_CHARS = 120
 _BYLINE_CHARS = 100
-# What may stand beside the date in a dateline. A sentence that mentions a date has other words too.
-_BESIDE_DATE = re.compile(
-    r"(?:\b(?:first |last )?(?:published|publication|posted|created|updated|modified|date|issued|on|at|by|the|of)\b"
-    r"|\b(?:veröffentlicht|erstellt|aktualisiert|stand|uhr|publié|mis à jour|publicado|actualizado|atualizado"
-    r"|pubblicato|aggiornato|gepubliceerd|opublikowano|опубликовано|обновлено|года|نشر|في|تحديث|آخر)\b"
-    r"|\b(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\b"
-    r"|\b(?:montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonntag|lundi|mardi|mercredi|jeudi|vendredi|samedi"
-    r"|dimanche|lunes|martes|miércoles|jueves|viernes|sábado|domingo|lunedì|martedì|mercoledì|giovedì|venerdì|sabato"
-    r"|domenica)\b|\b\w{1,4}\b|[\s:,.;|/()\-–—•·\d،])*",
-    re.IGNORECASE,
-)
-_NAME = r"(?:[^\W\d_a-z][\w.'’\-]*|(?:de|la|von|van|der|den|di|da|bin|al|el|and|und|et|y|e|и|&)(?=\s)|,)"
+# What may stand beside the date in a dateline, besides words of four letters and fewer. A sentence that mentions a date
+# has other words too.
+_BESIDE_DATE = frozenset(
+    ("first", "published", "publication", "posted", "created", "updated", "modified", "issued", "veröffentlicht",
+     "erstellt", "aktualisiert", "stand", "publié", "publicado", "actualizado", "atualizado", "pubblicato",
+     "aggiornato", "gepubliceerd", "opublikowano", "опубликовано", "обновлено", "تحديث", "monday", "tuesday",
+     "wednesday", "thursday", "friday", "saturday", "sunday", "thurs", "montag", "dienstag", "mittwoch",
+     "donnerstag", "freitag", "samstag", "sonntag", "lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi",
+     "dimanche", "lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo", "lunedì", "martedì",
+     "mercoledì", "giovedì", "venerdì", "sabato", "domenica")
+)  # fmt: skip
+_DATELINE = re.compile(r"[\w\s:,.;|/()\-–—•·،]*")
+_WORD = re.compile(r"[^\W\d_]+")
+# Names, each apart from the next, so that there is one way to read a line: else a hostile one is read in all of them.
+_NAME = r"(?:[^\W\d_a-z][\w.'’\-]*|(?:de|la|von|van|der|den|di|da|bin|al|el|and|und|et|y|e|&)(?=\s))"
+_NAMES = rf"{_NAME}(?:(?:\s*,\s*|\s+){_NAME})*"
 _BYLINE = re.compile(
     r"(?:(?:by|von|par|por|di|door|av)\s+|(?:by|text|tekst|author|autor|auteur|autore|автор|بقلم)\s*:\s*)"
-    rf"(?P<names>(?-i:{_NAME}(?:\s*{_NAME})*?))(?:,\s*(?-i:[a-z])[^\d,.!?]{{2,50}})?\s*",
+    rf"(?P<names>(?-i:{_NAMES}))(?:,\s*(?-i:[a-z])[^\d,.!?]{{2,50}})?\s*",
     re.IGNORECASE,
 )
 _STRAY = re.compile(
@@ -143,4 +147,10 @@ def _dateline(line: str, context: Context) -> dates.Published | None:
     rest = line[end:]
     again = dates.from_text(rest, context.now, context.timezone)
     after = rest[: again[1][0]] + rest[again[1][1] :] if again else rest
-    return published if _BESIDE_DATE.fullmatch(line[:start]) and _BESIDE_DATE.fullmatch(after) else None
+    return published if _beside_date(line[:start]) and _beside_date(after) else None
+
+
+def _beside_date(text: str) -> bool:
+    """Tell whether a line holds nothing here but what stands beside dates."""
+    words = _WORD.findall(text.lower())
+    return bool(_DATELINE.fullmatch(text)) and all(len(word) <= 4 or word in _BESIDE_DATE for word in words)

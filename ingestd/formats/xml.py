@@ -11,8 +11,9 @@ from ingestd.errors import Reason, UnusableError
 
 _NAMED = re.compile(rb"&([A-Za-z][A-Za-z0-9]{1,31});")
 _OWN = frozenset((b"amp", b"lt", b"gt", b"quot", b"apos"))
+# Atomic: what precedes the root is read in one way, however much there is of it.
 _ROOT = re.compile(
-    rb"\s*(?:<\?xml[^>]*\?>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[.*?\]\s*)?>|<\?.*?\?>|\s)*<(?:[\w.-]+:)?([\w.-]+)",
+    rb"(?>\s+|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*+(?:\[.*?\]\s*)?>)*+<(?:[\w.-]+:)?([\w.-]+)",
     re.DOTALL | re.IGNORECASE,
 )
 _CONTROL = bytes(range(9)) + b"\x0b\x0c" + bytes(range(0x0E, 0x20))

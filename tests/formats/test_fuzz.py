@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
@@ -58,6 +59,28 @@ def test_random_bytes_come_to_articles_or_named_errors(data: bytes, name: str) -
 )  # fmt: skip
 def test_a_hundred_thousand_levels_are_survived(opening: bytes, name: str) -> None:
     check(opening * 100_000, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.txt", "Title\n\nBy M" + "ÿ" * 90 + "!\n\nText of it."),
+        ("a.txt", "Title\n\nАвтор: " + "и " * 44 + "!\n\nText of it."),
+        ("a.txt", "Title\n\nBy " + "A, b" * 24 + "!\n\nText of it."),
+        ("a.txt", "Title\n\n" + "on at by " * 10 + "4 May 2025 impossibly\n\nText of it."),
+        ("a.html", "<!-- -->" * 5000 + "x"),
+        ("a.xml", "<!-- --><?x ?>" * 4000 + "x"),
+        ("a.xml", "<!DOCTYPE a [ ]>" * 3000 + "x"),
+        ("a.json", '{"a": "' + '\\"' * 500_000),
+        ("a.md", "---\n" + "a: b\n" * 10_000),
+    ],
+)
+def test_text_made_to_be_read_in_many_ways_is_read_in_one(name: str, data: str) -> None:
+    signal.setitimer(signal.ITIMER_REAL, 20)  # the process ends if it is not: it would take years
+    try:
+        check(data.encode(), name)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 @pytest.mark.long
