@@ -1,4 +1,4 @@
-"""Articles that the documents of these tests are written from: eight languages, four scripts, all made up."""
+"""Articles that the documents of these tests are written from: seven languages, four scripts, all made up."""
 
 from __future__ import annotations
 
