@@ -110,7 +110,7 @@ class Daemon:
             settings = self._reload()
             self._refuse_what_cannot_change(settings)
         except SettingsError as error:
-            log.error("settings.refused", error=str(error), hint="going on with the old ones")  # noqa: TRY400 - not ours
+            log.warning("settings.refused", error=str(error), hint="going on with the old ones")
             return
         self._settings = settings
         log.info("settings.read", hint="in force from now on")

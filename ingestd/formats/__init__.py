@@ -9,11 +9,11 @@ Readers are given a stream and give back values: they open no file and no connec
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import entry_points
-from typing import BinaryIO
 
 from ingestd.core.article import Article, DateSource
 from ingestd.errors import Reason, UnusableError
@@ -52,7 +52,9 @@ _MAGIC = {
 _OTHER_TEXT = (".csv", ".tsv", ".py", ".js", ".css", ".sql", ".sh", ".toml", ".yaml", ".yml", ".ini", ".log")
 
 
-def records(stream: BinaryIO, name: str, context: Context) -> Iterator[Record | Rejected | Skipped]:
+def records(
+    stream: io.RawIOBase | io.BufferedIOBase, name: str, context: Context
+) -> Iterator[Record | Rejected | Skipped]:
     """
     Yield the records of a file, numbered, and those that cannot be used.
 
@@ -65,7 +67,7 @@ def records(stream: BinaryIO, name: str, context: Context) -> Iterator[Record | 
         UnusableError: the file, or the rest of it, cannot be used. What was yielded before is good.
     """
     count = 0
-    buffered = peekable(stream)  # type: ignore[arg-type] # a BinaryIO is raw enough
+    buffered = peekable(stream)
     try:
         for found in _records(buffered, name, context, ()):
             if not isinstance(found, Skipped):
@@ -103,7 +105,7 @@ def plugins() -> tuple[Format, ...]:
 
 
 def _records(
-    stream: BinaryIO, name: str, context: Context, within: tuple[str, ...]
+    stream: io.BufferedReader, name: str, context: Context, within: tuple[str, ...]
 ) -> Iterator[Record | Rejected | Skipped]:
     beginning = head(stream)
     if used := compressed.codec(beginning):

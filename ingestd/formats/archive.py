@@ -25,7 +25,7 @@ _MOST_METADATA = 1 << 20  # bytes; tarfile reads them into memory
 _LEFT_ALONE = ("__MACOSX/", ".")  # what archivers add
 
 Found = Record | Rejected | Skipped
-ReadMember = Callable[[BinaryIO, str], Iterator[Found]]
+ReadMember = Callable[[io.BufferedReader, str], Iterator[Found]]
 
 
 def is_zip(head: bytes) -> bool:
@@ -94,7 +94,7 @@ def _open_tar(stream: BinaryIO) -> tarfile.TarFile:
 
 
 def _next(archive: tarfile.TarFile) -> tarfile.TarInfo | None:
-    archive.members = []  # type: ignore[attr-defined] # it would remember them all
+    archive.members = []  # type: ignore[attr-defined] # not in the stubs; it would remember all members
     try:
         return archive.next()
     except UnusableError:
@@ -119,9 +119,11 @@ class _Numbers:
             yield Skipped("hidden member")
             return
         printable = name.encode("utf-8", "backslashreplace").decode()[:200]
+        if problem:
+            self._last += 1
+            yield Rejected(self._last, Reason.ARCHIVE, f"{printable}: {problem}")
+            return
         try:
-            if problem:
-                raise UnusableError(Reason.ARCHIVE, problem)  # noqa: TRY301 - as every other problem of a member
             for found in read():
                 if isinstance(found, Skipped):
                     yield found

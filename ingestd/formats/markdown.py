@@ -75,7 +75,11 @@ def _yaml(matter: str) -> Any:
             return super().compose_node(parent, index)
 
     try:
-        return yaml.load(matter, Loader)  # noqa: S506 - a safe loader
+        loader = Loader(matter)
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UnusableError(Reason.PARSE, f"front matter: {' '.join(str(error).split())[:200]}") from error
 

@@ -10,14 +10,14 @@ from ingestd.errors import Reason, UnusableError
 HEAD_BYTES = 1 << 16  # that a file is recognised by
 
 
-def peekable(raw: io.RawIOBase | io.BytesIO) -> io.BufferedReader:
+def peekable(raw: io.RawIOBase | io.BufferedIOBase) -> io.BufferedReader:
     """Return a stream whose `peek` shows all of its beginning. `raw` must fill what it is asked to fill."""
     return io.BufferedReader(raw, HEAD_BYTES)
 
 
-def head(stream: BinaryIO) -> bytes:
+def head(stream: io.BufferedReader) -> bytes:
     """Return the first bytes of a stream without taking them."""
-    return stream.peek(HEAD_BYTES)[:HEAD_BYTES]  # type: ignore[attr-defined, no-any-return] # see peekable()
+    return stream.peek(HEAD_BYTES)[:HEAD_BYTES]
 
 
 def whole(stream: BinaryIO, most: int) -> bytes:
