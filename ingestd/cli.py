@@ -325,8 +325,7 @@ def rebuild(
         settings = _settings()
         from ingestd.rebuild import rebuild as rebuilt
 
-        opened = _database if check else _writer
-        with opened(settings) as database:
+        with _database(settings) if check else _writer(settings, alone=True) as database:
             found = rebuilt(settings, database, check=check, progress=not as_json and sys.stderr.isatty())
     display.as_json(found) if as_json else display.rebuilt(found, check=check)
 
@@ -391,7 +390,7 @@ def db_upgrade() -> None:
     """Bring the tables up to this program's version."""
     with _reporting(), _database(_settings(), prepare=False) as database:
         database.make_folder()
-        database.lock()
+        database.lock(alone=True)
         database.upgrade()
         typer.echo(f"{database.url!r} is at version {database.revisions()[0]}")
 
@@ -438,10 +437,10 @@ def _database(settings: Settings, *, prepare: bool = True) -> Iterator[Database]
 
 
 @contextmanager
-def _writer(settings: Settings) -> Iterator[Database]:
+def _writer(settings: Settings, *, alone: bool = False) -> Iterator[Database]:
     with _database(settings, prepare=False) as database:
         database.make_folder()
-        database.lock()
+        database.lock(alone=alone)
         database.prepare()
         yield database
 

@@ -80,15 +80,19 @@ class Line:
         self._settings, self._database, self._after = settings, database, after
         self.ledger = Ledger(database, settings.database.lease_seconds)
         self.workers = Workers(settings.ingest.workers)
-        self.window = window_of(settings)
         self.counts = Counts()
         self._renewed = time.monotonic()
         self._truncated = 0
         self.stop_waiting: Callable[[float], bool] = _sleep  # pauses; says whether to give up
-        self._placer = Placer(self.window)
+        self._placer = Placer(partial(window_of, settings))
         self._queue: deque[_Work] = deque()
         self._waiting: deque[Progress] = deque()  # files that are too large to be read at once
         self.large: LargeFile | None = None  # the one of them that is being read
+
+    @property
+    def window(self) -> Window:
+        """The articles that new ones are compared with."""
+        return self._placer.window
 
     @property
     def depth(self) -> int:
@@ -115,8 +119,11 @@ class Line:
     def feed(self, files: Sequence[SeenFile]) -> list[SeenFile]:
         """Claim files and have them read; return those that are another process's, or not due yet."""
         with self.counts.timed("claim"):
-            claimed = self._patiently(lambda: self.ledger.claim(files, _now()))
+            in_hand = {claim.id for claim in self._claims()}
+            claimed = self._patiently(lambda: self.ledger.claim(files, _now(), in_hand))
         self.counts.files["unchanged"] += len(claimed.settled)
+        if self._after != "keep":
+            self._dispose(claimed.settled)  # could not be moved before, or were put back
         if claimed.claims:
             reading = self.workers.read([claim.file for claim in claimed.claims], self._context())
             self._queue.append(_Work(claimed.claims, reading, time.monotonic()))
@@ -199,7 +206,7 @@ class Line:
 
     def interrupt(self) -> None:
         """Give back the large files in hand: they take longer than a shutdown may. What is stored of them is known."""
-        claims = [p.claim for p in (*([self.large.progress] if self.large else []), *self._waiting)]
+        claims = self._large_claims()
         self._finish_large()
         self._waiting.clear()
         if claims:
@@ -207,14 +214,19 @@ class Line:
 
     def close(self) -> None:
         """Give back what is still being read, and end the workers."""
-        claims = [claim for work in self._queue for claim in work.claims]
-        claims += [p.claim for p in (*([self.large.progress] if self.large else []), *self._waiting)]
+        claims = self._claims()
         self._queue.clear()
         self._waiting.clear()
         self._finish_large()
         self.workers.close()
         if claims:
             self.ledger.defer(claims, _now(), "released at shutdown")
+
+    def _claims(self) -> list[Claim]:
+        return [claim for work in self._queue for claim in work.claims] + self._large_claims()
+
+    def _large_claims(self) -> list[Claim]:
+        return [p.claim for p in (*([self.large.progress] if self.large else []), *self._waiting)]
 
     # Reading
 
@@ -287,11 +299,7 @@ class Line:
     ) -> list[Settlement]:
         with self.counts.timed("store"), self._database.writing() as connection:
             held = self.ledger.held(connection, [p.claim for p in batch])
-            for p in batch:
-                if p.claim.id not in held:
-                    log.warning(
-                        "file.taken_over", path=p.claim.file.name, hint="another process has it; nothing was stored"
-                    )
+            before = self._not_held([p.claim for p in batch if p.claim.id not in held], connection)
             batch = [p for p in batch if p.claim.id in held]
             stored = self.ledger.stored_as(connection, [p.reading.sha256 for p in batch if p.reading.sha256])
             fresh = [(p, part or p.reading) for p in batch if p.reading.sha256 not in stored]
@@ -300,7 +308,16 @@ class Line:
             stored |= {p.reading.sha256 or "": p.first_article for p, _ in first}
             settlements = [p.settlement(stored) for p in batch] if last else []
             self.ledger.settle(connection, settlements, now)
-        return settlements
+        return before + settlements
+
+    def _not_held(self, claims: Sequence[Claim], connection: Connection) -> list[Settlement]:
+        """Return what is settled already: the connection broke when all was committed, and before we were told."""
+        settled = self.ledger.settled(connection, claims) if claims else []
+        known = {settlement.claim.id for settlement in settled}
+        for claim in claims:
+            if claim.id not in known:
+                log.warning("file.taken_over", path=claim.file.name, hint="another process has it; nothing was stored")
+        return settled
 
     def _record(self, connection: Connection, files: Sequence[tuple[Progress, Reading]], now: datetime) -> None:
         """Give every article its identity, decide where it belongs, and write all that changes."""
@@ -403,8 +420,7 @@ class Line:
 
     def _forget(self) -> None:
         """Empty the window: what it held may not have been committed. It fills itself again from the database."""
-        self.window = window_of(self._settings)
-        self._placer = Placer(self.window)
+        self._placer = Placer(partial(window_of, self._settings))
 
     def _patiently(self, work: Callable[[], _T]) -> _T:
         """Do work on the database, waiting as long as the database or the disk is away. Charges no file."""

@@ -7,9 +7,10 @@ Serial by nature: each article is decided on what all before it have left.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,8 @@ log = structlog.get_logger()
 
 # Copies divided anew at once; the work grows with their square.
 MOST_TOGETHER = 40
+_ADDED_AT_ONCE = 1000
+_CAUGHT_UP = 10_000  # articles of other processes that are always read at once: a second's work
 _KEYWORDS = 24  # looked up, heaviest first, until enough of their words are known
 
 
@@ -50,19 +53,53 @@ class Placed:
 class Placer:
     """Decides for one batch after the other, and keeps what the decisions need in memory."""
 
-    def __init__(self, window: Window) -> None:
-        """Decide by what `window` holds."""
-        self.window = window
-        self._texts = Texts()
+    def __init__(self, empty: Callable[[], Window]) -> None:
+        """Begin with an empty window, and a new one whenever what it holds is worth nothing any more."""
+        self._empty = empty
+        self._begin()
+
+    def _begin(self) -> None:
+        self.window, self._texts = self._empty(), Texts()
+        self._seen: store.State | None = None  # how far the window has what the database has
 
     def place(
         self, connection: Connection, batch: Sequence[Arrival], changes: Changes, next_cluster: int
     ) -> list[Placed]:
         """Decide about some articles, in their order; what is to be written is added to `changes`."""
+        state = store.next_batch(connection)
+        changes.batch = state.batch
+        self._catch_up(connection, state)
         step = _Step(connection, self.window, self._texts, changes, next_cluster)
         placed = step.place(batch)
         self._texts.shrink()
+        self._seen = state  # if the transaction fails, all of this is thrown away
         return placed
+
+    def _catch_up(self, connection: Connection, state: store.State) -> None:
+        """Take in what other processes have decided since this one last did."""
+        seen = self._seen
+        if seen is None:
+            return  # nothing is held: whatever is read from now on is as new as can be
+        if seen.generation != state.generation:
+            log.info("window.outdated", hint="articles were pruned, or all were decided anew; reading them again")
+            self._begin()
+        elif seen.batch + 1 < state.batch:
+            if store.count_since(connection, seen.batch) > max(_CAUGHT_UP, len(self.window)):
+                self._begin()  # of so many only what is needed
+            else:
+                self._follow(connection, store.decided_since(connection, seen.batch))
+
+    def _follow(self, connection: Connection, decided: Sequence[store.Decided]) -> None:
+        unknown = [d.article_id for d in decided if d.revised or d.article_id not in self.window]
+        _add_all(self.window, store.entries_of(connection, unknown))
+        self._texts.follow(connection, unknown)
+        held = [d for d in decided if d.article_id in self.window]
+        for d in held:
+            self.window.set_canonical(d.article_id, d.canonical_id)
+        for d in held:
+            if d.canonical_id == d.article_id:
+                self.window.set_cluster(d.article_id, d.cluster_id)
+        log.debug("window.followed", articles=len(decided))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +176,7 @@ class _Step:
             self._load(store.entries_of_days(self.connection, [day]))
 
     def _load(self, entries: Iterable[Entry]) -> None:
-        some: list[Entry] = []
-        for entry in entries:
-            if entry.article_id not in self.window:
-                some.append(entry)
-            if len(some) == 1000:
-                self.window.add(some)
-                some = []
-        self.window.add(some)
+        _add_all(self.window, (entry for entry in entries if entry.article_id not in self.window))
 
     def _load_texts(self, near: Sequence[Near]) -> None:
         """Fetch at once what the batch will probably be compared with."""
@@ -400,6 +430,13 @@ class _Step:
             cluster_id=self.window.cluster_of(article_id) or 0,
             score=row.get("score"),
         )
+
+
+def _add_all(window: Window, entries: Iterable[Entry]) -> None:
+    """Add articles to a window, some at a time."""
+    waiting = iter(entries)
+    while some := list(islice(waiting, _ADDED_AT_ONCE)):
+        window.add(some)
 
 
 def centre(window: Window, cluster: int) -> tuple[int, list[int]] | None:

@@ -24,9 +24,11 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from ingestd.core.agreement import agreement
 from ingestd.core.article import Article, DatePrecision, DateSource
 from ingestd.core.fingerprint import Fingerprint
+from ingestd.errors import CannotStartError
 from ingestd.ingest import window_of
 from ingestd.placement import Arrival, Placer, centre
 from ingestd.settings import Settings
+from ingestd.store import articles as store
 from ingestd.store.articles import chunks
 from ingestd.store.changes import Changes, settle_status, write
 from ingestd.store.database import Database
@@ -64,22 +66,36 @@ def rebuild(settings: Settings, database: Database, *, check: bool, progress: bo
         Database(f"sqlite:///{Path(folder) / 'rebuild.db'}")
     ) as anew:  # fmt: skip
         anew.prepare()
+        with database.reading() as old:
+            before = store.state(old)
+            _refuse_without_texts(old)
         _derive(settings, database, anew, progress=progress)
         with anew.reading() as new, database.reading() as old:
             ids = _ids(_clusters_by_article(old), _clusters_by_article(new), _next_cluster(old))
             found = _compared(old, new, ids)
         if not check:
             with anew.reading() as new, database.writing() as connection:
-                _put_in_place(connection, new, ids, datetime.now(UTC))
+                state = store.next_batch(connection, new_generation=True)
+                if state.batch != before.batch + 1:
+                    raise CannotStartError("articles came while all were decided anew: stop the daemons and repeat it")
+                _put_in_place(connection, new, ids, state.batch, datetime.now(UTC))
     return found
+
+
+def _refuse_without_texts(connection: Connection) -> None:
+    pruned = connection.execute(select(func.count()).where(_articles.c.pruned_at.is_not(None))).scalar_one()
+    if pruned:
+        raise CannotStartError(
+            f"the texts of {pruned:,} articles were pruned: without them nothing can be decided anew. "
+            "`ingestd prune --what articles` takes these articles out of the corpus"
+        )
 
 
 # Deriving
 
 
 def _derive(settings: Settings, database: Database, anew: Database, *, progress: bool) -> None:
-    window = window_of(settings)
-    placer = Placer(window)
+    placer = Placer(partial(window_of, settings))
     next_cluster, done = 1, 0
     now = datetime.now(UTC)
     with anew.writing() as connection:
@@ -94,10 +110,10 @@ def _derive(settings: Settings, database: Database, anew: Database, *, progress:
                 )
             with anew.writing() as writing:
                 placer.place(writing, arrivals, changes, next_cluster)
-                write(writing, changes, partial(centre, window))
+                write(writing, changes, partial(centre, placer.window))
                 settle_status(writing, changes, settings.window.quiet_days)
             next_cluster += len(changes.clusters)
-            window.shrink()
+            placer.window.shrink()
             done += len(batch)
             advance(done, None)
 
@@ -193,7 +209,7 @@ def _groups(connection: Connection) -> dict[int, int]:
 # Putting in place
 
 
-def _put_in_place(connection: Connection, new: Connection, ids: Mapping[int, int], now: datetime) -> None:
+def _put_in_place(connection: Connection, new: Connection, ids: Mapping[int, int], batch: int, now: datetime) -> None:
     stored = {
         row.article_id: (row.cluster_id, row.joined_at)
         for row in connection.execute(select(_members.c.article_id, _members.c.cluster_id, _members.c.joined_at))
@@ -208,6 +224,7 @@ def _put_in_place(connection: Connection, new: Connection, ids: Mapping[int, int
             row["cluster_id"] = ids[row["cluster_id"]]
             cluster, joined_at = stored.get(row["article_id"], (None, now))
             row["joined_at"] = joined_at if cluster == row["cluster_id"] else now
+            row["batch"] = batch
         connection.execute(insert(ClusterMemberRow), rows)
     _note(connection, went, now)
 

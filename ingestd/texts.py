@@ -54,6 +54,15 @@ class Texts:
             if stored.outlet is not None:
                 self._outlet(connection, stored.outlet).add(stored.headline, made.lines)
 
+    def follow(self, connection: Connection, article_ids: Iterable[int]) -> None:
+        """Take note of texts that another process stored: what is held of them and of their outlets is out of date."""
+        ids = list(article_ids)
+        for article_id in ids:
+            self._texts.pop(article_id, None)
+        for stored in store.texts(connection, ids).values() if self._outlets else ():
+            if stored.outlet is not None and stored.outlet in self._outlets:
+                self._outlets[stored.outlet].add(stored.headline, line_keys(stored.text))
+
     def fetch(self, connection: Connection, article_ids: set[int]) -> None:
         """Read at once the texts that will be asked for."""
         for known in article_ids & self._texts.keys():

@@ -14,6 +14,7 @@ import os
 import shutil
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -104,7 +105,8 @@ def _move(  # noqa: PLR0913 - where from, where to, and what it must be
         _write(os.path.join(base, target) + REASON_SUFFIX, beside)
     _sync_folder(os.path.join(base, below))
     if _unchanged(source, look, sha256):
-        os.unlink(source)
+        with suppress(FileNotFoundError):  # another process on the same folder was as quick
+            os.unlink(source)
     return os.fsdecode(target)
 
 

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any, TypeVar
 
 import numpy as np
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, func, select, update
 
 from ingestd.core.article import Article
 from ingestd.core.fingerprint import COPY_LABEL, COPY_SCHEME, EVENT_LABEL, EVENT_SCHEME, Fingerprint
@@ -21,6 +21,7 @@ from ingestd.store.tables import (
     ClusterMemberRow,
     ClusterRow,
     CopyRow,
+    CorpusState,
     SignatureRow,
 )
 
@@ -121,6 +122,58 @@ def next_ids(connection: Connection) -> tuple[int, int]:
         )
     ).one()
     return row[0] + 1, row[1] + 1
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Which batch a transaction is, and of which generation of the corpus."""
+
+    batch: int
+    generation: int
+
+
+def next_batch(connection: Connection, *, new_generation: bool = False) -> State:
+    """Number a batch. After the first of a new generation, nobody goes by what was held in memory before."""
+    c = CorpusState.__table__.c
+    values = {"batch": c.batch + 1, "generation": c.generation + int(new_generation)}
+    row = connection.execute(update(CorpusState).values(values).returning(c.batch, c.generation)).one()
+    return State(row.batch, row.generation)
+
+
+def state(connection: Connection) -> State:
+    """Return the last batch, and the generation of the corpus."""
+    row = connection.execute(select(CorpusState.batch, CorpusState.generation)).one()
+    return State(row.batch, row.generation)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Where an article belongs, as it stands in the database."""
+
+    article_id: int
+    canonical_id: int
+    cluster_id: int
+    revised: bool  # it has had another text
+
+
+def count_since(connection: Connection, batch: int) -> int:
+    """Return how many articles were decided after a batch."""
+    return connection.execute(select(func.count()).where(_members.c.batch > batch)).scalar_one()
+
+
+def decided_since(connection: Connection, batch: int) -> list[Decided]:
+    """Return all articles that were decided after a batch, new ones and those that went elsewhere."""
+    query = (
+        select(_members.c.article_id, _members.c.cluster_id, _copies.c.canonical_article_id, _articles.c.revision)
+        .join(_articles, _articles.c.id == _members.c.article_id)
+        .outerjoin(_copies, _copies.c.article_id == _members.c.article_id)
+        .where(_members.c.batch > batch)
+        .order_by(_members.c.article_id)
+    )
+    return [
+        Decided(row.article_id, row.canonical_article_id or row.article_id, row.cluster_id, row.revision > 1)
+        for row in connection.execute(query)
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ class Changes:
     """What a batch changes, gathered in memory and written at once."""
 
     now: datetime
+    batch: int = 0  # its number
     articles: list[dict[str, Any]] = field(default_factory=list)
     revised: list[dict[str, Any]] = field(default_factory=list)
     signatures: list[dict[str, Any]] = field(default_factory=list)
@@ -134,6 +135,7 @@ class Changes:
             "matched_article_id": matched_id,
             "evidence": dict(evidence),
             "joined_at": self.now,
+            "batch": self.batch,
         }
         self.touched.add(cluster_id)
 
@@ -290,7 +292,7 @@ def _write_members(connection: Connection, changes: Changes) -> None:
     _replace(connection, ClusterMemberRow, changes.joined, {row["id"] for row in changes.articles})
     if changes.moved:
         rows = [{"article": article, "to_cluster": cluster} for article, cluster in changes.moved.items()]
-        to: dict[str, Any] = {"cluster_id": bindparam("to_cluster")}
+        to: dict[str, Any] = {"cluster_id": bindparam("to_cluster"), "batch": changes.batch}
         connection.execute(
             update(ClusterMemberRow).where(_members.c.article_id == bindparam("article")).values(to), rows
         )

@@ -1,9 +1,10 @@
 """
 The way to the database: engine, transactions, migrations, and one writer at a time.
 
-Deciding where an article belongs is serial: two equal articles must not each open a cluster. A lock file beside a
-SQLite database, and an advisory lock on PostgreSQL, admit one deciding process; commands that only mend the ledger
-take turns with it by transaction.
+Deciding where an article belongs is serial: two equal articles must not each open a cluster. On PostgreSQL any number
+of processes take turns by an advisory lock that lasts as long as a transaction. On SQLite a lock file beside the
+database admits one deciding process; commands that only mend the ledger take turns with it by transaction. What
+replaces all that was decided (`rebuild`) works alone on both.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, SQLAlchemyError
 
 from ingestd.errors import CannotStartError, SettingsError
@@ -32,6 +33,19 @@ SURROUNDINGS = (OperationalError, InterfaceError)
 # "ingest" and what follows, so that they can be recognised in pg_locks.
 _TRANSACTION_LOCK = 0x696E67657374
 _PROCESS_LOCK = _TRANSACTION_LOCK + 1
+# A host that dies or is cut off in the middle of a transaction holds up all others until the server notices: it looks
+# for a sign of life after 10 s without one, and ends a transaction in which nothing has been asked for a minute. The
+# client gives up as soon, and tries again.
+_POSTGRES = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+    "application_name": "ingestd",
+    "options": "-c idle_in_transaction_session_timeout=60s -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 "
+    "-c tcp_keepalives_count=3 -c tcp_user_timeout=25s",
+}
 
 
 class Database:
@@ -42,7 +56,7 @@ class Database:
         try:
             self.url = make_url(url)
             self.sqlite = self.url.get_backend_name() == "sqlite"
-            self.engine = _engine(url, sqlite=self.sqlite)
+            self.engine = _engine(self.url)
         except (ArgumentError, ModuleNotFoundError) as error:
             raise SettingsError(
                 f"database.url: {error}; allowed: sqlite:///FILE, or postgresql+psycopg://USER@HOST/NAME "
@@ -127,15 +141,18 @@ class Database:
 
         return {script.revision for script in ScriptDirectory.from_config(self._alembic()).walk_revisions()}
 
-    def lock(self) -> None:
+    def lock(self, *, alone: bool = False) -> None:
         """
-        Become the one process that decides; freed when the process ends, however it ends.
+        Become a process that decides; freed when the process ends, however it ends.
+
+        Args:
+            alone: nobody else may decide meanwhile. On SQLite it is never otherwise.
 
         Raises:
             CannotStartError: another process is at work on this database.
         """
         if not self.sqlite:
-            self._lock_server()
+            self._lock_server(alone=alone)
         elif self.url.database and self.url.database != ":memory:":
             self._lock_file(Path(f"{self.url.database}.lock"))
 
@@ -152,17 +169,18 @@ class Database:
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 
-    def _lock_server(self) -> None:
+    def _lock_server(self, *, alone: bool) -> None:
+        function = "pg_try_advisory_lock" if alone else "pg_try_advisory_lock_shared"
         try:
             self._session = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            locked = self._session.execute(
-                text("SELECT pg_try_advisory_lock(:key)"), {"key": _PROCESS_LOCK}
-            ).scalar_one()
+            locked = self._session.execute(text(f"SELECT {function}(:key)"), {"key": _PROCESS_LOCK}).scalar_one()
         except SQLAlchemyError as error:
             raise CannotStartError(f"database {self.url!r}: {_first_line(error)}") from error
         if not locked:
             raise CannotStartError(
-                f"another ingestd is writing to {self.url!r}: drop the files into its folder instead, or stop it first"
+                f"another ingestd is writing to {self.url!r}: stop it first"
+                if alone
+                else f"a rebuild or an upgrade of the tables is at work on {self.url!r}: wait until it has finished"
             )
 
     def close(self) -> None:
@@ -188,9 +206,11 @@ class Database:
         return config
 
 
-def _engine(url: str, *, sqlite: bool) -> Engine:
-    if not sqlite:
-        return create_engine(url, pool_pre_ping=True)
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        of_libpq = url.get_driver_name() in ("psycopg", "psycopg2")
+        given = {name: value for name, value in _POSTGRES.items() if of_libpq and name not in url.query}
+        return create_engine(url, pool_pre_ping=True, connect_args=given)
     engine = create_engine(url, connect_args={"timeout": 30})
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

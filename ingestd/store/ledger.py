@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -72,7 +72,7 @@ class Claimed:
     """What a request for files came to."""
 
     claims: tuple[Claim, ...]
-    settled: tuple[SeenFile, ...]  # finished before, and unchanged since
+    settled: tuple[Finished, ...]  # before, and unchanged since
     busy: tuple[SeenFile, ...]  # another process has them, or it is too early to try again
 
 
@@ -98,21 +98,29 @@ class Ledger:
         with self._database.writing() as connection:
             return connection.execute(released).rowcount
 
-    def claim(self, files: Sequence[SeenFile], now: datetime) -> Claimed:
-        """Claim files to work on."""
+    def claim(self, files: Sequence[SeenFile], now: datetime, in_hand: Set[int] = frozenset()) -> Claimed:
+        """
+        Claim files to work on.
+
+        Args:
+            files: wanted.
+            now: the leases begin.
+            in_hand: ids of the claims that this process knows it has. Others in its name were committed without its
+                hearing of it, and are given to it again.
+        """
         claims: list[Claim] = []
-        settled: list[SeenFile] = []
+        settled: list[Finished] = []
         busy: list[SeenFile] = []
         with self._database.writing() as connection:
             rows = self._newest(connection, files)
             fresh: list[SeenFile] = []
             for file in files:
                 row = rows.get((file.root, file.path))
-                if row is None or (row.finished_at is not None and _look(row) != file.look):
+                if row is None or (row.finished_at is not None and _is_news(row, file)):
                     fresh.append(file)
                 elif row.finished_at is not None:
-                    settled.append(file)
-                elif self._claimable(row, now):
+                    settled.append(_finished(row))
+                elif self._claimable(row, now, in_hand):
                     claims.append(Claim(row.id, file, row.fence + 1))
                 else:
                     busy.append(file)
@@ -130,6 +138,15 @@ class Ledger:
             )
             held |= {row.id for row in rows if row.fence == fences[row.id]}
         return held
+
+    def settled(self, connection: Connection, claims: Sequence[Claim]) -> list[Settlement]:
+        """Return what became of claims that this process settled without hearing that the commit had succeeded."""
+        by_id = {claim.id: claim for claim in claims}
+        found: list[Settlement] = []
+        for ids in _chunks(list(by_id)):
+            rows = connection.execute(select(_files).where(_files.c.id.in_(ids), _files.c.finished_at.is_not(None)))
+            found += [_settlement(by_id[row.id], row) for row in rows if row.fence == by_id[row.id].fence]
+        return found
 
     def settle(self, connection: Connection, settlements: Sequence[Settlement], now: datetime) -> None:
         """Write what became of files, in the transaction that stores their articles."""
@@ -206,20 +223,7 @@ class Ledger:
             _files.c.root.in_(roots), _files.c.finished_at.is_not(None), _files.c.archived_as.is_(None)
         )
         with self._database.reading() as connection:
-            return [
-                Finished(
-                    r.id,
-                    r.root,
-                    r.path_bytes,
-                    _look(r),
-                    r.sha256,
-                    FileState(r.state),
-                    r.reason,
-                    r.detail,
-                    r.finished_at,
-                )
-                for r in connection.execute(query.where(_files.c.state != FileState.VANISHED))
-            ]
+            return [_finished(row) for row in connection.execute(query.where(_files.c.state != FileState.VANISHED))]
 
     def due(self, roots: Sequence[str], now: datetime) -> list[tuple[str, bytes]]:
         """Return root and path of files whose time to be tried again has come."""
@@ -257,9 +261,11 @@ class Ledger:
                         rows[root, row.path_bytes] = row
         return rows
 
-    def _claimable(self, row: Row[*tuple[Any, ...]], now: datetime) -> bool:
+    def _claimable(self, row: Row[*tuple[Any, ...]], now: datetime, in_hand: Set[int]) -> bool:
         if row.state == FileState.DEFERRED:
             return bool(row.retry_at is None or row.retry_at <= now)
+        if row.lease_owner == self.owner and row.id not in in_hand:
+            return True
         return bool(row.lease_until is None or row.lease_until < now)
 
     def _take_over(self, connection: Connection, claims: Sequence[Claim], now: datetime) -> None:
@@ -344,6 +350,37 @@ def requeue(connection: Connection, now: datetime, reason: str | None, paths: Se
             )
         )
     return [Requeued(row.root, row.path_bytes, row.path, row.archived_as) for row in rows]
+
+
+def _settlement(claim: Claim, row: Row[*tuple[Any, ...]]) -> Settlement:
+    return Settlement(
+        claim=claim,
+        state=FileState(row.state),
+        sha256=row.sha256,
+        reason=Reason(row.reason) if row.reason else None,
+        detail=row.detail,
+        n_articles=row.n_articles,
+        article_id=row.article_id,
+    )
+
+
+def _finished(row: Row[*tuple[Any, ...]]) -> Finished:
+    return Finished(
+        row.id,
+        row.root,
+        row.path_bytes,
+        _look(row),
+        row.sha256,
+        FileState(row.state),
+        row.reason,
+        row.detail,
+        row.finished_at,
+    )
+
+
+def _is_news(row: Row[*tuple[Any, ...]], file: SeenFile) -> bool:
+    """Tell whether a finished name holds something else by now, or again what was gone when it was to be read."""
+    return row.state == FileState.VANISHED or _look(row) != file.look
 
 
 def _look(row: Row[*tuple[Any, ...]]) -> Look:

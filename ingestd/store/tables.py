@@ -138,6 +138,12 @@ class ArticleRow(Base):
         Index("ix_articles_day", "day", "id"),
         Index("ix_articles_outlet", "outlet", "id"),
         Index("ix_articles_published_at", "published_at"),
+        Index(
+            "ix_articles_pruned_at",
+            "pruned_at",
+            sqlite_where=text("pruned_at IS NOT NULL"),
+            postgresql_where=text("pruned_at IS NOT NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -160,7 +166,8 @@ class ArticleRow(Base):
     revision: Mapped[int] = mapped_column(default=1)
     source_file_id: Mapped[int] = mapped_column(ForeignKey("source_files.id"), index=True)
     record_no: Mapped[int]
-    text: Mapped[str]  # last: SQLite then reaches the other columns without reading through it
+    text: Mapped[str]  # late: SQLite then reaches the columns before it without reading through it
+    pruned_at: Mapped[datetime | None]  # when the text was given up; it is empty since
 
 
 class ArticleRevision(Base):
@@ -234,6 +241,7 @@ class ClusterMemberRow(Base):
     matched_article_id: Mapped[int | None] = mapped_column(ForeignKey("articles.id"))
     evidence: Mapped[dict[str, Any]]
     joined_at: Mapped[datetime]
+    batch: Mapped[int] = mapped_column(BigInteger, server_default="0", index=True)  # that put it there
 
 
 class ClusterLogRow(Base):
@@ -248,6 +256,17 @@ class ClusterLogRow(Base):
     other_cluster_id: Mapped[int | None]
     article_id: Mapped[int | None] = mapped_column(ForeignKey("articles.id"), index=True)
     reason: Mapped[dict[str, Any]]
+
+
+class CorpusState(Base):
+    """One row: how often the corpus has changed. By it a process sees what others have decided since it last did."""
+
+    __tablename__ = "corpus_state"
+    __table_args__ = (CheckConstraint("id = 1", name="ck_corpus_state_one"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    batch: Mapped[int] = mapped_column(BigInteger)  # number of the last one that was decided
+    generation: Mapped[int] = mapped_column(BigInteger)  # rises when articles are pruned or all are decided anew
 
 
 class SignatureRow(Base):

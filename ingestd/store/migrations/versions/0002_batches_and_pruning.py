@@ -1,0 +1,32 @@
+"""numbered batches, and texts that were pruned."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "corpus_state",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("batch", sa.BigInteger(), nullable=False),
+        sa.Column("generation", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("id = 1", name="ck_corpus_state_one"),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.execute("INSERT INTO corpus_state (id, batch, generation) VALUES (1, 0, 0)")
+    op.add_column("cluster_members", sa.Column("batch", sa.BigInteger(), server_default="0", nullable=False))
+    op.create_index("ix_cluster_members_batch", "cluster_members", ["batch"])
+    op.add_column("articles", sa.Column("pruned_at", sa.DateTime(timezone=True), nullable=True))
+    given_up = sa.text("pruned_at IS NOT NULL")
+    op.create_index(
+        "ix_articles_pruned_at", "articles", ["pruned_at"], sqlite_where=given_up, postgresql_where=given_up
+    )
+    # A view keeps the columns that its table had when it was made.
+    op.execute("DROP VIEW canonical_articles")
+    op.execute(
+        "CREATE VIEW canonical_articles AS SELECT a.* FROM articles a "
+        "WHERE NOT EXISTS (SELECT 1 FROM copies c WHERE c.article_id = a.id)"
+    )
