@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -406,6 +406,33 @@ def db_current(as_json: Json = False) -> None:
         display.as_json({"current": current, "needed": needed})
     else:
         typer.echo(f"tables: {current or 'none yet'}; this program needs {needed}")
+
+
+@db.command("copy", epilog=_EPILOG)
+def db_copy(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="SQLAlchemy URL of the corpus.")],
+    target: Annotated[str, typer.Argument(metavar="TO", help="SQLAlchemy URL of an empty database.")],
+    as_json: Json = False,
+) -> None:
+    """
+    Copy a corpus into another database, from SQLite to PostgreSQL or back: every row, ids kept, compared at the end.
+
+    The corpus is copied as it is when the command begins, also while a daemon is at work; what it takes in afterwards
+    is not in the copy. All is written in one transaction: an interrupted copy leaves the target empty.
+    """
+    with _reporting():
+        _settings()
+        from ingestd import display
+        from ingestd.move import move
+        from ingestd.store.database import Database
+
+        with closing(Database(source)) as old, closing(Database(target)) as new:
+            old.prepare()
+            new.make_folder()
+            new.lock(alone=True)
+            new.prepare()
+            copied = move(old, new, progress=not as_json and sys.stderr.isatty())
+    display.as_json(copied) if as_json else display.figures(copied)
 
 
 def _loaded(watch: Sequence[Path] | None) -> Settings:

@@ -72,6 +72,14 @@ class Database:
             yield connection
 
     @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A transaction that reads everything as it was at one moment, while others write."""
+        with self.engine.connect() as connection:
+            if not self.sqlite:  # which does so anyway
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection
+
+    @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that writes, and the only one that does so while it lasts. Commits at the end."""
         with self.engine.connect() as connection:
