@@ -1,0 +1,154 @@
+"""Several daemons, as on several hosts, that feed one corpus on PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from ingestd.core.agreement import agreement
+from tests.acceptance.daemon import Daemon
+from tests.bench.corpus import articles
+from tests.conftest import Run
+
+
+class Host(Daemon):
+    """A daemon with folders of its own, or with the same as another, on a database that others use as well."""
+
+    def __init__(self, folder: Path, url: str, inbox: Path | None = None, **environment: str) -> None:
+        folder.mkdir()
+        super().__init__(folder, **environment)
+        self.url, self.inbox = url, inbox or self.inbox
+
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+
+class Team:
+    """Hosts on one database, and what has come of their files."""
+
+    def __init__(self, folder: Path, url: str, n: int, **environment: str) -> None:
+        self.engine = create_engine(url, pool_pre_ping=True)
+        self.hosts: list[Host] = []
+        for number in range(n):
+            # The last one works on the folder of the first.
+            inbox = self.hosts[0].inbox if number == n - 1 else None
+            self.hosts.append(Host(folder / f"host-{number}", url, inbox, **environment))
+
+    def rows(self, query: str) -> list[Any]:
+        with self.engine.connect() as connection:
+            return [tuple(row) if len(row) > 1 else row[0] for row in connection.execute(text(query))]
+
+    def finished(self) -> int:
+        with suppress(Exception):  # the tables are just being made
+            return int(self.rows("select count(*) from source_files where finished_at is not null")[0])
+        return 0
+
+    def left(self) -> list[str]:
+        return [name for host in self.hosts for name in host.left()]
+
+    def until(self, true: Callable[[], bool], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < deadline, "\n".join(host.log.read_text()[-1500:] for host in self.hosts)
+            time.sleep(0.1)
+
+    def close(self) -> None:
+        for host in self.hosts:
+            host.close()
+        self.engine.dispose()
+
+
+@pytest.fixture
+def url(postgres: str) -> str:
+    from sqlalchemy import make_url
+
+    server = make_url(postgres)
+    name = f"test_{os.urandom(4).hex()}"
+    with create_engine(server, isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    return server.set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def team(tmp_path: Path, url: str) -> Iterator[Callable[..., Team]]:
+    made: list[Team] = []
+
+    def make(n: int, **environment: str) -> Team:
+        made.append(Team(tmp_path, url, n, **environment))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def record(number: int, made: Any) -> bytes:
+    return json.dumps(
+        {"id": str(number), "title": made.title, "text": made.text, "outlet": made.outlet,
+         "published": made.published.isoformat()}
+    ).encode()  # fmt: skip
+
+
+def of_one_alone(folder: Path, query: str) -> dict[str, int]:
+    with closing(sqlite3.connect(folder / "alone.db")) as database:
+        return dict(database.execute(query).fetchall())
+
+
+CLUSTERS = "select a.external_id, m.cluster_id from cluster_members m join articles a on a.id = m.article_id"
+COPIES = "select a.external_id, coalesce(c.canonical_article_id, a.id) from articles a left join copies c on c.article_id = a.id"
+
+
+def test_daemons_on_several_hosts_feed_one_corpus_while_they_are_killed(
+    team: Callable[..., Team], ingestd: Run, tmp_path: Path, long: bool
+) -> None:
+    """Nothing is lost or doubled, and the clusters are those of one process that took in the same files in order."""
+    n, hosts, kills = (10_000, 4, 100) if long else (400, 3, 4)
+    made = [record(number, one) for number, one in enumerate(articles(n, seed=5, words=120))]
+    (tmp_path / "all.jsonl").write_bytes(b"\n".join(made))
+    alone = ingestd("ingest", "all.jsonl", "--db", "sqlite:///alone.db")
+    assert alone.returncode == 0, alone.stderr
+    together = team(
+        hosts, INGESTD_INGEST__BATCH_FILES="16", INGESTD_DATABASE__LEASE_SECONDS="3", INGESTD_LOG__LEVEL="debug"
+    )
+    rng = random.Random(1)
+    for host in together.hosts:
+        host.start(wait=False)
+    for number, content in enumerate(made):
+        together.hosts[number % (hosts - 1)].drop(f"{number}.json", content)
+        if number % (n // kills) == n // kills - 1:
+            together.until(lambda at=number - n // kills: together.finished() > at, 120)  # type: ignore[misc]
+            victim = rng.choice(together.hosts)
+            if victim.alive():
+                victim.kill()
+        for host in together.hosts:
+            if not host.alive():
+                host.start(wait=False)
+    together.until(lambda: together.finished() >= n and not together.left(), 240)
+    stored = together.rows("select external_id from articles")
+    clusters = agreement(dict(together.rows(CLUSTERS)), of_one_alone(tmp_path, CLUSTERS))
+    copies = agreement(dict(together.rows(COPIES)), of_one_alone(tmp_path, COPIES))
+    took_part = [
+        sum(b'"file.ingested"' in line for line in host.log.read_bytes().splitlines()) for host in together.hosts
+    ]
+    print(
+        f"{hosts} daemons, {n} files, {kills} kills: lost {n - len(set(stored))}, doubled {len(stored) - n}, files by host "
+        f"{took_part}; against one alone: clusters ARI {clusters.adjusted_rand:.4f}, copies ARI {copies.adjusted_rand:.4f}"
+    )
+    assert sorted(map(int, stored)) == list(range(n))
+    assert min(took_part) > 0
+    assert clusters.adjusted_rand >= 0.98
+    assert copies.adjusted_rand >= 0.98
+    assert together.rows("select count(*) from source_files where finished_at is null") == [0]
