@@ -66,7 +66,8 @@ def _copy(a: ComparedText, b: ComparedText) -> dict[str, Any]:
 
 def _compared(connection: Connection, article: dict[str, Any]) -> ComparedText:
     stored = StoredText.of(article["title"], article["text"], article["outlet"])
-    recurring = outlet_lines(connection, stored.outlet).recurring if stored.outlet else None
+    outlet = stored.outlet
+    recurring = outlet_lines(connection, [outlet])[outlet].recurring if outlet else None
     return compared_texts([stored], recurring)[0]
 
 

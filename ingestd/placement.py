@@ -141,8 +141,9 @@ class _Step:
         self.texts.arrive(self.connection, [(a.article_id, a.stored, a.fingerprint) for a in batch])
         ids = [arrival.article_id for arrival in batch]
         near = self.window.near(ids, earlier=True) if ids else []
-        self._load_texts(near)
-        placed = [self._place(article_id, n) for article_id, n in zip(ids, near, strict=True)]
+        compared = [self._to_compare(article_id, n) for article_id, n in zip(ids, near, strict=True)]
+        self._load_texts(near, compared)
+        placed = [self._place(*one) for one in zip(ids, near, compared, strict=True)]
         for orphan in orphans:
             self._place_anew(orphan)
         return placed
@@ -178,10 +179,12 @@ class _Step:
     def _load(self, entries: Iterable[Entry]) -> None:
         _add_all(self.window, (entry for entry in entries if entry.article_id not in self.window))
 
-    def _load_texts(self, near: Sequence[Near]) -> None:
-        """Fetch at once what the batch will probably be compared with."""
-        wanted = {c for n in near for c in n.copies}
-        wanted |= {c for article in wanted if (c := self.window.canonical_of(article)) in self.window}
+    def _load_texts(self, near: Sequence[Near], compared: Sequence[Sequence[int]]) -> None:
+        """Fetch at once what the batch is compared with, and the groups of copies that it may have to divide anew."""
+        wanted = {other for others in compared for other in others}
+        for speaker in {self.window.canonical_of(other) for n in near for other in n.copies}:
+            group = self.window.group(speaker)
+            wanted |= {member.article_id for member in group[:MOST_TOGETHER]}
         self.texts.fetch(self.connection, wanted)
 
     def _text(self, article_id: int) -> ComparedText:
@@ -215,31 +218,34 @@ class _Step:
         return orphans
 
     def _place_anew(self, article_id: int) -> Placed:
-        return self._place(article_id, self.window.near([article_id], earlier=False)[0])
+        near = self.window.near([article_id], earlier=False)[0]
+        compared = self._to_compare(article_id, near)
+        self._load_texts([near], [compared])
+        return self._place(article_id, near, compared)
 
-    def _place(self, article_id: int, near: Near) -> Placed:
-        alike = self._alike(article_id, near)
-        matches = [other for other, kinship in alike.items() if kinship is Kinship.COPY]
+    def _place(self, article_id: int, near: Near, compared: Sequence[int]) -> Placed:
+        kinships = {other: self._verdict(article_id, other).kinship for other in compared}
+        matches = [other for other, kinship in kinships.items() if kinship is Kinship.COPY]
         freed = self._regroup(article_id, self._places(article_id, matches))
         # Two notices of one form share most of their words and report different things.
-        forms = {other for other, kinship in alike.items() if kinship is Kinship.FORM}
+        forms = {other for other, kinship in kinships.items() if kinship is Kinship.FORM}
         self._settle(article_id, [other for other in near.coverage if other not in forms])
         for other in freed:
             self._place_anew(other)
         return self._placed(article_id)
 
-    def _alike(self, article_id: int, near: Near) -> dict[int, Kinship]:
+    def _to_compare(self, article_id: int, near: Near) -> list[int]:
         """
-        Return what the nearest texts are to an article.
+        Return the articles that one is compared with word for word.
 
-        Those near in their salient terms are compared word for word too: an excerpt shares few bands with its
-        original, and notices of one form would pass for coverage of one event.
+        Those near in their salient terms are among them: an excerpt shares few bands with its original, and notices of
+        one form would pass for coverage of one event.
         """
         ids = dict.fromkeys(near.copies)
         if near.coverage:
             others = np.array(near.coverage, dtype=np.int64)
             ids.update(dict.fromkeys(others[self.window.scores(article_id, others) >= THRESHOLD].tolist()))
-        return {other: self._verdict(article_id, other).kinship for other in ids}
+        return list(ids)
 
     def _places(self, article_id: int, matches: Sequence[int]) -> dict[int, Place]:
         """Return the places of an article and of all that are in a group with one that it matches."""

@@ -48,11 +48,13 @@ class Texts:
 
     def arrive(self, connection: Connection, arrivals: Iterable[tuple[int, StoredText, Fingerprint]]) -> None:
         """Take in new texts, all of a batch before one is compared: their order makes no difference then."""
+        arrivals = list(arrivals)
+        self._load_outlets(connection, {stored.outlet for _, stored, _ in arrivals})
         for article_id, stored, made in arrivals:
             compared = ComparedText(stored.text, without_known_forms(stored.text), made.shingles)
             self._texts[article_id] = _Held(stored, made.lines, compared, _NO_LINES)
             if stored.outlet is not None:
-                self._outlet(connection, stored.outlet).add(stored.headline, made.lines)
+                self._outlets[stored.outlet].add(stored.headline, made.lines)
 
     def follow(self, connection: Connection, article_ids: Iterable[int]) -> None:
         """Take note of texts that another process stored: what is held of them and of their outlets is out of date."""
@@ -70,6 +72,7 @@ class Texts:
         missing = store.texts(connection, article_ids - self._texts.keys())
         for (article_id, stored), compared in zip(missing.items(), compared_texts(missing.values()), strict=True):
             self._texts[article_id] = _Held(stored, line_keys(stored.text), compared, _NO_LINES)
+        self._load_outlets(connection, {self._texts[article_id].stored.outlet for article_id in article_ids})
 
     def get(self, connection: Connection, article_id: int) -> ComparedText:
         """Return what is compared of an article."""
@@ -93,13 +96,17 @@ class Texts:
             self._outlets.popitem(last=False)
 
     def _recurring(self, connection: Connection, outlet: str | None) -> NDArray[np.uint32]:
-        return _NO_LINES if outlet is None else self._outlet(connection, outlet).recurring
+        if outlet is None:
+            return _NO_LINES
+        self._load_outlets(connection, {outlet})
+        return self._outlets[outlet].recurring
 
-    def _outlet(self, connection: Connection, outlet: str) -> OutletLines:
-        if outlet not in self._outlets:
-            self._outlets[outlet] = outlet_lines(connection, outlet)
-        self._outlets.move_to_end(outlet)
-        return self._outlets[outlet]
+    def _load_outlets(self, connection: Connection, outlets: set[str | None]) -> None:
+        """Read at once the lines of the outlets that are not held."""
+        wanted = {outlet for outlet in outlets if outlet is not None}
+        for known in wanted & self._outlets.keys():
+            self._outlets.move_to_end(known)
+        self._outlets |= outlet_lines(connection, wanted - self._outlets.keys())
 
 
 def compared_texts(texts: Iterable[StoredText], left_out: NDArray[np.uint32] | None = None) -> list[ComparedText]:
@@ -110,9 +117,11 @@ def compared_texts(texts: Iterable[StoredText], left_out: NDArray[np.uint32] | N
     return [ComparedText(*one) for one in zip(whole, parts, shingle_sets(parts), strict=True)]
 
 
-def outlet_lines(connection: Connection, outlet: str) -> OutletLines:
-    """Return what lines an outlet had last, of the articles that are stored."""
-    lines = OutletLines()
-    for stored in store.last_of_outlet(connection, outlet, HEADLINES_REMEMBERED):
-        lines.add(stored.headline, line_keys(stored.text))
-    return lines
+def outlet_lines(connection: Connection, outlets: Iterable[str]) -> dict[str, OutletLines]:
+    """Return what lines some outlets had last, of the articles that are stored."""
+    found: dict[str, OutletLines] = {}
+    for outlet, texts in store.last_of_outlets(connection, outlets, HEADLINES_REMEMBERED).items():
+        lines = found[outlet] = OutletLines()
+        for stored in texts:
+            lines.add(stored.headline, line_keys(stored.text))
+    return found

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any, TypeVar
 
 import numpy as np
-from sqlalchemy import Connection, Select, func, select, update
+from sqlalchemy import Connection, Select, func, select, union_all, update
 
 from ingestd.core.article import Article
 from ingestd.core.fingerprint import COPY_LABEL, COPY_SCHEME, EVENT_LABEL, EVENT_SCHEME, Fingerprint
@@ -26,6 +26,7 @@ from ingestd.store.tables import (
 )
 
 _KEYS_A_QUERY = 500  # below the limit of bound parameters of every database
+_OUTLETS_A_QUERY = 40
 _articles = ArticleRow.__table__
 _copies = CopyRow.__table__
 _clusters = ClusterRow.__table__
@@ -200,11 +201,17 @@ def texts(connection: Connection, article_ids: Iterable[int]) -> dict[int, Store
     return found
 
 
-def last_of_outlet(connection: Connection, outlet: str, n: int) -> list[StoredText]:
-    """Return the n texts of an outlet that were stored last, oldest first."""
-    query = _stored_texts().where(_articles.c.outlet == outlet).order_by(_articles.c.id.desc()).limit(n)
-    rows = connection.execute(query).all()
-    return [StoredText.of(row.title, row.text, row.outlet) for row in reversed(rows)]
+def last_of_outlets(connection: Connection, outlets: Iterable[str], n: int) -> dict[str, list[StoredText]]:
+    """Return the n texts of each outlet that were stored last, oldest first."""
+    found: dict[str, list[StoredText]] = {outlet: [] for outlet in outlets}
+    for chunk in chunks(sorted(found), _OUTLETS_A_QUERY):
+        newest = (
+            _stored_texts().where(_articles.c.outlet == outlet).order_by(_articles.c.id.desc()).limit(n).subquery()
+            for outlet in chunk
+        )
+        for row in sorted(connection.execute(union_all(*(select(one) for one in newest))), key=lambda row: row.id):
+            found[row.outlet].append(StoredText.of(row.title, row.text, row.outlet))
+    return found
 
 
 def _stored_texts() -> Select[tuple[int, str | None, str, str | None]]:
@@ -320,7 +327,7 @@ def _runs(days: Sequence[date]) -> Iterator[tuple[date, date]]:
         yield start, previous
 
 
-def chunks(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
+def chunks(items: Sequence[_T], size: int = _KEYS_A_QUERY) -> Iterator[Sequence[_T]]:
     """Yield keys, as many at a time as fit into one query."""
-    for start in range(0, len(items), _KEYS_A_QUERY):
-        yield items[start : start + _KEYS_A_QUERY]
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

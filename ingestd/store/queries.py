@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, String, cast, func, or_, select, text
 
 from ingestd.errors import NotFoundError
+from ingestd.formats.urls import canonical as canonical_url
 from ingestd.store.articles import chunks
 from ingestd.store.tables import (
     ArticleRevision,
@@ -81,7 +82,7 @@ def clusters(  # noqa: PLR0913 - each is an option of the command
     if outlet is not None:
         of_outlet = select(_members.c.cluster_id).join(_articles, _articles.c.id == _members.c.article_id)
         query = query.where(c.id.in_(of_outlet.where(_articles.c.outlet == outlet)))
-    newest = (c.last_published_at.is_(None), c.last_published_at.desc(), c.id.desc())
+    newest = (c.last_published_at.desc().nulls_last(), c.id.desc())
     order = (c.n_articles.desc(), *newest) if largest else newest
     found = [_plain(row) for row in connection.execute(query.order_by(*order).limit(limit))]
     members = _members_of(connection, [cluster["id"] for cluster in found])
@@ -173,15 +174,19 @@ def article_id_of(connection: Connection, given: str) -> int:
     queries: list[Select[int]] = []
     if given.isdigit():
         queries.append(select(a.id).where(a.id == int(given)))
-    queries.append(select(a.id).where(or_(a.url == given, a.url_canonical == given)))
+    queries.append(select(a.id).where(a.url_canonical.in_({given, canonical_url(given) or given})))
     queries.append(select(a.id).where(a.external_id == given))
     for query in queries:
         found = connection.execute(query.order_by(a.id).limit(11)).scalars().all()
         if found:
             return _the_only(given, found)
     ids = [row.id for row in _files_named(connection, given)]
-    found = connection.execute(select(a.id).where(a.source_file_id.in_(ids)).order_by(a.id).limit(11)).scalars().all()
-    if not found:
+    # An address that its page did not call its own is looked for last: no index has it.
+    for condition in (a.source_file_id.in_(ids), a.url == given):
+        found = connection.execute(select(a.id).where(condition).order_by(a.id).limit(11)).scalars().all()
+        if found:
+            break
+    else:
         raise NotFoundError(f"no article {given}: not an id, URL, external id or file name that is known")
     return _the_only(given, found)
 

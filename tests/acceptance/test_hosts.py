@@ -20,7 +20,7 @@ from sqlalchemy import create_engine, text
 from ingestd.core.agreement import agreement
 from tests.acceptance.daemon import Daemon
 from tests.bench.corpus import articles
-from tests.conftest import Run
+from tests.conftest import Run, new_database
 
 
 class Host(Daemon):
@@ -71,22 +71,11 @@ class Team:
 
 
 @pytest.fixture
-def url(postgres: str) -> str:
-    from sqlalchemy import make_url
-
-    server = make_url(postgres)
-    name = f"test_{os.urandom(4).hex()}"
-    with create_engine(server, isolation_level="AUTOCOMMIT").connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    return server.set(database=name).render_as_string(hide_password=False)
-
-
-@pytest.fixture
-def team(tmp_path: Path, url: str) -> Iterator[Callable[..., Team]]:
+def team(tmp_path: Path, postgres: str) -> Iterator[Callable[..., Team]]:
     made: list[Team] = []
 
     def make(n: int, **environment: str) -> Team:
-        made.append(Team(tmp_path, url, n, **environment))
+        made.append(Team(tmp_path, new_database(postgres), n, **environment))
         return made[-1]
 
     yield make

@@ -57,7 +57,13 @@ def test_models_and_migrations_agree(database: Database) -> None:
 
     with database.reading() as connection:
         context = MigrationContext.configure(connection, opts={"include_object": ours, "compare_type": True})
-        differences = [d for d in compare_metadata(context, Base.metadata) if "uq_articles_external_id" not in str(d)]
+        # What the models cannot say of both databases alike.
+        only_in_migrations = ("uq_articles_external_id", "ix_clusters_stories")
+        differences = [
+            d
+            for d in compare_metadata(context, Base.metadata)
+            if not any(name in str(d) for name in only_in_migrations)
+        ]
     assert differences == []
 
 

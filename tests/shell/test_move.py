@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, create_engine, make_url, select, text
+from sqlalchemy import Connection, select, text
 
 from ingestd import move as moving
 from ingestd.errors import CannotStartError, IngestdError
 from ingestd.move import move
 from ingestd.store.database import Database
 from ingestd.store.tables import Base
-from tests.conftest import ROOT, Corpus, Run
+from tests.conftest import ROOT, Corpus, Run, new_database
 
 Empty = Callable[[str], Database]
 
@@ -27,11 +27,7 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Empty:
         if kind == "sqlite":
             url = f"sqlite:///{tmp_path / os.urandom(4).hex()}.db"
         else:
-            server = make_url(request.getfixturevalue("postgres"))
-            name = f"test_{os.urandom(4).hex()}"
-            with create_engine(server, isolation_level="AUTOCOMMIT").connect() as connection:
-                connection.execute(text(f"CREATE DATABASE {name}"))
-            url = server.set(database=name).render_as_string(hide_password=False)
+            url = new_database(request.getfixturevalue("postgres"))
         made = Database(url)
         made.prepare()
         return made

@@ -1,4 +1,4 @@
-"""numbered batches, and texts that were pruned."""
+"""numbered batches, texts that were pruned, and an index for the newest stories."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -29,4 +29,10 @@ def upgrade() -> None:
     op.execute(
         "CREATE VIEW canonical_articles AS SELECT a.* FROM articles a "
         "WHERE NOT EXISTS (SELECT 1 FROM copies c WHERE c.article_id = a.id)"
+    )
+    # For the view `stories`; where NULLs come in an index has to be said to PostgreSQL, and must not be to SQLite.
+    nulls_last = "NULLS LAST" if op.get_bind().dialect.name == "postgresql" else ""
+    op.execute(
+        f"CREATE INDEX ix_clusters_stories ON clusters (last_published_at DESC {nulls_last}, id DESC) "
+        "WHERE status <> 'merged' AND n_articles >= 2"
     )
