@@ -331,6 +331,37 @@ def rebuild(
 
 
 @app.command(epilog=_EPILOG)
+def prune(
+    before: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The first day (UTC) that is kept.")],
+    what: Annotated[
+        str, typer.Option(help="signatures, texts or articles; each includes those before it.")
+    ] = "articles",
+    apply: Annotated[bool, typer.Option("--apply", help="Do it; without, only say what would go.")] = False,
+    as_json: Json = False,
+) -> None:
+    """
+    Give up what is old: clusters of which nothing was published since a day, with all their articles.
+
+    Without --apply it only counts. `--what signatures` keeps everything that is read, but nothing is compared with
+    these articles any more; `--what texts` keeps title, address, time and cluster of each; `--what articles` keeps the
+    row and the log of each cluster, so that its id still resolves, and the ledger, so that its files are known if they
+    come again. Daemons may be at work meanwhile. SQLite gives the room back to the disk with VACUUM.
+    """
+    from ingestd import display
+
+    with _reporting():
+        settings = _settings()
+        from ingestd.prune import What
+        from ingestd.prune import prune as pruned
+
+        kind = _one_of(What, what, "--what")
+        with _database(settings) as database:
+            shown = not as_json and sys.stderr.isatty()
+            found = pruned(database, before.date(), kind, apply=apply, progress=shown).plain()
+    display.as_json(found | {"applied": apply}) if as_json else display.pruned(found, applied=apply)
+
+
+@app.command(epilog=_EPILOG)
 def evaluate(
     gold: Annotated[Path, typer.Argument(metavar="GOLD.jsonl", help="A record a line, with `id` and `event`.")],
     as_json: Json = False,

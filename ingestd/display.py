@@ -330,6 +330,13 @@ def figures(found: Answer) -> None:
     console().print(_pairs({key.replace("_", " "): value for key, value in found.items()}))
 
 
+def pruned(found: Answer, *, applied: bool) -> None:
+    """Print what was given up, or would be."""
+    figures(found)
+    if not applied:
+        console().print("Nothing was changed; --apply does it.")
+
+
 def rebuilt(found: Answer, *, check: bool) -> None:
     """Print what a rebuild changes, or would change."""
     out = console()

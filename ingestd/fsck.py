@@ -54,11 +54,12 @@ _RULES = {
     ),
     "article_without_signature": (
         "SELECT a.id, 'has ' || count(s.kind) || ' of 2' FROM articles a "
-        "LEFT JOIN signatures s ON s.article_id = a.id GROUP BY a.id HAVING count(s.kind) < 2"
+        "LEFT JOIN signatures s ON s.article_id = a.id WHERE a.pruned IS NULL GROUP BY a.id HAVING count(s.kind) < 2"
     ),
     "file_without_article": (
         "SELECT f.id, f.path FROM source_files f LEFT JOIN articles a ON a.id = f.article_id "
-        "WHERE f.state IN ('stored', 'duplicate') AND a.id IS NULL"
+        "WHERE f.state IN ('stored', 'duplicate') AND a.id IS NULL AND (f.article_id IS NOT NULL OR NOT EXISTS ("
+        "SELECT 1 FROM source_files g WHERE g.sha256 = f.sha256 AND g.detail LIKE '%pruned'))"
     ),
     "member_of_no_live_cluster": (
         "SELECT m.article_id, 'cluster ' || m.cluster_id FROM cluster_members m "
@@ -80,7 +81,8 @@ _RULES = {
     ),
     "revision_missing": (
         "SELECT a.id, 'is at revision ' || a.revision || ', earlier texts kept: ' || count(r.revision) FROM articles a "
-        "LEFT JOIN article_revisions r ON r.article_id = a.id GROUP BY a.id, a.revision "
+        "LEFT JOIN article_revisions r ON r.article_id = a.id WHERE a.pruned IS DISTINCT FROM 'texts' "
+        "GROUP BY a.id, a.revision "
         "HAVING a.revision <> count(r.revision) + 1"
     ),
 }
@@ -118,9 +120,8 @@ def total(connection: Connection) -> int:
 
 def _texts(connection: Connection) -> Iterator[tuple[int, Problem | None]]:
     columns = ArticleRow.__table__.c
-    query = select(columns.id, columns.title, columns.text, columns.text_sha256).execution_options(
-        yield_per=_ROWS_AT_A_TIME
-    )
+    query = select(columns.id, columns.title, columns.text, columns.text_sha256)
+    query = query.where(columns.pruned.is_distinct_from("texts")).execution_options(yield_per=_ROWS_AT_A_TIME)
     for done, row in enumerate(connection.execute(query), start=1):
         same = text_sha256(Article(title=row.title, text=row.text)) == row.text_sha256
         yield done, None if same else Problem("text_changed", str(row.id), "its text is not the one that was stored")

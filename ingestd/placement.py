@@ -81,9 +81,12 @@ class Placer:
         if seen is None:
             return  # nothing is held: whatever is read from now on is as new as can be
         if seen.generation != state.generation:
-            log.info("window.outdated", hint="articles were pruned, or all were decided anew; reading them again")
+            log.info("window.outdated", hint="all articles were decided anew; reading them again")
             self._begin()
-        elif seen.batch + 1 < state.batch:
+            return
+        if state.pruned_before is not None and state.pruned_batch > seen.batch:
+            self.window.forget(state.pruned_before)
+        if seen.batch + 1 < state.batch:
             if store.count_since(connection, seen.batch) > max(_CAUGHT_UP, len(self.window)):
                 self._begin()  # of so many only what is needed
             else:

@@ -75,7 +75,7 @@ def rebuild(settings: Settings, database: Database, *, check: bool, progress: bo
             found = _compared(old, new, ids)
         if not check:
             with anew.reading() as new, database.writing() as connection:
-                state = store.next_batch(connection, new_generation=True)
+                state = store.next_batch(connection, generation=before.generation + 1)
                 if state.batch != before.batch + 1:
                     raise CannotStartError("articles came while all were decided anew: stop the daemons and repeat it")
                 _put_in_place(connection, new, ids, state.batch, datetime.now(UTC))
@@ -83,7 +83,7 @@ def rebuild(settings: Settings, database: Database, *, check: bool, progress: bo
 
 
 def _refuse_without_texts(connection: Connection) -> None:
-    pruned = connection.execute(select(func.count()).where(_articles.c.pruned_at.is_not(None))).scalar_one()
+    pruned = connection.execute(select(func.count()).where(_articles.c.pruned == "texts")).scalar_one()
     if pruned:
         raise CannotStartError(
             f"the texts of {pruned:,} articles were pruned: without them nothing can be decided anew. "
@@ -216,6 +216,7 @@ def _put_in_place(connection: Connection, new: Connection, ids: Mapping[int, int
     }
     for table in (CopyRow, SignatureRow, ClusterMemberRow):
         connection.execute(delete(table))
+    connection.execute(update(ArticleRow).where(_articles.c.pruned == "signatures").values(pruned=None))
     went = _put_clusters(connection, new, ids, stored, now)
     _copy(connection, new, CopyRow)
     _copy(connection, new, SignatureRow)

@@ -128,7 +128,16 @@ class Window:
             excess -= held.get(day, 0)
             gone.append(day)
             self._asked.pop(day, None)
-        leaving = np.flatnonzero(np.isin(self._day[: self._size], gone) & live)
+        return self._drop_all(np.isin(self._day[: self._size], gone) & live)
+
+    def forget(self, before: date) -> int:
+        """Forget all articles of the days before one: some of them are gone. Those left are asked for again."""
+        for day in [d for d in self._asked if d < before.toordinal()]:
+            del self._asked[day]
+        return self._drop_all((self._day[: self._size] < before.toordinal()) & self._live[: self._size])
+
+    def _drop_all(self, which: NDArray[np.bool_]) -> int:
+        leaving = np.flatnonzero(which)
         for position in leaving.tolist():
             self._drop(position)
         self._compact()

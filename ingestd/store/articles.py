@@ -127,24 +127,30 @@ def next_ids(connection: Connection) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Which batch a transaction is, and of which generation of the corpus."""
+    """Which batch a transaction is, and what has happened to the corpus as a whole."""
 
     batch: int
-    generation: int
+    generation: int  # rises when all articles are decided anew
+    pruned_before: date | None
+    pruned_batch: int
 
 
-def next_batch(connection: Connection, *, new_generation: bool = False) -> State:
-    """Number a batch. After the first of a new generation, nobody goes by what was held in memory before."""
-    c = CorpusState.__table__.c
-    values = {"batch": c.batch + 1, "generation": c.generation + int(new_generation)}
-    row = connection.execute(update(CorpusState).values(values).returning(c.batch, c.generation)).one()
-    return State(row.batch, row.generation)
+def next_batch(connection: Connection, **also: Any) -> State:
+    """Number a batch; return the state of the corpus with `also`, columns of corpus_state, set."""
+    state = CorpusState.__table__.c
+    values = {"batch": state.batch + 1, **also}
+    row = connection.execute(update(CorpusState).values(values).returning(*_state_columns())).one()
+    return State(*row)
 
 
 def state(connection: Connection) -> State:
-    """Return the last batch, and the generation of the corpus."""
-    row = connection.execute(select(CorpusState.batch, CorpusState.generation)).one()
-    return State(row.batch, row.generation)
+    """Return the state of the corpus as the last batch left it."""
+    return State(*connection.execute(select(*_state_columns())).one())
+
+
+def _state_columns() -> tuple[Any, ...]:
+    c = CorpusState.__table__.c
+    return c.batch, c.generation, c.pruned_before, c.pruned_batch
 
 
 @dataclass(frozen=True, slots=True)

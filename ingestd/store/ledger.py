@@ -239,7 +239,7 @@ class Ledger:
         for chunk in _chunks(sorted(set(hashes))):
             rows = connection.execute(
                 select(_files.c.sha256, func.min(_files.c.article_id).label("article_id"))
-                .where(_files.c.sha256.in_(chunk), _files.c.state == FileState.STORED)
+                .where(_files.c.sha256.in_(chunk), _files.c.state.in_((FileState.STORED, FileState.DUPLICATE)))
                 .group_by(_files.c.sha256)
             )
             found.update({row.sha256: row.article_id for row in rows})

@@ -41,7 +41,7 @@ def status(connection: Connection, window_days: int) -> Answer:
     oldest = connection.execute(
         select(func.min(_files.c.first_seen_at)).where(_files.c.finished_at.is_(None))
     ).scalar_one()
-    live = _clusters.c.status != "merged"
+    live = (_clusters.c.status != "merged") & (_clusters.c.n_articles > 0)  # none are left in those that were pruned
     newest = connection.execute(select(func.max(_articles.c.day))).scalar_one()
     since = newest - timedelta(days=window_days) if newest else None
     in_reach = (

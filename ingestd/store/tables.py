@@ -139,10 +139,10 @@ class ArticleRow(Base):
         Index("ix_articles_outlet", "outlet", "id"),
         Index("ix_articles_published_at", "published_at"),
         Index(
-            "ix_articles_pruned_at",
-            "pruned_at",
-            sqlite_where=text("pruned_at IS NOT NULL"),
-            postgresql_where=text("pruned_at IS NOT NULL"),
+            "ix_articles_pruned",
+            "pruned",
+            sqlite_where=text("pruned IS NOT NULL"),
+            postgresql_where=text("pruned IS NOT NULL"),
         ),
     )
 
@@ -167,7 +167,7 @@ class ArticleRow(Base):
     source_file_id: Mapped[int] = mapped_column(ForeignKey("source_files.id"), index=True)
     record_no: Mapped[int]
     text: Mapped[str]  # late: SQLite then reaches the columns before it without reading through it
-    pruned_at: Mapped[datetime | None]  # when the text was given up; it is empty since
+    pruned: Mapped[str | None]  # signatures, texts: what was given up of it
 
 
 class ArticleRevision(Base):
@@ -196,7 +196,7 @@ class CopyRow(Base):
 
     article_id: Mapped[int] = mapped_column(ForeignKey("articles.id"), primary_key=True)
     canonical_article_id: Mapped[int] = mapped_column(ForeignKey("articles.id"), index=True)
-    matched_article_id: Mapped[int] = mapped_column(ForeignKey("articles.id"))
+    matched_article_id: Mapped[int] = mapped_column(ForeignKey("articles.id"), index=True)
     relation: Mapped[str]  # exact, near, excerpt, expanded
     jaccard: Mapped[float]
     containment: Mapped[float]
@@ -215,7 +215,7 @@ class ClusterRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     status: Mapped[str]  # open, closed, merged
     merged_into: Mapped[int | None] = mapped_column(ForeignKey("clusters.id"), index=True)
-    canonical_article_id: Mapped[int | None] = mapped_column(ForeignKey("articles.id"))
+    canonical_article_id: Mapped[int | None] = mapped_column(ForeignKey("articles.id"), index=True)
     title: Mapped[str | None]
     lang: Mapped[str | None]
     keywords: Mapped[list[str]]
@@ -238,7 +238,7 @@ class ClusterMemberRow(Base):
     cluster_id: Mapped[int] = mapped_column(ForeignKey("clusters.id"), index=True)
     relation: Mapped[str]  # seed, coverage, copy
     score: Mapped[float | None]  # of the nearest member; null: the first of its cluster
-    matched_article_id: Mapped[int | None] = mapped_column(ForeignKey("articles.id"))
+    matched_article_id: Mapped[int | None] = mapped_column(ForeignKey("articles.id"), index=True)
     evidence: Mapped[dict[str, Any]]
     joined_at: Mapped[datetime]
     batch: Mapped[int] = mapped_column(BigInteger, server_default="0", index=True)  # that put it there
@@ -251,7 +251,7 @@ class ClusterLogRow(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     happened_at: Mapped[datetime]
-    kind: Mapped[str]  # created, joined, left, merged, split, canonical, closed
+    kind: Mapped[str]  # created, joined, left, merged, split, canonical, closed, pruned
     cluster_id: Mapped[int] = mapped_column(ForeignKey("clusters.id"), index=True)
     other_cluster_id: Mapped[int | None]
     article_id: Mapped[int | None] = mapped_column(ForeignKey("articles.id"), index=True)
@@ -266,7 +266,9 @@ class CorpusState(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     batch: Mapped[int] = mapped_column(BigInteger)  # number of the last one that was decided
-    generation: Mapped[int] = mapped_column(BigInteger)  # rises when articles are pruned or all are decided anew
+    generation: Mapped[int] = mapped_column(BigInteger)  # rises when all are decided anew
+    pruned_before: Mapped[date | None]  # the latest day of which something was given up
+    pruned_batch: Mapped[int] = mapped_column(BigInteger, server_default="0")  # in which that was last done
 
 
 class SignatureRow(Base):

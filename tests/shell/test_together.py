@@ -151,7 +151,7 @@ def test_after_a_new_generation_nothing_held_in_memory_counts(
     with corpus_on_each.database.writing() as connection:  # as if the article had been taken out
         for table in ("cluster_log", "cluster_members", "clusters", "signatures", "articles"):
             connection.exec_driver_sql(f"delete from {table}")
-        store.next_batch(connection, new_generation=True)
+        store.next_batch(connection, generation=1)
     together.take_in(0, one | {"id": "b", "outlet": "x"})
     assert corpus_on_each.rows("select count(*) from copies") == [0]
 

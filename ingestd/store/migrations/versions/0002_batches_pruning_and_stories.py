@@ -13,17 +13,21 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("batch", sa.BigInteger(), nullable=False),
         sa.Column("generation", sa.BigInteger(), nullable=False),
+        sa.Column("pruned_before", sa.Date(), nullable=True),
+        sa.Column("pruned_batch", sa.BigInteger(), server_default="0", nullable=False),
         sa.CheckConstraint("id = 1", name="ck_corpus_state_one"),
         sa.PrimaryKeyConstraint("id"),
     )
     op.execute("INSERT INTO corpus_state (id, batch, generation) VALUES (1, 0, 0)")
     op.add_column("cluster_members", sa.Column("batch", sa.BigInteger(), server_default="0", nullable=False))
     op.create_index("ix_cluster_members_batch", "cluster_members", ["batch"])
-    op.add_column("articles", sa.Column("pruned_at", sa.DateTime(timezone=True), nullable=True))
-    given_up = sa.text("pruned_at IS NOT NULL")
-    op.create_index(
-        "ix_articles_pruned_at", "articles", ["pruned_at"], sqlite_where=given_up, postgresql_where=given_up
-    )
+    op.add_column("articles", sa.Column("pruned", sa.String(), nullable=True))
+    given_up = sa.text("pruned IS NOT NULL")
+    op.create_index("ix_articles_pruned", "articles", ["pruned"], sqlite_where=given_up, postgresql_where=given_up)
+    # Without these, every article that is taken away costs a search through all that might refer to it.
+    op.create_index("ix_cluster_members_matched_article_id", "cluster_members", ["matched_article_id"])
+    op.create_index("ix_copies_matched_article_id", "copies", ["matched_article_id"])
+    op.create_index("ix_clusters_canonical_article_id", "clusters", ["canonical_article_id"])
     # A view keeps the columns that its table had when it was made.
     op.execute("DROP VIEW canonical_articles")
     op.execute(
