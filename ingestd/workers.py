@@ -370,15 +370,16 @@ def _frequencies(lang: str) -> Callable[[str], float]:
     steps = wordfreq.get_frequency_list(lang, wordlist="best")
     sizes = [len(words) for words in steps]
     values = np.repeat([wordfreq.cB_to_freq(-step) for step in range(len(steps))], sizes).astype(np.float32)
-    words = chain.from_iterable(steps)
-    hashes = np.fromiter((crc32(word.encode()) for word in words), dtype=np.uint32, count=sum(sizes))
+    words = map(str.encode, chain.from_iterable(steps))
+    hashes = np.fromiter(map(crc32, words), dtype=np.uint32, count=sum(sizes))
     order = np.argsort(hashes)
     hashes, values = hashes[order], values[order]
     wordfreq.get_frequency_list.cache_clear()
 
     def frequency(word: str) -> float:
-        wanted = crc32(word.encode("utf-8", "replace"))
-        at = int(np.searchsorted(hashes, wanted))
+        # Of the same type: NumPy would make a copy of all hashes for an int.
+        wanted = np.uint32(crc32(word.encode("utf-8", "replace")))
+        at = int(hashes.searchsorted(wanted))
         return float(values[at]) if at < hashes.size and hashes[at] == wanted else 0.0
 
     return frequency
