@@ -136,6 +136,7 @@ class _Step:
         self.next_cluster = next_cluster
         self._came_from: dict[int, int] = {}  # clusters of articles whose text has changed
         self._verdicts: dict[tuple[int, int], Verdict] = {}  # of this batch
+        self._scored: dict[int, dict[int, float]] = {}  # of this batch: article -> other -> score
 
     def place(self, batch: Sequence[Arrival]) -> list[Placed]:
         self._load_days({arrival.day for arrival in batch})
@@ -198,6 +199,15 @@ class _Step:
             self._verdicts[one, other] = compare(self._text(one), self._text(other))
         return self._verdicts[one, other]
 
+    def _scores(self, article_id: int, others: Sequence[int]) -> dict[int, float]:
+        """Return the scores of an article with (at least) some others; each pair is scored once in a batch."""
+        known = self._scored.setdefault(article_id, {})
+        missing = [other for other in others if other not in known]
+        if missing:
+            scores = self.window.scores(article_id, np.array(missing, dtype=np.int64))
+            known.update(zip(missing, scores.tolist(), strict=True))
+        return known
+
     def _compared(self, one: int, other: int) -> Overlap | None:
         verdict = self._verdict(one, other)
         return verdict.shared if verdict.kinship is Kinship.COPY else None
@@ -245,9 +255,8 @@ class _Step:
         one form would pass for coverage of one event.
         """
         ids = dict.fromkeys(near.copies)
-        if near.coverage:
-            others = np.array(near.coverage, dtype=np.int64)
-            ids.update(dict.fromkeys(others[self.window.scores(article_id, others) >= THRESHOLD].tolist()))
+        scores = self._scores(article_id, near.coverage)
+        ids.update((other, None) for other in near.coverage if scores[other] >= THRESHOLD)
         return list(ids)
 
     def _places(self, article_id: int, matches: Sequence[int]) -> dict[int, Place]:
@@ -342,11 +351,12 @@ class _Step:
 
     def _decide(self, article_id: int, near: Sequence[int]) -> None:
         originals = dict.fromkeys(self.window.canonical_of(other) for other in near)
-        candidates = np.array([c for c in originals if c in self.window and c != article_id], dtype=np.int64)
-        scores = self.window.scores(article_id, candidates)
-        order = np.argsort(-scores, kind="stable")
+        candidates = [c for c in originals if c in self.window and c != article_id]
+        scores = self._scores(article_id, candidates)
         touched: dict[int, NDArray[np.int64]] = {}
-        for other in candidates[order][scores[order] >= THRESHOLD * NEARLY].tolist():
+        for other in sorted(candidates, key=lambda c: -scores[c]):
+            if scores[other] < THRESHOLD * NEARLY:
+                break
             cluster = self.window.cluster_of(other)
             if cluster is not None and cluster not in touched and self.window.open_for(cluster, article_id):
                 # As many as can be decided again at once, which also bounds the cost of joining a giant.
@@ -356,12 +366,9 @@ class _Step:
 
     def _means(self, article_id: int, clusters: dict[int, NDArray[np.int64]]) -> dict[int, float]:
         """Return the mean score of an article with the members of each cluster."""
-        if not clusters:
-            return {}
-        scores = self.window.scores(article_id, np.concatenate(list(clusters.values())))
-        sizes = np.array([members.size for members in clusters.values()])
-        totals = np.add.reduceat(scores, np.cumsum(sizes) - sizes)
-        return dict(zip(clusters, (totals / sizes).tolist(), strict=True))
+        members = {cluster: ids.tolist() for cluster, ids in clusters.items()}
+        scores = self._scores(article_id, [member for ids in members.values() for member in ids])
+        return {cluster: sum(scores[member] for member in ids) / len(ids) for cluster, ids in members.items()}
 
     def _carry_out(self, newcomer: int, parts: Sequence[Part], touched: dict[int, NDArray[np.int64]]) -> None:
         before = {int(member): cluster for cluster, members in touched.items() for member in members}
@@ -394,16 +401,16 @@ class _Step:
 
     def _join(self, newcomer: int, cluster: int, part: Part) -> None:
         self.window.set_cluster(newcomer, cluster)
-        others = np.array([m for m in part.members if m != newcomer], dtype=np.int64)
-        if not others.size:
+        others = [member for member in part.members if member != newcomer]
+        if not others:
             self.changes.join(newcomer, cluster, "seed", None, None, {})
             return
-        scores = self.window.scores(newcomer, others)
-        mean, best = float(scores.mean()), int(others[scores.argmax()])
+        scores = self._scores(newcomer, others)
+        mean, best = sum(scores[other] for other in others) / len(others), max(others, key=scores.__getitem__)
         evidence = {
             "mean_score": round(mean, 4),
-            "best_score": round(float(scores.max()), 4),
-            "compared_with": int(others.size),
+            "best_score": round(scores[best], 4),
+            "compared_with": len(others),
             "terms": self._shared_terms(newcomer, best),
         }
         self.changes.join(newcomer, cluster, "coverage", mean, best, evidence)
@@ -457,6 +464,10 @@ def centre(window: Window, cluster: int) -> tuple[int, list[int]] | None:
     members = window.members(cluster, MOST_DECIDED)
     if not members.size:
         return None
+    if members.size == 1:  # as most have
+        only = int(members[0])
+        own, how_heavy = window.terms(only)
+        return only, own[np.argsort(-how_heavy, kind="stable")[:_KEYWORDS]].tolist()
     nearness = np.zeros(members.size)
     if members.size > 2:
         scores = window.all_scores(members)
