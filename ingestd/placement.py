@@ -161,7 +161,9 @@ class _Step:
         missing = self.window.missing(days)
         if not missing:
             return
-        if store.count_of_days(self.connection, missing) <= self.window.room:
+        count = store.count_of_days(self.connection, missing)
+        if count <= self.window.room:
+            self.window.reserve(count)
             self._load(store.entries_of_days(self.connection, missing))
         else:
             self._load_nearest(missing, days)

@@ -78,6 +78,20 @@ class KeyIndex:
         """Return how many keys some articles have."""
         return self._starts[positions + 1] - self._starts[positions]
 
+    def reserve(self, keys: int) -> None:
+        """Make room for so many more keys at once: growing a step at a time would link all of them again and again."""
+        end = int(self._starts[self._size]) + keys
+        self._entries = with_room(self._entries, end)
+        if self._widen(end):
+            self._link(1, int(self._starts[self._size]))
+
+    def _widen(self, end: int) -> bool:
+        """Make room for the chains of so many entries; return whether all have to be linked again."""
+        if end <= _LOAD * self._heads.size:
+            return False
+        self._heads = np.zeros(1 << (end // _LOAD).bit_length(), dtype=np.uint32)
+        return True
+
     def add(self, keys: NDArray[np.uint32], counts: NDArray[np.int64]) -> None:
         """
         Add a batch of articles, which take the next positions.
@@ -93,10 +107,7 @@ class KeyIndex:
         end = first + keys.size
         self._entries = with_room(self._entries, end)
         self._entries[first:end] = keys.astype(np.uint64) << _HALF
-        if end > _LOAD * self._heads.size:
-            first = 1
-            self._heads = np.zeros(1 << (end // _LOAD).bit_length(), dtype=np.uint32)
-        self._link(first, end)
+        self._link(1 if self._widen(end) else first, end)
 
     def candidates(self, positions: NDArray[np.int64], before: NDArray[np.int64]) -> Candidates:
         """

