@@ -308,10 +308,11 @@ def test_on_postgresql_too_kills_lose_nothing_and_double_nothing(on_postgres: Po
         for i in range(files):
             daemon.drop(f"{number}/{i}.json", record(number * files + i))
         daemon.start(wait=False)
-        daemon.until(lambda at=before + (7 * number) % (files - 8): daemon.finished() > at, 60)  # type: ignore[misc]
+        there = (number + 1) * files - before  # with what the kills before have left
+        daemon.until(lambda at=before + (7 * number) % (there - 8): daemon.finished() > at, 60)  # type: ignore[misc]
         daemon.kill()
     daemon.start()
-    daemon.until(lambda: daemon.left() == [], 120)
+    daemon.until(lambda: daemon.left() == [], 300)
     assert daemon.stop() == 0
     n = rounds * files
     print(f"{rounds} kills: lost {n - len(set(ids(daemon)))}, doubled {len(ids(daemon)) - n}")
@@ -340,8 +341,8 @@ class Rivals:
                 self.refused += code == 2
                 daemon.start(wait=False)
 
-    def until(self, true: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 90
+    def until(self, true: Callable[[], bool], seconds: float = 90) -> None:
+        deadline = time.monotonic() + seconds
         while not true():
             self.supervise()
             assert time.monotonic() < deadline
@@ -369,15 +370,17 @@ def test_several_daemons_on_one_folder_take_turns_when_they_are_killed(daemon: D
     kills, files = (30, 200) if long else (3, 40)
     daemon.environment |= {"INGESTD_INGEST__BATCH_FILES": "4", "INGESTD_DATABASE__LEASE_SECONDS": "2"}
     rivals = Rivals(daemon, n)
-    for number in range(kills):
-        before = daemon.finished()
-        for i in range(files):
-            daemon.drop(f"{number}/{i}.json", record(number * files + i))
-        rivals.until(lambda at=before: daemon.finished() > at)  # type: ignore[misc]
-        rivals.befall(kill=number % 3 != 2)
-    rivals.until(lambda: daemon.left() == [])
-    for rival in rivals.daemons:
-        rival.close()
+    try:
+        for number in range(kills):
+            before = daemon.finished()
+            for i in range(files):
+                daemon.drop(f"{number}/{i}.json", record(number * files + i))
+            rivals.until(lambda at=before: daemon.finished() > at)  # type: ignore[misc]
+            rivals.befall(kill=number % 3 != 2)
+        rivals.until(lambda: daemon.left() == [], 600)
+    finally:
+        for rival in rivals.daemons:
+            rival.close()
     total, stored = kills * files, ids(daemon)
     print(f"{n} daemons, {kills} times killed or stopped, {rivals.refused} starts refused: "
           f"lost {total - len(set(stored))}, doubled {len(stored) - total}")  # fmt: skip
