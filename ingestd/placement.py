@@ -139,7 +139,7 @@ class _Step:
         self._scored: dict[int, dict[int, float]] = {}  # of this batch: article -> other -> score
 
     def place(self, batch: Sequence[Arrival]) -> list[Placed]:
-        self._load_days({arrival.day for arrival in batch})
+        self._load_days({arrival.day for arrival in batch}, len(batch))
         orphans = self._take_out_revised(batch)
         self.window.add([_entry(arrival) for arrival in batch])
         self.texts.arrive(self.connection, [(a.article_id, a.stored, a.fingerprint) for a in batch])
@@ -154,11 +154,11 @@ class _Step:
 
     # What decisions need
 
-    def _load_days(self, days: set[date]) -> None:
+    def _load_days(self, days: set[date], arriving: int) -> None:
         if not self.window.primed:
             self._load(store.newest_entries(self.connection, self.window.recent))
             self.window.primed = True
-        missing = self.window.missing(days)
+        missing = self.window.missing(days, arriving)
         if not missing:
             return
         count = store.count_of_days(self.connection, missing)

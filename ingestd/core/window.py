@@ -75,7 +75,7 @@ class Window:
         self._copies: dict[int, list[int]] = {}  # ids of the copies of a canonical article
         self._members: dict[int, list[int]] = {}  # positions of the canonical articles of a cluster
         self._asked: dict[int, int] = {}  # ordinal of a day held -> when it was last asked for
-        self._clock = 0
+        self._clock = 0  # in articles that arrived
 
     def __len__(self) -> int:
         return len(self._position)
@@ -100,9 +100,9 @@ class Window:
 
     # Days
 
-    def missing(self, days: Iterable[date]) -> list[date]:
-        """Return the days within reach of the given ones that are not held, and note that those held are in use."""
-        self._clock += 1
+    def missing(self, days: Iterable[date], arriving: int = 1) -> list[date]:
+        """Return the days in reach of arriving articles that are not held, and note that those held are in use."""
+        self._clock += arriving
         wanted = {d for day in days for d in range(day.toordinal() - self.days, day.toordinal() + self.days + 1)}
         for day in wanted & self._asked.keys():
             self._asked[day] = self._clock
@@ -114,16 +114,22 @@ class Window:
         self._asked |= {day.toordinal(): self._clock for day in days}
 
     def shrink(self) -> int:
-        """Forget the days not asked for longest while there are too many articles; return how many were forgotten."""
-        excess = len(self) - self._max_articles
-        if excess <= 0:
+        """
+        Forget days, and return how many articles were forgotten.
+
+        Those not asked for longest go while there are too many articles. Those that none of the last arrivals asked for
+        go in any case: as time goes on, the window goes with it, and holds what is in reach.
+        """
+        excess, idle = len(self) - self._max_articles, self._clock - self.recent
+        if excess <= 0 and min(self._asked.values(), default=idle) >= idle:
             return 0
         live = self._live[: self._size]
         days, counts = np.unique(self._day[: self._size][live], return_counts=True)
         held = dict(zip(days.tolist(), counts.tolist(), strict=True))
         gone: list[int] = []
         for day in sorted(held.keys() | self._asked.keys(), key=lambda d: (self._asked.get(d, 0), d)):
-            if excess <= 0 or self._asked.get(day) == self._clock:
+            asked = self._asked.get(day, 0)
+            if asked == self._clock or (excess <= 0 and asked >= idle):
                 break
             excess -= held.get(day, 0)
             gone.append(day)

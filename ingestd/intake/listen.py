@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import time
 import warnings
@@ -97,7 +98,7 @@ class Listener:
             return
         # Said when a new folder is seen twice, by its event and by the walk of its parent: both mean the same watch.
         warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning)
-        observer = Observer()
+        observer = _observer()
         try:
             observer.schedule(
                 _Handler(self.root, self._heard, self._ignore), str(self.root), recursive=True, event_filter=_EVENTS
@@ -207,6 +208,15 @@ class _OverflowHandler(logging.Handler):
             self._overflowed()
 
 
+def _observer() -> BaseObserver:
+    if sys.platform == "linux":
+        from watchdog.observers.inotify import InotifyObserver
+
+        # Else a file that is moved in from outside raises `created`, as one does that is about to be written.
+        return InotifyObserver(generate_full_events=True)
+    return Observer()
+
+
 class _Handler(FileSystemEventHandler):
     """Notes paths. An exception here would end the observer's thread, so nothing may escape."""
 
@@ -217,6 +227,8 @@ class _Handler(FileSystemEventHandler):
         try:
             moved = isinstance(event, (FileMovedEvent, DirMovedEvent))
             path = os.fsencode(event.dest_path if moved else event.src_path)
+            if not path:  # moved out of the folder
+                return
             relative = os.path.relpath(path, os.fsencode(self._root))
             if relative == _CANARY:
                 self._heard(relative, False)

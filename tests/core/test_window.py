@@ -65,6 +65,18 @@ def test_when_it_is_full_the_days_unused_longest_are_forgotten() -> None:
     assert window.near([9999], earlier=True)[0].copies == (2906,)
 
 
+def test_days_that_no_recent_arrival_asked_for_are_forgotten_though_there_is_room() -> None:
+    window = Window(days=3, max_articles=10_000)  # the last tenth of it are recent arrivals
+    for day in range(60):
+        when = DAY + timedelta(days=day)
+        window.holds(window.missing([when], arriving=100))
+        window.add([entry(day * 100 + i + 1, day, like=day * 100 + i) for i in range(100)])
+        window.shrink()
+        assert len(window) <= 1_000 + 100 * (3 + 2)  # what came lately, and what is in reach of the first of that
+    assert {5901, 4901} <= {a for a in range(1, 6001) if a in window}
+    assert 4001 not in window
+
+
 def test_a_copy_is_of_its_canonical_articles_cluster() -> None:
     window = Window(days=7, max_articles=1000)
     window.add([entry(1, 0, cluster=5), entry(2, 1, canonical=1, cluster=5), entry(3, 1, cluster=5)])

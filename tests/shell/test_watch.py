@@ -68,6 +68,20 @@ def test_a_renamed_file_is_complete_at_once(root: Path, watching: Callable[..., 
     assert names(inbox) == ["a.json"]
 
 
+def test_a_file_moved_in_from_elsewhere_is_complete_at_once(
+    root: Path, tmp_path: Path, watching: Callable[..., Inbox]
+) -> None:
+    inbox = watching(quiet_s=30.0)
+    inbox.settled(1, 0.0)
+    (tmp_path / "a.json").write_text("{}")
+    (tmp_path / "a.json").rename(root / "a.json")
+    assert names(inbox) == ["a.json"]
+    (root / "a.json").rename(tmp_path / "gone.json")  # raises an event without a name
+    (tmp_path / "b.json").write_text("{}")
+    (tmp_path / "b.json").rename(root / "b.json")
+    assert names(inbox) == ["b.json"]
+
+
 def test_a_file_written_in_place_is_found_when_it_has_been_quiet(root: Path, watching: Callable[..., Inbox]) -> None:
     inbox = watching(quiet_s=0.5)
     inbox.settled(1, 0.0)
@@ -276,7 +290,7 @@ def test_where_inotify_has_no_room_the_folder_is_read(
         def schedule(self, *_: object, **__: object) -> None:
             raise OSError(error, os.strerror(error))
 
-    monkeypatch.setattr(listen, "Observer", Full)
+    monkeypatch.setattr(listen, "_observer", Full)
     inbox = watching(quiet_s=0.1, rescan_s=0.3)
     assert not inbox.ready
     (root / "a.json").write_text("{}")
