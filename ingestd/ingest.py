@@ -438,40 +438,48 @@ class Line:
     # Afterwards
 
     def _dispose(self, finished: Sequence[Finished]) -> None:
-        """Move files whose fate is in the database; whatever cannot be moved now is tried again at the next start."""
-        names: list[tuple[int, str]] = []
-        for f in finished:
-            if f.state is FileState.VANISHED:
-                continue
-            try:
-                if f.state is FileState.QUARANTINED:
-                    why = {"reason": f.reason, "detail": f.detail, "sha256": f.sha256, "quarantined_at": f.finished_at}
-                    moved = archive.quarantine(f.root, f.path, f.look, f.sha256, why)
-                elif self._after == "archive":
-                    moved = archive.archive(f.root, f.path, f.look, f.sha256, f.finished_at)
-                else:
-                    moved = "" if archive.delete(f.root, f.path, f.look, f.sha256) else None
-                if moved is not None and f.state is not FileState.QUARANTINED:
-                    self._put_away_marker(f)
-            except OSError as error:
+        """Move files whose fate is in the database; what cannot be moved now is moved when it is seen again."""
+        leaving = [f for f in finished if f.state is not FileState.VANISHED]
+        went = list(zip(leaving, self._moved(leaving), strict=True))
+        markers = [m for f, to in went if isinstance(to, str) and (m := self._marker(f))]
+        went += zip(markers, self._moved(markers), strict=True)
+        for f, to in went:
+            if isinstance(to, OSError):
                 log.warning(
-                    "file.not_moved", path=f.path, error=str(error), hint="it stays where it is until the next start"
+                    "file.not_moved", path=f.path, error=str(to), hint="it stays where it is until it is seen again"
                 )
-                continue
-            if moved is not None:
-                names.append((f.id, moved))
+        names = [(f.id, to) for f, to in went if isinstance(to, str) and f.id]
         self._patiently(lambda: self.ledger.archived(names))
 
-    def _put_away_marker(self, finished: Finished) -> None:
-        """Let the marker of a finished file go the way of the file; that of a quarantined one waits for its return."""
-        suffix = os.fsencode(self._settings.watch.done_suffix)
-        marker = look_at(Path(finished.root), finished.path + suffix) if suffix else None
-        if marker is None:
-            return
+    def _moved(self, leaving: Sequence[Finished]) -> list[str | OSError | None]:
+        """Move or delete files; return for each its new name ("": none), None if it is gone, or what prevented it."""
         if self._after == "archive":
-            archive.archive(marker.root, marker.path, marker.look, None, finished.finished_at)
-        else:
-            archive.delete(marker.root, marker.path, marker.look, None)
+            return archive.move([_move(f) for f in leaving])
+        quarantined = {f.id: _move(f) for f in leaving if f.state is FileState.QUARANTINED}
+        moved = dict(zip(quarantined, archive.move(list(quarantined.values())), strict=True))
+        return [moved[f.id] if f.id in moved else _deleted(f) for f in leaving]
+
+    def _marker(self, finished: Finished) -> Finished | None:
+        """Return the marker that goes the way of its finished file; that of a quarantined one waits for its return."""
+        suffix = os.fsencode(self._settings.watch.done_suffix)
+        if not suffix or finished.state is FileState.QUARANTINED:
+            return None
+        seen = look_at(Path(finished.root), finished.path + suffix)
+        return replace(finished, id=0, path=seen.path, look=seen.look, sha256=None) if seen else None
+
+
+def _move(f: Finished) -> archive.Move:
+    if f.state is FileState.QUARANTINED:
+        why = {"reason": f.reason, "detail": f.detail, "sha256": f.sha256, "quarantined_at": f.finished_at}
+        return archive.to_quarantine(f.root, f.path, f.look, f.sha256, why)
+    return archive.to_archive(f.root, f.path, f.look, f.sha256, f.finished_at)
+
+
+def _deleted(f: Finished) -> str | OSError | None:
+    try:
+        return "" if archive.delete(f.root, f.path, f.look, f.sha256) else None
+    except OSError as error:
+        return error
 
 
 def _to_give_back(progress: Progress) -> bool:

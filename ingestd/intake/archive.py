@@ -13,46 +13,67 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
 from ingestd.core.stability import Look
 from ingestd.intake.scan import OWN_FOLDER
 
+_T = TypeVar("_T")
 _NAME_BYTES = 255  # the longest name that Linux file systems take
 REASON_SUFFIX = b".reason.json"
 # What a file system without hard links answers, or another file system than the target's.
 _NO_LINK = (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK)
 
 
-def archive(root: str, path: bytes, look: Look, sha256: str | None, day: datetime) -> str | None:
-    """
-    Move a finished file to `.ingestd/archive/YYYY-MM-DD/` below its root.
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A finished file, and where it is to go."""
 
-    Args:
-        root: the watched folder.
-        path: of the file below it.
-        look: how it looked when it was read.
-        sha256: of what was read; None: it was not read.
-        day: names the folder.
+    root: str  # the watched folder
+    path: bytes  # of the file below it
+    look: Look  # how it looked when it was read
+    sha256: str | None  # of what was read; None: it was not read
+    folder: bytes  # below the root
+    beside: bytes | None = None  # is written into NAME.reason.json
+
+
+def to_archive(root: str, path: bytes, look: Look, sha256: str | None, day: datetime) -> Move:
+    """Return the move of a finished file to `.ingestd/archive/YYYY-MM-DD/` below its root."""
+    return Move(root, path, look, sha256, os.path.join(OWN_FOLDER, b"archive", day.strftime("%Y-%m-%d").encode()))
+
+
+def to_quarantine(root: str, path: bytes, look: Look, sha256: str | None, reason: Mapping[str, Any]) -> Move:
+    """Return the move of an unusable file to `.ingestd/quarantine/` below its root, with NAME.reason.json."""
+    beside = orjson.dumps(dict(reason), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    return Move(root, path, look, sha256, os.path.join(OWN_FOLDER, b"quarantine"), beside)
+
+
+def move(moves: Sequence[Move]) -> list[str | OSError | None]:
+    """
+    Move files, all of them a step at a time, so that the disk is waited for once for many.
 
     Returns:
-        Its new path below the root, also where it was moved before and that was not noted; None where it is no longer
-        there as it was read.
+        For each its new path below the root, also where it was moved before and that was not noted; None where it is no
+        longer there as it was read; the error where it could not be moved, and is where it was.
     """
-    return _move(root, path, os.path.join(OWN_FOLDER, b"archive", day.strftime("%Y-%m-%d").encode()), look, sha256)
-
-
-def quarantine(root: str, path: bytes, look: Look, sha256: str | None, reason: Mapping[str, Any]) -> str | None:
-    """Move an unusable file to `.ingestd/quarantine/` below its root, with NAME.reason.json; return its new path."""
-    beside = orjson.dumps(dict(reason), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    return _move(root, path, os.path.join(OWN_FOLDER, b"quarantine"), look, sha256, beside)
+    linked = [_tried(_linked, one) for one in moves]
+    places = {(one.root, os.path.dirname(to)) for one, to in zip(moves, linked, strict=True) if isinstance(to, bytes)}
+    synced = {place: _tried(_sync_folder, *place) for place in places}
+    done: list[str | OSError | None] = []
+    for one, to in zip(moves, linked, strict=True):
+        error = synced.get((one.root, os.path.dirname(to))) if isinstance(to, bytes) else None
+        if error is None and isinstance(to, bytes):
+            error = _tried(_unlinked, one)
+        done.append(error or (os.fsdecode(to) if isinstance(to, bytes) else to))
+    return done
 
 
 def delete(root: str, path: bytes, look: Look, sha256: str | None) -> bool:
@@ -78,16 +99,22 @@ def restore(root: str, quarantined: str, path: bytes) -> bool:
     return True
 
 
-def _move(  # noqa: PLR0913 - where from, where to, and what it must be
-    root: str, path: bytes, folder: bytes, look: Look, sha256: str | None, beside: bytes | None = None
-) -> str | None:
-    base = os.fsencode(root)
-    source = os.path.join(base, path)
-    named = _as_text(path)
-    below = os.path.join(folder, os.path.dirname(named))
-    spare = len(REASON_SUFFIX) if beside is not None else 0
-    if not _unchanged(source, look, sha256):
-        return _moved_before(base, below, os.path.basename(named), look, spare)
+def _tried(step: Callable[..., _T], *arguments: Any) -> _T | OSError:
+    try:
+        return step(*arguments)
+    except OSError as error:
+        return error
+
+
+def _linked(one: Move) -> bytes | None:
+    """Give a file its new name beside the old one; return that, or None where it is no longer there as it was read."""
+    base = os.fsencode(one.root)
+    source = os.path.join(base, one.path)
+    named = _as_text(one.path)
+    below = os.path.join(one.folder, os.path.dirname(named))
+    spare = len(REASON_SUFFIX) if one.beside is not None else 0
+    if not _unchanged(source, one.look, one.sha256):
+        return _moved_before(base, below, os.path.basename(named), one.look, spare)
     os.makedirs(os.path.join(base, below), exist_ok=True)
     number = 0
     while True:
@@ -101,16 +128,20 @@ def _move(  # noqa: PLR0913 - where from, where to, and what it must be
             number += 1
         except FileNotFoundError:
             return None
-    if beside is not None:  # before the old name is gone: a file in quarantine is never without its reason
-        _write(os.path.join(base, target) + REASON_SUFFIX, beside)
-    _sync_folder(os.path.join(base, below))
-    if _unchanged(source, look, sha256):
+    if one.beside is not None:  # before the old name is gone: a file in quarantine is never without its reason
+        _write(os.path.join(base, target) + REASON_SUFFIX, one.beside)
+    return target
+
+
+def _unlinked(one: Move) -> None:
+    """Take the old name away, unless something newer has it by now."""
+    source = os.path.join(os.fsencode(one.root), one.path)
+    if _unchanged(source, one.look, None):
         with suppress(FileNotFoundError):  # another process on the same folder was as quick
             os.unlink(source)
-    return os.fsdecode(target)
 
 
-def _moved_before(base: bytes, below: bytes, name: bytes, look: Look, spare: int) -> str | None:
+def _moved_before(base: bytes, below: bytes, name: bytes, look: Look, spare: int) -> bytes | None:
     """Return where a file lies that was moved by a process which ended before it could note that."""
     for number in count():
         target = os.path.join(below, _name(name, number, spare))
@@ -119,7 +150,7 @@ def _moved_before(base: bytes, below: bytes, name: bytes, look: Look, spare: int
         except FileNotFoundError:
             return None
         if (status.st_size, status.st_mtime_ns) == (look.size, look.mtime_ns):  # a copy has another inode
-            return os.fsdecode(target)
+            return target
     return None
 
 
@@ -194,8 +225,8 @@ def _write(path: bytes, data: bytes) -> None:
         os.fsync(opened.fileno())
 
 
-def _sync_folder(folder: bytes) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _sync_folder(root: str, folder: bytes) -> None:
+    descriptor = os.open(os.path.join(os.fsencode(root), folder), os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:

@@ -27,7 +27,7 @@ POINTS: Mapping[str, str] = {
     "before a link": "ingestd.intake.archive:_link:before",
     "between link and unlink": "ingestd.intake.archive:_link:after",
     "before the reason is written": "ingestd.intake.archive:_write:before",
-    "after the move": "ingestd.intake.archive:_move:after",
+    "after the move": "ingestd.intake.archive:move:after",
     "before the move is noted": "ingestd.store.ledger:Ledger.archived:before",
     "after the move is noted": "ingestd.store.ledger:Ledger.archived:after",
 }
@@ -71,7 +71,13 @@ def moved_before_the_commit() -> None:
         def settle(self: Any, connection: Any, settlements: Any, now: Any) -> None:
             original(self, connection, settlements, now)
             for s in settlements:
-                archive.archive(s.claim.file.root, s.claim.file.path, s.claim.file.look, s.sha256, datetime.now(UTC))
+                archive.move(
+                    [
+                        archive.to_archive(
+                            s.claim.file.root, s.claim.file.path, s.claim.file.look, s.sha256, datetime.now(UTC)
+                        )
+                    ]
+                )
 
         return settle
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,9 +26,43 @@ def drop(root: Path, name: str, content: bytes = b"content") -> tuple[bytes, Loo
     return seen.path, seen.look, hashlib.sha256(content).hexdigest()
 
 
+def archived(root: Path, path: bytes, look: Look, sha256: str | None) -> str | OSError | None:
+    return archive.move([archive.to_archive(str(root), path, look, sha256, DAY)])[0]
+
+
+def quarantined(
+    root: Path, path: bytes, look: Look, sha256: str | None, reason: dict[str, Any]
+) -> str | OSError | None:
+    return archive.move([archive.to_quarantine(str(root), path, look, sha256, reason)])[0]
+
+
+def test_many_files_move_together_and_each_answers_for_itself(tmp_path: Path) -> None:
+    files = [drop(tmp_path, name, name.encode()) for name in ("a.json", "b.json", "c.json", "sub/a.json")]
+    (tmp_path / "b.json").write_bytes(b"newer")
+    (tmp_path / ".ingestd/archive/2025-03-04").mkdir(parents=True)
+    (tmp_path / ".ingestd/archive/2025-03-04/sub").write_text("in the way of a folder")
+    moved = archive.move([archive.to_archive(str(tmp_path), *file, DAY) for file in files])
+    assert [type(to).__name__ for to in moved] == ["str", "NoneType", "str", "FileExistsError"]
+    assert sorted(p.name for p in tmp_path.glob("*.json")) == ["b.json"]
+    assert (tmp_path / "sub/a.json").exists()
+    assert [(tmp_path / str(moved[i])).read_bytes() for i in (0, 2)] == [b"a.json", b"c.json"]
+
+
+def test_a_folder_that_cannot_be_written_through_keeps_the_old_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.EIO, "input/output error")
+
+    monkeypatch.setattr(archive, "_sync_folder", full)
+    path, look, sha256 = drop(tmp_path, "a.json")
+    assert isinstance(archived(tmp_path, path, look, sha256), OSError)
+    assert (tmp_path / "a.json").exists()
+
+
 def test_a_finished_file_moves_below_the_day_and_keeps_its_folder(tmp_path: Path) -> None:
     path, look, sha256 = drop(tmp_path, "outlet/a.json")
-    assert archive.archive(str(tmp_path), path, look, sha256, DAY) == ".ingestd/archive/2025-03-04/outlet/a.json"
+    assert archived(tmp_path, path, look, sha256) == ".ingestd/archive/2025-03-04/outlet/a.json"
     assert not (tmp_path / "outlet/a.json").exists()
     assert (tmp_path / ".ingestd/archive/2025-03-04/outlet/a.json").read_bytes() == b"content"
 
@@ -35,7 +71,7 @@ def test_a_name_that_is_taken_is_never_overwritten(tmp_path: Path) -> None:
     moved = []
     for content in (b"first", b"second", b"third"):
         path, look, sha256 = drop(tmp_path, "a.json", content)
-        moved.append(archive.archive(str(tmp_path), path, look, sha256, DAY))
+        moved.append(archived(tmp_path, path, look, sha256))
     assert len(set(moved)) == 3
     assert [(tmp_path / str(m)).read_bytes() for m in moved] == [b"first", b"second", b"third"]
 
@@ -46,7 +82,7 @@ def test_a_newer_version_under_the_same_name_is_never_removed(tmp_path: Path, ke
     if not keep_inode:
         (tmp_path / "a.json").rename(tmp_path / "elsewhere")
     (tmp_path / "a.json").write_bytes(b"newer text")
-    assert archive.archive(str(tmp_path), path, look, sha256, DAY) is None
+    assert archived(tmp_path, path, look, sha256) is None
     assert not archive.delete(str(tmp_path), path, look, sha256)
     assert (tmp_path / "a.json").read_bytes() == b"newer text"
 
@@ -55,7 +91,7 @@ def test_new_content_with_the_old_size_and_time_is_noticed_by_its_hash(tmp_path:
     path, look, sha256 = drop(tmp_path, "a.json", b"older text")
     (tmp_path / "a.json").write_bytes(b"newer text")
     os.utime(tmp_path / "a.json", ns=(look.mtime_ns, look.mtime_ns))
-    assert archive.archive(str(tmp_path), path, look, sha256, DAY) is None
+    assert archived(tmp_path, path, look, sha256) is None
     assert (tmp_path / "a.json").read_bytes() == b"newer text"
 
 
@@ -64,13 +100,13 @@ def test_a_move_that_was_interrupted_is_finished(tmp_path: Path) -> None:
     target = tmp_path / ".ingestd/archive/2025-03-04/a.json"
     target.parent.mkdir(parents=True)
     target.hardlink_to(tmp_path / "a.json")  # the process died before it removed the old name
-    assert archive.archive(str(tmp_path), path, look, sha256, DAY) == ".ingestd/archive/2025-03-04/a.json"
+    assert archived(tmp_path, path, look, sha256) == ".ingestd/archive/2025-03-04/a.json"
     assert not (tmp_path / "a.json").exists()
 
 
 def test_quarantine_puts_the_reason_beside_the_file_and_restore_takes_both_back(tmp_path: Path) -> None:
     path, look, sha256 = drop(tmp_path, "sub/a.json")
-    moved = archive.quarantine(str(tmp_path), path, look, sha256, {"reason": "parse", "detail": "line 1"})
+    moved = quarantined(tmp_path, path, look, sha256, {"reason": "parse", "detail": "line 1"})
     assert moved == ".ingestd/quarantine/sub/a.json"
     reason = tmp_path / f"{moved}.reason.json"
     assert json.loads(reason.read_text())["reason"] == "parse"
@@ -81,7 +117,7 @@ def test_quarantine_puts_the_reason_beside_the_file_and_restore_takes_both_back(
 
 def test_restore_does_not_overwrite_a_newer_file(tmp_path: Path) -> None:
     path, look, sha256 = drop(tmp_path, "a.json", b"broken")
-    moved = archive.quarantine(str(tmp_path), path, look, sha256, {})
+    moved = quarantined(tmp_path, path, look, sha256, {})
     drop(tmp_path, "a.json", b"mended")
     assert moved is not None
     assert not archive.restore(str(tmp_path), moved, path)
@@ -92,7 +128,7 @@ def test_restore_does_not_overwrite_a_newer_file(tmp_path: Path) -> None:
 def test_the_longest_name_fits_with_its_reason_and_a_number(tmp_path: Path) -> None:
     for _ in range(3):
         path, look, sha256 = drop(tmp_path, "ä" * 125 + ".json", os.urandom(8))
-        moved = archive.quarantine(str(tmp_path), path, look, sha256, {})
+        moved = quarantined(tmp_path, path, look, sha256, {})
         assert moved is not None
         assert (tmp_path / moved).exists()
         assert moved.endswith((".json", ".json.1", ".json.2"))
@@ -110,7 +146,7 @@ def test_across_file_systems_the_file_is_copied_whole_before_it_is_removed(
         link(source, target, **options)
 
     monkeypatch.setattr(os, "link", refused)
-    moved = archive.archive(str(tmp_path), path, look, sha256, DAY)
+    moved = archived(tmp_path, path, look, sha256)
     assert moved is not None
     assert (tmp_path / moved).read_bytes() == b"content"
     assert list((tmp_path / moved).parent.iterdir()) == [tmp_path / moved]
@@ -125,7 +161,7 @@ def test_whatever_bytes_a_name_is_made_of_its_new_name_is_text_and_leads_back(tm
     os.makedirs(os.path.dirname(full), exist_ok=True)
     Path(os.fsdecode(full)).write_bytes(b"content")
     look = look_at(tmp_path, name).look  # type: ignore[union-attr]
-    moved = archive.quarantine(str(tmp_path), name, look, None, {"reason": "parse"})
+    moved = quarantined(tmp_path, name, look, None, {"reason": "parse"})
     assert moved is not None
     moved.encode()  # as databases keep text
     assert (tmp_path / moved).read_bytes() == b"content"
@@ -137,7 +173,7 @@ def test_a_move_that_was_made_and_not_noted_is_found(tmp_path: Path) -> None:
     path, look, sha256 = drop(tmp_path, "a.json")
     (tmp_path / ".ingestd/archive/2025-03-04").mkdir(parents=True)
     (tmp_path / ".ingestd/archive/2025-03-04/a.json").write_bytes(b"another file of that name")
-    moved = archive.archive(str(tmp_path), path, look, sha256, DAY)
+    moved = archived(tmp_path, path, look, sha256)
     assert moved == ".ingestd/archive/2025-03-04/a.json.1"
-    assert archive.archive(str(tmp_path), path, look, sha256, DAY) == moved
-    assert archive.archive(str(tmp_path), b"never.json", look, sha256, DAY) is None
+    assert archived(tmp_path, path, look, sha256) == moved
+    assert archived(tmp_path, b"never.json", look, sha256) is None
