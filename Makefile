@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH := $(VENV)/.bench
 
-.PHONY: help demo run test test-long lint bench bench-copies bench-events bench-formats bench-latency clean
+.PHONY: help demo run test test-long lint bench bench-copies bench-events bench-formats bench-growth bench-latency \
+	bench-store clean
 
 help: ## show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,12 +38,12 @@ lint: $(READY) ## run the linters
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY) ## 10,000 articles end to end, with the time of each stage
-	$(BIN)/python -m tests.bench.end_to_end
-
 $(BENCH): $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	@touch $@
+
+bench: $(BENCH) ## the whole beside the script a user would write, in turns; writes docs/benchmarks.md
+	$(BIN)/python -m tests.bench.end_to_end --write
 
 bench-copies: $(BENCH) ## finding copies beside datasketch and rensa, and the index up to 1,000,000 articles
 	$(BIN)/python -m tests.bench.copies
@@ -50,8 +51,14 @@ bench-copies: $(BENCH) ## finding copies beside datasketch and rensa, and the in
 bench-formats: $(READY) ## how fast each kind of file is read, beside the library that reads it
 	$(BIN)/python -m tests.bench.formats
 
-bench-latency: $(READY) ## from a file renamed into the folder to its commit, at 50 files a second
+bench-latency: $(READY) ## from a file renamed into the folder to its commit, at 50, 100 and 1,000 files a second
 	$(BIN)/python -m tests.bench.latency
+
+bench-growth: $(READY) ## what one more article costs with up to 1,000,000 stored and in the window
+	$(BIN)/python -m tests.bench.growth
+
+bench-store: $(READY) ## SQLite and PostgreSQL in turns, and both up to 1,000,000 articles
+	$(BIN)/python -m tests.bench.growth --store
 
 bench-events: $(READY) ## what finding events costs with 10,000 and 50,000 articles in the window
 	$(BIN)/python -m tests.bench.events

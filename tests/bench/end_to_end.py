@@ -52,8 +52,7 @@ class Watched:
     """A process whose memory and time are looked at while it runs."""
 
     def __init__(self, command: list[str], folder: Path, said: Path | None = None) -> None:
-        before = os.times()
-        self._cpu_before = before.children_user + before.children_system
+        self._cpu: dict[int, float] = {}  # seconds so far, by process
         self.start = time.monotonic()
         error = said.open("wb") if said else subprocess.DEVNULL
         self.process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=error)
@@ -67,6 +66,7 @@ class Watched:
             process = psutil.Process(self.process.pid)
             self.main_bytes = max(self.main_bytes, process.memory_info().rss)
             parts = [process, *process.children(recursive=True)]
+            self._cpu |= {part.pid: sum(part.cpu_times()[:2]) for part in parts}
             self.bytes = max(self.bytes, sum(part.memory_full_info().pss for part in parts))
         except psutil.Error:
             pass
@@ -74,8 +74,8 @@ class Watched:
         return True
 
     def cpu_seconds(self) -> float:
-        after = os.times()
-        return after.children_user + after.children_system - self._cpu_before
+        """Return what it and its workers had used when they were last looked at."""
+        return sum(self._cpu.values())
 
 
 def ingest(made: list[Made], files: Path, folder: Path) -> Run:
