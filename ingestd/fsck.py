@@ -79,11 +79,12 @@ _RULES = {
         "JOIN cluster_members m ON m.article_id = c.article_id "
         "JOIN cluster_members n ON n.article_id = c.canonical_article_id WHERE m.cluster_id <> n.cluster_id"
     ),
+    # The earliest may have been pruned; there is no gap between those that are left and the present text.
     "revision_missing": (
         "SELECT a.id, 'is at revision ' || a.revision || ', earlier texts kept: ' || count(r.revision) FROM articles a "
-        "LEFT JOIN article_revisions r ON r.article_id = a.id WHERE a.pruned IS DISTINCT FROM 'texts' "
-        "GROUP BY a.id, a.revision "
-        "HAVING a.revision <> count(r.revision) + 1"
+        "LEFT JOIN article_revisions r ON r.article_id = a.id "
+        "WHERE a.revision > 1 AND a.pruned IS DISTINCT FROM 'texts' GROUP BY a.id, a.revision "
+        "HAVING coalesce(max(r.revision), 0) <> a.revision - 1 OR count(*) <> max(r.revision) - min(r.revision) + 1"
     ),
 }
 

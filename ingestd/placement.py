@@ -141,7 +141,9 @@ class _Step:
     def place(self, batch: Sequence[Arrival]) -> list[Placed]:
         self._load_days({arrival.day for arrival in batch}, len(batch))
         orphans = self._take_out_revised(batch)
+        held = {arrival.article_id for arrival in batch if arrival.article_id in self.window}
         self.window.add([_entry(arrival) for arrival in batch])
+        self._put_back(batch, held)
         self.texts.arrive(self.connection, [(a.article_id, a.stored, a.fingerprint) for a in batch])
         ids = [arrival.article_id for arrival in batch]
         near = self.window.near(ids, earlier=True) if ids else []
@@ -222,6 +224,8 @@ class _Step:
         self._load(store.entries_of(self.connection, revised))
         orphans = []
         for article_id in revised:
+            if article_id not in self.window:
+                continue
             for copy in self.window.copies_of(article_id):
                 self.window.set_canonical(copy, copy)
                 self.changes.original(copy)
@@ -231,6 +235,17 @@ class _Step:
             if cluster is not None:
                 self._came_from[article_id] = cluster
         return orphans
+
+    def _put_back(self, batch: Sequence[Arrival], held: set[int]) -> None:
+        """Leave revised articles where they were whose signatures had been pruned, and their copies with them."""
+        pruned = [arrival.article_id for arrival in batch if arrival.revised and arrival.article_id not in held]
+        for d in store.decided_of(self.connection, pruned) if pruned else ():
+            if d.canonical_id == d.article_id:
+                self.window.set_cluster(d.article_id, d.cluster_id)
+                self.changes.touched.add(d.cluster_id)
+            else:
+                self.changes.original(d.article_id)
+                self._came_from[d.article_id] = d.cluster_id
 
     def _place_anew(self, article_id: int) -> Placed:
         near = self.window.near([article_id], earlier=False)[0]

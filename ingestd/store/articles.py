@@ -170,11 +170,20 @@ def count_since(connection: Connection, batch: int) -> int:
 
 def decided_since(connection: Connection, batch: int) -> list[Decided]:
     """Return all articles that were decided after a batch, new ones and those that went elsewhere."""
+    return _decided(connection, _members.c.batch > batch)
+
+
+def decided_of(connection: Connection, article_ids: Sequence[int]) -> list[Decided]:
+    """Return where some articles belong, also those that the window cannot hold."""
+    return [one for chunk in chunks(article_ids) for one in _decided(connection, _members.c.article_id.in_(chunk))]
+
+
+def _decided(connection: Connection, condition: Any) -> list[Decided]:
     query = (
         select(_members.c.article_id, _members.c.cluster_id, _copies.c.canonical_article_id, _articles.c.revision)
         .join(_articles, _articles.c.id == _members.c.article_id)
         .outerjoin(_copies, _copies.c.article_id == _members.c.article_id)
-        .where(_members.c.batch > batch)
+        .where(condition)
         .order_by(_members.c.article_id)
     )
     return [

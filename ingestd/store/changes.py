@@ -272,7 +272,8 @@ def _write_articles(connection: Connection, changes: Changes) -> None:
             )
             connection.execute(delete(SignatureRow).where(SignatureRow.article_id.in_(chunk)))
         connection.execute(
-            update(ArticleRow).where(a.id == bindparam("article")).values(revision=a.revision + 1), changes.revised
+            update(ArticleRow).where(a.id == bindparam("article")).values(revision=a.revision + 1, pruned=None),
+            changes.revised,
         )
     if changes.signatures:
         connection.execute(insert(SignatureRow), changes.signatures)

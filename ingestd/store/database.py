@@ -35,8 +35,10 @@ SURROUNDINGS = (OperationalError, InterfaceError)
 _TRANSACTION_LOCK = 0x696E67657374
 _PROCESS_LOCK = _TRANSACTION_LOCK + 1
 # A host that dies or is cut off in the middle of a transaction holds up all others until the server notices: it looks
-# for a sign of life after 10 s without one, and ends a transaction in which nothing has been asked for a minute. The
-# client gives up as soon, and tries again.
+# for a sign of life after 10 s without one, and ends a transaction that writes when nothing has been asked in it for a
+# minute. The client gives up as soon, and tries again.
+_TAKE_TURN = text("SELECT set_config('idle_in_transaction_session_timeout', :idle, true), pg_advisory_xact_lock(:key)")
+_IDLE = "60s"
 _POSTGRES = {
     "connect_timeout": 10,
     "keepalives_idle": 10,
@@ -44,8 +46,8 @@ _POSTGRES = {
     "keepalives_count": 3,
     "tcp_user_timeout": 25_000,
     "application_name": "ingestd",
-    "options": "-c idle_in_transaction_session_timeout=60s -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 "
-    "-c tcp_keepalives_count=3 -c tcp_user_timeout=25s",
+    "options": "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 "
+    "-c tcp_user_timeout=25s",
 }
 
 
@@ -95,7 +97,7 @@ class Database:
                 connection.execution_options(ingestd_writes=True)
             with connection.begin():
                 if not self.sqlite:
-                    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _TRANSACTION_LOCK})
+                    connection.execute(_TAKE_TURN, {"key": _TRANSACTION_LOCK, "idle": _IDLE})
                 yield connection
 
     def prepare(self) -> None:

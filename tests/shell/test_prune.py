@@ -118,6 +118,18 @@ def test_texts_go_and_all_else_stays(aged: Corpus) -> None:
         rebuild(aged.settings, aged.database, check=False, progress=False)
 
 
+def test_an_article_whose_text_was_given_up_and_that_comes_with_another_is_whole_again(aged: Corpus) -> None:
+    counted(aged, What.TEXTS, apply=True)
+    early = record(MADE[5])
+    aged.take_in(
+        again=early | {"text": "Nothing of what it said at first has turned out to be true.", "title": "Corrected"}
+    )
+    found = aged.rows("select pruned, revision, text from articles where external_id = :id", id=early["id"])
+    assert found == [(None, 2, "Nothing of what it said at first has turned out to be true.")]
+    assert damage(aged) == []
+    assert counted(aged, What.TEXTS, apply=True).clusters == 1
+
+
 def test_signatures_go_and_a_rebuild_makes_them_again(aged: Corpus) -> None:
     said = counted(aged, What.SIGNATURES, apply=True)
     assert aged.rows("select count(*) from articles where pruned = 'signatures'") == [said.articles]
