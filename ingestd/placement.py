@@ -157,21 +157,25 @@ class _Step:
     # What decisions need
 
     def _load_days(self, days: set[date], arriving: int) -> None:
+        before, _ = store.next_ids(self.connection)
         if not self.window.primed:
-            self._load(store.newest_entries(self.connection, self.window.recent))
+            first = max(1, before - self.window.recent)
+            self.window.reserve(before - first)
+            self._load(store.entries_from(self.connection, first))
             self.window.primed = True
+            before = first
         missing = self.window.missing(days, arriving)
         if not missing:
             return
-        count = store.count_of_days(self.connection, missing)
+        count = store.count_of_days(self.connection, missing, before)
         if count <= self.window.room:
             self.window.reserve(count)
-            self._load(store.entries_of_days(self.connection, missing))
+            self._load(store.entries_of_days(self.connection, missing, before))
         else:
-            self._load_nearest(missing, days)
+            self._load_nearest(missing, days, before)
         self.window.holds(missing)
 
-    def _load_nearest(self, missing: Sequence[date], days: set[date]) -> None:
+    def _load_nearest(self, missing: Sequence[date], days: set[date], before: int) -> None:
         """Fill what room there is with the nearest days: more articles are in reach than can be held."""
         for day in sorted(missing, key=lambda d: (min(abs(d.toordinal() - wanted.toordinal()) for wanted in days), d)):
             if self.window.room <= 0:
@@ -182,7 +186,7 @@ class _Step:
                     hint="raise window.max_articles or lower window.days",
                 )
                 break
-            self._load(store.entries_of_days(self.connection, [day]))
+            self._load(store.entries_of_days(self.connection, [day], before))
 
     def _load(self, entries: Iterable[Entry]) -> None:
         _add_all(self.window, (entry for entry in entries if entry.article_id not in self.window))

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any, TypeVar
 
 import numpy as np
-from sqlalchemy import Connection, Select, func, select, union_all, update
+from sqlalchemy import ColumnElement, Connection, Select, func, select, union_all, update
 
 from ingestd.core.article import Article
 from ingestd.core.fingerprint import COPY_LABEL, COPY_SCHEME, EVENT_LABEL, EVENT_SCHEME, Fingerprint
@@ -233,25 +233,25 @@ def _stored_texts() -> Select[tuple[int, str | None, str, str | None]]:
     return select(_articles.c.id, _articles.c.title, _articles.c.text, _articles.c.outlet)
 
 
-def entries_of_days(connection: Connection, days: Sequence[date]) -> Iterator[Entry]:
-    """Yield all stored articles of some days, for the window."""
-    for first, last in _runs(days):
-        yield from _entries(connection, _articles.c.day.between(first, last))
+def entries_of_days(connection: Connection, days: Sequence[date], before: int) -> Iterator[Entry]:
+    """Yield the stored articles of some days with ids below `before`, for the window."""
+    for condition in _of_days(days, before):
+        yield from _entries(connection, condition)
 
 
-def count_of_days(connection: Connection, days: Sequence[date]) -> int:
-    """Return how many articles are stored of some days."""
-    counts = (
-        connection.execute(select(func.count()).where(_articles.c.day.between(first, last))).scalar_one()
-        for first, last in _runs(days)
-    )
+def count_of_days(connection: Connection, days: Sequence[date], before: int) -> int:
+    """Return how many articles with ids below `before` are stored of some days."""
+    counts = (connection.execute(select(func.count()).where(c)).scalar_one() for c in _of_days(days, before))
     return sum(counts)
 
 
-def newest_entries(connection: Connection, n: int) -> Iterator[Entry]:
-    """Yield the n articles that were stored last, for the window."""
-    newest = connection.execute(select(func.max(_articles.c.id))).scalar_one() or 0
-    yield from _entries(connection, _articles.c.id > newest - n)
+def entries_from(connection: Connection, first: int) -> Iterator[Entry]:
+    """Yield the articles with this id and all that were stored after it, for the window."""
+    yield from _entries(connection, _articles.c.id >= first)
+
+
+def _of_days(days: Sequence[date], before: int) -> Iterator[ColumnElement[bool]]:
+    return (_articles.c.day.between(first, last) & (_articles.c.id < before) for first, last in _runs(days))
 
 
 def entries_of(connection: Connection, article_ids: Sequence[int]) -> Iterator[Entry]:

@@ -182,7 +182,7 @@ def asked(connection: Connection) -> None:
     store.texts(connection, range(1, 300))
     store.last_of_outlets(connection, [f"outlet-{i}" for i in range(60)], 32)
     list(store.entries_of(connection, range(1, 300)))
-    list(store.newest_entries(connection, 100))
+    list(store.entries_from(connection, N - 100))
     store.decided_since(connection, N // 256 - 1)
 
 
