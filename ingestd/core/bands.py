@@ -24,6 +24,8 @@ MAX_CHAIN = 512
 # Keys a chain, at most, in the mean over all chains: longer ones cost time, shorter ones memory.
 _LOAD = 4
 _FIRST_HEADS = 1 << 16
+# Entries linked at once: when all are linked again, what that takes in memory is not several times what they take.
+_LINKED_AT_ONCE = 1 << 20
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 
@@ -155,8 +157,10 @@ class KeyIndex:
 
     def _link(self, first: int, end: int) -> None:
         """Hang entries in front of the chains of their buckets, the newest in front."""
-        if first == end:
-            return
+        for start in range(first, end, _LINKED_AT_ONCE):
+            self._link_some(start, min(start + _LINKED_AT_ONCE, end))
+
+    def _link_some(self, first: int, end: int) -> None:
         keys = self._entries[first:end] >> _HALF
         numbers = np.arange(first, end, dtype=np.uint64)
         # Sorting bucket and entry as one number is several times quicker than a stable sort by bucket.
