@@ -160,7 +160,7 @@ class _Step:
         before, _ = store.next_ids(self.connection)
         if not self.window.primed:
             first = max(1, before - self.window.recent)
-            self.window.reserve(before - first)
+            self.window.reserve(store.count_from(self.connection, first))
             self._load(store.entries_from(self.connection, first))
             self.window.primed = True
             before = first

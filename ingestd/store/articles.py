@@ -250,6 +250,11 @@ def entries_from(connection: Connection, first: int) -> Iterator[Entry]:
     yield from _entries(connection, _articles.c.id >= first)
 
 
+def count_from(connection: Connection, first: int) -> int:
+    """Return how many articles have this id or a later one."""
+    return connection.execute(select(func.count()).where(_articles.c.id >= first)).scalar_one()
+
+
 def _of_days(days: Sequence[date], before: int) -> Iterator[ColumnElement[bool]]:
     return (_articles.c.day.between(first, last) & (_articles.c.id < before) for first, last in _runs(days))
 
