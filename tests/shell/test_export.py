@@ -58,7 +58,7 @@ def sorted_as_sqlite(filled: Corpus, again: Corpus) -> list[list[str]]:
 def normal(value: Any) -> str:
     """PostgreSQL gives back values where SQLite gives text."""
     if isinstance(value, list):
-        return json.dumps(value)
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return value.strftime("%Y-%m-%d %H:%M:%S.%f") if hasattr(value, "strftime") else str(value)
 
 
