@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Table, delete, func, insert, select, text
+from sqlalchemy import Connection, Integer, Table, delete, func, insert, select
 
 from ingestd.errors import CannotStartError, IngestdError
 from ingestd.store.database import Database
@@ -50,10 +50,9 @@ def set_sequences(connection: Connection) -> None:
     for table in _tables():
         key = table.autoincrement_column
         if key is not None and isinstance(key.type, Integer) and key.autoincrement is not False:
-            connection.execute(
-                text(f"SELECT setval(pg_get_serial_sequence('{table.name}', '{key.name}'), "  # noqa: S608 - our own names
-                     f"(SELECT coalesce(max({key.name}), 0) + 1 FROM {table.name}), false)")
-            )  # fmt: skip
+            sequence = func.pg_get_serial_sequence(str(table.name), str(key.name))
+            following = select(func.coalesce(func.max(key), 0) + 1).scalar_subquery()
+            connection.execute(select(func.setval(sequence, following, False)))
 
 
 def _tables() -> list[Table]:
