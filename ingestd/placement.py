@@ -290,9 +290,10 @@ class _Step:
             return {article_id: Place(article_id, None, None)}
         if len(together) <= MOST_TOGETHER:
             return group(list(together.values()), self._compared)
-        # So many copies are not divided anew: the newcomer goes to whom it matches best among those who speak.
+        # So many copies are not divided anew: the newcomer goes to whom it matches best among those who speak, unless
+        # others that were placed in the meantime have it speak for them already.
         speakers = [(shared.jaccard, -c, shared) for c in canonical if (shared := self._compared(article_id, c))]
-        if not speakers:
+        if not speakers or article_id in canonical:
             return {article_id: Place(article_id, None, None)}
         _, negative, best = max(speakers, key=lambda found: found[:2])
         return {article_id: Place(-negative, -negative, best)}

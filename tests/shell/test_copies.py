@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ingestd import explain
+from ingestd import explain, fsck, placement
 from tests.bench.corpus import articles
 from tests.conftest import Corpus
 
@@ -105,3 +106,20 @@ def test_an_excerpt_that_came_first_is_filed_under_the_original_when_that_arrive
     assert len(set(corpus_on_each.rows("select cluster_id from cluster_members"))) == 1
     log = corpus_on_each.rows("select kind, cluster_id from cluster_log order by id")
     assert set(corpus_on_each.rows("select id from cluster_resolve")) >= {cluster for _, cluster in log}
+
+
+def test_pages_put_together_from_the_same_passages_leave_nobody_a_copy_of_itself_or_of_a_copy(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Round-ups that overlap in every way, with so few divided anew at once that newcomers must choose a speaker.
+    monkeypatch.setattr(placement, "MOST_TOGETHER", 6)
+    passages = [" ".join(article.text.split()[:60]) for article in LONG[:14]]
+    rng = random.Random(2)
+    pages = [
+        {"id": f"p{n}", "title": f"Round-up {n}", "text": "\n\n".join(rng.sample(passages, rng.randint(2, 5)))}
+        for n in range(250)
+    ]
+    counts = corpus.take_in(pages=pages)
+    with corpus.database.reading() as connection:
+        problems = list(fsck.problems(connection, hashes=False, advance=lambda _done, _what: None))
+    assert (counts.articles, problems) == (250, [])
