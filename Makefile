@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 BENCH := $(VENV)/.bench
 
 .PHONY: help demo run test test-long lint bench bench-copies bench-events bench-formats bench-growth bench-latency \
-	bench-store clean
+	bench-store bench-transfer clean
 
 help: ## show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -62,6 +62,9 @@ bench-store: $(READY) ## SQLite and PostgreSQL in turns, and both up to 1,000,00
 
 bench-events: $(READY) ## what finding events costs with 10,000 and 50,000 articles in the window
 	$(BIN)/python -m tests.bench.events
+
+bench-transfer: $(READY) ## what is set on two labelled corpora on the third; how true probabilities are
+	$(BIN)/python -m tests.bench.transfer
 
 clean: ## remove the environment and all that was built
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

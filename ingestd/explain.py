@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -11,8 +12,9 @@ from sqlalchemy import Connection
 from ingestd.core.article import Article
 from ingestd.core.clustering import THRESHOLD
 from ingestd.core.copies import MIN_CONTAINMENT, MIN_JACCARD, ComparedText, Kinship, compare, differences, segments
-from ingestd.core.coverage import time_penalty
+from ingestd.core.coverage import probability, time_penalty
 from ingestd.core.fingerprint import Fingerprint, fingerprints
+from ingestd.core.salience import SalientTerms
 from ingestd.store import queries
 from ingestd.store.articles import StoredText
 from ingestd.texts import compared_texts, outlet_lines
@@ -87,22 +89,58 @@ def _event(a: dict[str, Any], b: dict[str, Any], print_a: Fingerprint, print_b: 
     penalty = 0.0 if apart is None else float(time_penalty(0.0, np.array([apart]))[0])
     cosine = float(product.sum())
     score = cosine - penalty
+    short = THRESHOLD - score
     shared_bands = int(np.count_nonzero(np.all((print_a.event_sketch == print_b.event_sketch).reshape(-1, 2), axis=1)))
     if a["lang"] != b["lang"]:
         verdict = "not compared: different languages"
     elif score >= THRESHOLD:
         verdict = f"near enough for one event: {score:.3f} >= {THRESHOLD}; the mean over a cluster decides"
     else:
-        verdict = f"too far apart for one event: {score:.3f} < {THRESHOLD}, {THRESHOLD - score:.3f} short of it"
+        verdict = f"too far apart for one event: {score:.3f} < {THRESHOLD}, {short:.3f} short of it"
     return {
         "verdict": verdict,
+        "probability": round(probability(score), 4),
         "score": round(score, 4),
         "cosine": round(cosine, 4),
         "time_penalty": round(penalty, 4),
         "days_apart": None if apart is None else round(apart, 2),
         "shared_bands": shared_bands,
         "terms": {x.words[int(mine[i])]: round(float(product[i]), 4) for i in top},
+        **_otherwise(x, y, short, penalty),
     }
+
+
+def _otherwise(x: SalientTerms, y: SalientTerms, short: float, penalty: float) -> dict[str, Any]:
+    """
+    Return what would have turned the verdict; null where that is no question, or where not even all of it would.
+
+    What is near enough would be too far without its heaviest shared terms. What is too far would be near enough if both
+    had come out on one day, or (about) if both had said the heaviest terms that only one of them says.
+    """
+    mine, theirs = (dict(zip(terms.words, terms.weights.tolist(), strict=True)) for terms in (x, y))
+    if short <= 0:
+        shared = [(word, mine[word] * theirs[word]) for word in mine.keys() & theirs.keys()]
+        return {"too_far_without": _until(-short, sorted(shared, key=_heaviest))}
+    alone = [(word, (mine | theirs)[word] ** 2) for word in mine.keys() ^ theirs.keys()]
+    return {
+        "near_enough_on_one_day": penalty >= short if penalty else None,
+        "near_enough_if_both_said": _until(short, sorted(alone, key=_heaviest)),
+    }
+
+
+def _heaviest(term: tuple[str, float]) -> tuple[float, str]:
+    return -term[1], term[0]
+
+
+def _until(needed: float, terms: Iterable[tuple[str, float]]) -> list[str] | None:
+    """Return as many terms as bring together more than is needed; None if all do not."""
+    chosen, total = [], 0.0
+    for word, value in terms:
+        chosen.append(word)
+        total += value
+        if total > needed:
+            return chosen
+    return None
 
 
 def _cluster(article: dict[str, Any]) -> int | None:

@@ -7,7 +7,7 @@ Serial by nature: each article is decided on what all before it have left.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import islice
@@ -20,8 +20,9 @@ from sqlalchemy import Connection
 
 from ingestd.core.article import Article
 from ingestd.core.clustering import MOST_TOGETHER as MOST_DECIDED
-from ingestd.core.clustering import NEARLY, THRESHOLD, Part, decide
+from ingestd.core.clustering import NEARLY, THRESHOLD, Part, decide, shares
 from ingestd.core.copies import ComparedText, Kinship, Place, Verdict, compare, differences, group, relation
+from ingestd.core.coverage import probability
 from ingestd.core.fingerprint import Fingerprint
 from ingestd.core.similarity import Overlap
 from ingestd.core.window import Entry, Near, Window
@@ -36,7 +37,7 @@ log = structlog.get_logger()
 MOST_TOGETHER = 40
 _ADDED_AT_ONCE = 1000
 _CAUGHT_UP = 10_000  # articles of other processes that are always read at once: a second's work
-_KEYWORDS = 24  # looked up, heaviest first, until enough of their words are known
+_KEYWORDS = 24  # looked up, most telling first, until enough of their words are known
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,14 +384,19 @@ class _Step:
             if cluster is not None and cluster not in touched and self.window.open_for(cluster, article_id):
                 # As many as can be decided again at once, which also bounds the cost of joining a giant.
                 touched[cluster] = self.window.members(cluster, MOST_DECIDED)
-        parts = decide(article_id, touched, self._means(article_id, touched), self.window.all_scores)
+        means = self._means(article_id, touched)
+        parts = decide(article_id, touched, means, self.window.all_scores, self.window.outlets)
         self._carry_out(article_id, parts, touched)
 
-    def _means(self, article_id: int, clusters: dict[int, NDArray[np.int64]]) -> dict[int, float]:
+    def _means(self, article_id: int, clusters: Mapping[int, NDArray[np.int64]]) -> dict[int, float]:
         """Return the mean score of an article with the members of each cluster."""
-        members = {cluster: ids.tolist() for cluster, ids in clusters.items()}
-        scores = self._scores(article_id, [member for ids in members.values() for member in ids])
-        return {cluster: sum(scores[member] for member in ids) / len(ids) for cluster, ids in members.items()}
+        self._scores(article_id, [member for ids in clusters.values() for member in ids.tolist()])
+        return {cluster: self._mean(article_id, ids) for cluster, ids in clusters.items()}
+
+    def _mean(self, article_id: int, others: NDArray[np.int64]) -> float:
+        scores = self._scores(article_id, others.tolist())
+        weights = shares(self.window.outlets(others).tolist())
+        return sum(w * scores[other] for w, other in zip(weights, others.tolist(), strict=True)) / sum(weights)
 
     def _carry_out(self, newcomer: int, parts: Sequence[Part], touched: dict[int, NDArray[np.int64]]) -> None:
         before = {int(member): cluster for cluster, members in touched.items() for member in members}
@@ -428,14 +434,14 @@ class _Step:
             self.changes.join(newcomer, cluster, "seed", None, None, {})
             return
         scores = self._scores(newcomer, others)
-        mean, best = sum(scores[other] for other in others) / len(others), max(others, key=scores.__getitem__)
+        mean, best = self._mean(newcomer, np.array(others)), max(others, key=scores.__getitem__)
         evidence = {
             "mean_score": round(mean, 4),
             "best_score": round(scores[best], 4),
             "compared_with": len(others),
             "terms": self._shared_terms(newcomer, best),
         }
-        self.changes.join(newcomer, cluster, "coverage", mean, best, evidence)
+        self.changes.join(newcomer, cluster, "coverage", probability(mean), best, evidence)
         self.changes.note("joined", cluster, article=newcomer, mean_score=round(mean, 4))
 
     def _note_moves(self, left: int, to: Counter[int], newcomer: int) -> None:
@@ -479,26 +485,25 @@ def _add_all(window: Window, entries: Iterable[Entry]) -> None:
 
 def centre(window: Window, cluster: int) -> tuple[int, list[int]] | None:
     """
-    Return who speaks for a cluster and its heaviest terms (hashes, heaviest first); None where no member is held.
+    Return who speaks for a cluster and its most telling terms (hashes, best first); None where no member is held.
 
     The member nearest to all others speaks; ties: the earliest published, then the lower id.
     """
     members = window.members(cluster, MOST_DECIDED)
     if not members.size:
         return None
-    if members.size == 1:  # as most have
-        only = int(members[0])
-        own, how_heavy = window.terms(only)
-        return only, own[np.argsort(-how_heavy, kind="stable")[:_KEYWORDS]].tolist()
     nearness = np.zeros(members.size)
     if members.size > 2:
         scores = window.all_scores(members)
         nearness = (scores.sum(axis=1) - scores.diagonal()).round(6)
     order = sorted(range(members.size), key=lambda i: (-nearness[i], *window.standing(int(members[i])).order))
     hashes, weights = zip(*(window.terms(int(member)) for member in members), strict=True)
-    distinct, owner = np.unique(np.concatenate(hashes), return_inverse=True)
-    total = np.bincount(owner, weights=np.concatenate(weights))
-    return int(members[order[0]]), distinct[np.argsort(-total, kind="stable")[:_KEYWORDS]].tolist()
+    terms, owner, count = np.unique(np.concatenate(hashes), return_inverse=True, return_counts=True)
+    # What sets the event apart from the rest of its weeks: heavy in its reports, and rare in all others.
+    elsewhere = np.maximum(window.spread(terms) - count, 0)
+    rarity = 1 + np.log((1 + len(window)) / (1 + elsewhere))
+    telling = np.bincount(owner, weights=np.concatenate(weights)) * rarity
+    return int(members[order[0]]), terms[np.argsort(-telling, kind="stable")[:_KEYWORDS]].tolist()
 
 
 def _entry(arrival: Arrival) -> Entry:
@@ -507,6 +512,7 @@ def _entry(arrival: Arrival) -> Entry:
         published_at=arrival.article.published_at,
         day=arrival.day,
         n_words=arrival.fingerprint.n_words,
+        outlet=arrival.article.outlet,
         copy_signature=arrival.fingerprint.copy_signature,
         sample=arrival.fingerprint.sample,
         event_sketch=arrival.fingerprint.event_sketch,

@@ -19,6 +19,12 @@ from ingestd.core.salience import SalientTerms
 # hard limit would break long stories. Set on basil, wikinews_galaxy and ecbplus together.
 PENALTY_A_DAY = 0.02
 LARGEST_PENALTY = 0.08
+# The score at which it is as likely as not that a candidate covers the same event, and how steeply its odds rise: with
+# this power of the score. Fitted (logistic regression on its logarithm) to the 8,600 proposed pairs on the same corpora
+# (.211, 3.6) and to the means of 2,900 pairs of a newcomer and a cluster there (.205, 4.7); in no tenth of either does
+# it lie more than .1 off.
+EVEN_SCORE = 0.207
+STEEPNESS = 4.0
 
 
 class Vectors:
@@ -93,6 +99,16 @@ class Vectors:
         before = np.cumsum(lengths) - lengths
         where = np.arange(owner.size) - before[owner] + starts[owner]
         return self._terms[where], self._weights[where], owner
+
+
+def probability(score: float) -> float:
+    """
+    Return how likely it is that a candidate with such a score covers the same event, 0 to 1.
+
+    Of an article with another, or of one with a cluster, for which the score is the mean over its members.
+    """
+    odds: float = (max(score, 0.0) / EVEN_SCORE) ** STEEPNESS
+    return odds / (1 + odds)
 
 
 def time_penalty(day: float, days: NDArray[np.float64]) -> NDArray[np.float64]:

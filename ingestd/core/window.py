@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,9 @@ from ingestd.core.salience import SalientTerms
 COPY_CANDIDATES = 32
 EVENT_CANDIDATES = 16
 _DAY_S = 86400.0
+# Terms are counted by so many bits of their hash. Some share a count with others, which only makes them seem commoner.
+_COUNTED_BITS = 20
+_COUNTED = np.uint32((1 << _COUNTED_BITS) - 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +40,7 @@ class Entry:
     published_at: datetime | None
     day: date  # of publication, or of first sight where that is unknown
     n_words: int
+    outlet: str | None
     copy_signature: NDArray[np.uint32]
     sample: NDArray[np.uint32]  # of the shingles
     event_sketch: NDArray[np.uint32]
@@ -63,10 +68,12 @@ class Window:
         self.primed = False  # whether those that came before this process have been added
         self._copies_index, self._event_bands = CopyIndex(), KeyIndex()
         self._vectors = Vectors()
+        self._spread = np.zeros(1 << _COUNTED_BITS, dtype=np.int32)  # articles that have a term
         self._ids = np.zeros(0, dtype=np.int64)
         self._published = np.zeros(0)  # days since 1970, NaN: unknown
         self._day = np.zeros(0, dtype=np.int32)  # ordinal
         self._n_words = np.zeros(0, dtype=np.int32)
+        self._outlet = np.zeros(0, dtype=np.uint32)  # a hash of its name, 0: unknown
         self._canonical = np.zeros(0, dtype=np.int64)
         self._cluster = np.zeros(0, dtype=np.int64)  # 0: not decided
         self._live = np.zeros(0, dtype=bool)
@@ -86,7 +93,7 @@ class Window:
     @property
     def nbytes(self) -> int:
         """Memory of the arrays, in bytes."""
-        return self._copies_index.nbytes + self._event_bands.nbytes + self._vectors.nbytes + 37 * self._ids.size
+        return self._copies_index.nbytes + self._event_bands.nbytes + self._vectors.nbytes + 41 * self._ids.size
 
     @property
     def truncated(self) -> int:
@@ -168,12 +175,14 @@ class Window:
         self._grow(first + len(entries))
         self._index(entries)
         self._vectors.add([entry.terms for entry in entries])
+        np.add.at(self._spread, np.concatenate([entry.terms.hashes for entry in entries]) & _COUNTED, 1)
         these = slice(first, first + len(entries))
         ids = [entry.article_id for entry in entries]
         self._ids[these] = self._canonical[these] = ids
         self._published[these] = [_days(entry.published_at) for entry in entries]
         self._day[these] = [entry.day.toordinal() for entry in entries]
         self._n_words[these] = [entry.n_words for entry in entries]
+        self._outlet[these] = [crc32(entry.outlet.encode()) if entry.outlet else 0 for entry in entries]
         self._live[these] = True
         self._position.update(zip(ids, range(these.start, these.stop), strict=True))
         self._size = these.stop
@@ -276,6 +285,10 @@ class Window:
         members = self._members.get(cluster_id, [])
         return self._ids[members if most is None else members[-most:]]
 
+    def outlets(self, articles: NDArray[np.int64]) -> NDArray[np.uint32]:
+        """Return a number for the outlet of each article (by id), 0 where it is unknown."""
+        return self._outlet[self._positions(articles)]
+
     def scores(self, article_id: int, others: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return how surely an article covers the same event as each of the others (by id)."""
         position = self._position[article_id]
@@ -293,6 +306,11 @@ class Window:
     def terms(self, article_id: int) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
         """Return the salient terms of an article: hashes and weights."""
         return self._vectors.terms(self._position[article_id])
+
+    def spread(self, terms: NDArray[np.uint32]) -> NDArray[np.int32]:
+        """Return how many of the articles held have each of some terms (hashes)."""
+        counts: NDArray[np.int32] = self._spread[terms & _COUNTED]
+        return counts
 
     # Inside
 
@@ -314,6 +332,7 @@ class Window:
         canonical = int(self._canonical[position])
         if canonical != article_id:
             self._copies[canonical].remove(article_id)
+        np.subtract.at(self._spread, self._vectors.terms(position)[0] & _COUNTED, 1)
         self._live[position] = False
         del self._position[article_id]
 
@@ -340,7 +359,7 @@ class Window:
                 setattr(self, name, np.concatenate([column, np.zeros(more, dtype=column.dtype)]))
 
 
-_COLUMNS = ("_ids", "_published", "_day", "_n_words", "_canonical", "_cluster", "_live")
+_COLUMNS = ("_ids", "_published", "_day", "_n_words", "_outlet", "_canonical", "_cluster", "_live")
 
 
 def _days(moment: datetime | None) -> float:

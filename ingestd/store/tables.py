@@ -237,7 +237,8 @@ class ClusterMemberRow(Base):
     article_id: Mapped[int] = mapped_column(ForeignKey("articles.id"), primary_key=True)
     cluster_id: Mapped[int] = mapped_column(ForeignKey("clusters.id"), index=True)
     relation: Mapped[str]  # seed, coverage, copy
-    score: Mapped[float | None]  # of the nearest member; null: the first of its cluster
+    # Probability that it belongs here, 0..1; of a copy its Jaccard or containment; null: the first of its cluster.
+    score: Mapped[float | None]
     matched_article_id: Mapped[int | None] = mapped_column(ForeignKey("articles.id"), index=True)
     evidence: Mapped[dict[str, Any]]
     joined_at: Mapped[datetime]

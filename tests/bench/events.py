@@ -14,8 +14,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ingestd.core import clustering
 from ingestd.core.article import Article
-from ingestd.core.clustering import MOST_TOGETHER, NEARLY, THRESHOLD, decide
+from ingestd.core.clustering import MOST_TOGETHER, NEARLY, decide, shares
 from ingestd.core.fingerprint import Fingerprint, fingerprints
 from ingestd.core.window import Entry, Window
 from ingestd.workers import salience
@@ -28,7 +29,7 @@ MEASURED = 5_000
 def entry(number: int, made: Made, fingerprint: Fingerprint) -> Entry:
     return Entry(
         article_id=number, published_at=made.published, day=made.published.date(), n_words=fingerprint.n_words,
-        copy_signature=fingerprint.copy_signature, sample=fingerprint.sample, event_sketch=fingerprint.event_sketch,
+        outlet=made.outlet, copy_signature=fingerprint.copy_signature, sample=fingerprint.sample, event_sketch=fingerprint.event_sketch,
         terms=fingerprint.terms, canonical_id=number, cluster_id=None,
     )  # fmt: skip
 
@@ -39,12 +40,15 @@ def settle(window: Window, article: int, near: Sequence[int], next_cluster: int)
     scores = window.scores(article, candidates)
     order = np.argsort(-scores, kind="stable")
     touched: dict[int, np.ndarray] = {}
-    for other in candidates[order][scores[order] >= THRESHOLD * NEARLY].tolist():
+    for other in candidates[order][scores[order] >= clustering.THRESHOLD * NEARLY].tolist():
         cluster = window.cluster_of(other)
         if cluster is not None and cluster not in touched and window.open_for(cluster, article):
             touched[cluster] = window.members(cluster, MOST_TOGETHER)
-    means = {cluster: float(window.scores(article, members).mean()) for cluster, members in touched.items()}
-    for part in decide(article, touched, means, window.all_scores):
+    means = {
+        cluster: float(np.average(window.scores(article, members), weights=shares(window.outlets(members).tolist())))
+        for cluster, members in touched.items()
+    }
+    for part in decide(article, touched, means, window.all_scores, window.outlets):
         cluster = part.cluster_id
         if cluster is None:
             cluster, next_cluster = next_cluster, next_cluster + 1

@@ -6,8 +6,18 @@ from hypothesis import strategies as st
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
-from ingestd.core.clustering import CONTRAST, MOST_TOGETHER, NEARLY, THRESHOLD, Part, average_link, decide
-from ingestd.core.coverage import LARGEST_PENALTY, Vectors, time_penalty
+from ingestd.core.clustering import (
+    CONTRAST,
+    MOST_TOGETHER,
+    NEARLY,
+    THRESHOLD,
+    TIGHTENING,
+    Part,
+    average_link,
+    decide,
+    shares,
+)
+from ingestd.core.coverage import EVEN_SCORE, LARGEST_PENALTY, Vectors, probability, time_penalty
 from ingestd.core.salience import PAIR_WEIGHT, Salience, SalientTerms
 
 FREQUENCIES = {"the": 5e-2, "of": 3e-2, "said": 2e-3, "minister": 2e-4, "ferry": 1e-5}
@@ -124,7 +134,7 @@ def test_average_link_is_that_of_scipy(drawn: list[float], threshold: float) -> 
     # Ties may be broken either way, so no two scores, nor means of some, are to be equal.
     values = np.array(drawn) + np.random.default_rng(len(drawn)).random(len(drawn)) * 1e-2
     matrix = squareform(values)
-    ours = average_link(matrix, threshold, 0.0)
+    ours = average_link(matrix, [1.0] * len(matrix), threshold, 0.0, 0.0)
     labels = fcluster(linkage(squareform(2 - matrix, checks=False), "average"), 2 - threshold, "distance")
     theirs = [[int(i) for i in np.flatnonzero(labels == label)] for label in set(labels)]
     assert sorted(ours) == sorted(theirs)
@@ -140,8 +150,21 @@ def decided(clusters: dict[int, list[int]], pairs: dict[tuple[int, int], float])
     touched = {c: np.array(members) for c, members in clusters.items()}
     means = {c: float(np.mean([score(100, m) for m in members])) for c, members in clusters.items()}
     return decide(
-        100, touched, means, lambda articles: np.array([[score(int(a), int(b)) for b in articles] for a in articles])
+        100,
+        touched,
+        means,
+        lambda articles: np.array([[score(int(a), int(b)) for b in articles] for a in articles]),
+        no_outlets,
     )
+
+
+def no_outlets(articles: np.ndarray) -> np.ndarray:
+    return np.zeros(articles.size, dtype=np.uint32)
+
+
+def divided(scores: np.ndarray, weights: list[float] | None = None, **also: float) -> list[list[int]]:
+    rules = {"threshold": THRESHOLD, "tightening": TIGHTENING, "contrast": CONTRAST} | also
+    return average_link(scores, weights or [1.0] * len(scores), **rules)
 
 
 def test_nothing_near_opens_a_cluster() -> None:
@@ -167,15 +190,44 @@ def test_two_close_groups_with_much_less_between_them_stay_two_events() -> None:
         scores[np.ix_(one, one)], scores[np.ix_(other, other)] = 0.6, 0.5
         return scores
 
-    assert average_link(between(0.3), THRESHOLD, CONTRAST) == [[*one], [*other]]  # above the threshold, far below .5
-    assert average_link(between(0.4), THRESHOLD, CONTRAST) == [[*one, *other]]
-    assert average_link(between(0.3), THRESHOLD, 0.0) == [[*one, *other]]
+    assert divided(between(0.3)) == [[*one], [*other]]  # above the threshold, far below .5
+    assert divided(between(0.4)) == [[*one, *other]]
+    assert divided(between(0.3), contrast=0.0) == [[*one, *other]]
 
 
 def test_three_reports_are_too_few_to_tell_how_close_their_event_is() -> None:
     scores = np.full((7, 7), 0.3)
     scores[:3, :3], scores[3:, 3:] = 0.6, 0.5
-    assert len(average_link(scores, THRESHOLD, CONTRAST)) == 1
+    assert len(divided(scores)) == 1
+
+
+def test_the_more_articles_there_are_the_closer_two_groups_must_be_to_become_one() -> None:
+    def groups(of: int, between: float) -> np.ndarray:
+        scores = np.full((2 * of, 2 * of), between)
+        scores[:of, :of] = scores[of:, of:] = 0.2
+        return scores
+
+    just_enough = THRESHOLD * (1 + TIGHTENING / 2)
+    assert len(divided(groups(1, just_enough))) == 1
+    assert len(divided(groups(8, just_enough))) == 2
+    assert len(divided(groups(8, THRESHOLD * (1 + 3 * TIGHTENING)))) == 1
+
+
+def test_one_outlets_many_updates_count_as_one() -> None:
+    assert shares([5, 5, 5, 7, 0, 0]) == [1 / 3, 1 / 3, 1 / 3, 1, 1, 1]
+    # Four updates of one outlet are unlike the newcomer, three other outlets are like it.
+    scores = np.full((8, 8), 0.5)
+    scores[7, :4] = scores[:4, 7] = 0.02
+    scores[7, 4:7] = scores[4:7, 7] = 0.25
+    assert divided(scores, shares([1, 1, 1, 1, 2, 3, 4, 5])) == [[*range(8)]]
+    assert divided(scores) == [[*range(7)], [7]]
+
+
+@given(st.floats(-1, 1), st.floats(-1, 1))
+def test_the_probability_rises_with_the_score(one: float, other: float) -> None:
+    low, high = sorted((one, other))
+    assert 0 <= probability(low) <= probability(high) < 1
+    assert np.isclose(probability(EVEN_SCORE), 0.5)
 
 
 def test_the_nearest_of_two_is_joined_and_the_other_left_alone() -> None:
@@ -214,6 +266,6 @@ def test_no_more_is_decided_again_at_once_than_the_bound_allows() -> None:
         return np.ones((articles.size, articles.size))
 
     touched = {1: np.array(giant), 2: np.array(small)}
-    assert decide(100_000, {1: touched[1]}, {1: 0.3}, all_scores) == (Part(1, (*giant, 100_000)),)
-    decide(100_000, touched, {1: 0.3, 2: 0.25}, all_scores)
+    assert decide(100_000, {1: touched[1]}, {1: 0.3}, all_scores, no_outlets) == (Part(1, (*giant, 100_000)),)
+    decide(100_000, touched, {1: 0.3, 2: 0.25}, all_scores, no_outlets)
     assert all(size <= MOST_TOGETHER for size in asked)

@@ -23,6 +23,7 @@ def entry(
         published_at=published,
         day=DAY if published is None else published.date(),
         n_words=100,
+        outlet=None,
         copy_signature=rng.integers(0, 2**32, COPY_SCHEME.length, dtype=np.uint32),
         sample=rng.integers(0, 2**28, 20, dtype=np.uint32),
         event_sketch=rng.integers(0, 2**32, EVENT_SCHEME.length, dtype=np.uint32),
@@ -103,3 +104,13 @@ def test_leaving_a_group_leaves_no_trace(canonical: int) -> None:
     window.set_canonical(2, 2)
     assert window.copies_of(canonical) == []
     assert window.canonical_of(2) == 2
+
+
+def test_the_window_counts_how_many_of_its_articles_have_a_term() -> None:
+    window = Window(days=1, max_articles=1000)
+    window.add([entry(1, 0, like=7), entry(2, 1, like=7), entry(3, 1, like=8)])
+    assert window.spread(np.array([7, 8, 9], dtype=np.uint32)).tolist() == [2, 1, 0]
+    window.add([entry(2, 1, like=8)])  # a revision
+    assert window.spread(np.array([7, 8], dtype=np.uint32)).tolist() == [1, 2]
+    window.forget(DAY + timedelta(days=1))
+    assert window.spread(np.array([7, 8], dtype=np.uint32)).tolist() == [0, 2]

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from ingestd import explain
+from ingestd.core.salience import SalientTerms
+from ingestd.core.window import Entry, Window
+from ingestd.placement import centre
 from tests.conftest import Corpus
+from tests.core.test_window import entry
 
 FERRY = [
     "The ferry Lady Marisol struck the pier of Port Ellory in thick fog on Wednesday morning and forty people were hurt.",
@@ -55,3 +63,55 @@ def test_a_late_arrival_joins_its_closed_cluster_which_stays_closed(corpus: Corp
 def test_an_article_without_a_date_may_belong_to_any(corpus: Corpus) -> None:
     corpus.take_in(a=[report(0, "2025-03-01", FERRY[0]), report(1, None, FERRY[1])])
     assert clusters(corpus) == [("open", 2)]
+
+
+def why(corpus: Corpus, one: str, other: str) -> dict[str, Any]:
+    with corpus.database.reading() as connection:
+        return dict(explain.two(connection, one, other)["event"])
+
+
+def test_why_says_what_would_have_had_to_be_different(corpus: Corpus) -> None:
+    farm = {
+        "id": "x",
+        "title": "Wind farm near Brannoc",
+        "text": "Voters in Little Garrow rejected a wind farm in fog.",
+    }
+    corpus.take_in(a=[report(0, "2025-03-01", FERRY[0]), report(1, "2025-03-01", FERRY[1]), farm])
+    near, far = why(corpus, "r0", "r1"), why(corpus, "r0", "x")
+    assert (near["probability"] > 0.9, far["probability"] < 0.1) == (True, True)
+    assert "marisol" in near["too_far_without"]
+    assert far["near_enough_on_one_day"] is None  # one has no date
+    needed = far["near_enough_if_both_said"]
+    assert needed and all((word in FERRY[0].lower()) != (word in farm["text"].lower()) for word in needed)
+    # Had both said so, as prominently, they would be near enough.
+    both = [
+        {**told, "id": f"{told['id']} told"}
+        | {key: f"{told[key]} {' '.join(needed).title()}" for key in ("title", "text")}
+        for told in (report(0, None, FERRY[0]), farm)
+    ]
+    corpus.take_in(b=both)
+    assert why(corpus, "r0 told", "x told")["verdict"].startswith("near enough")
+
+
+def test_articles_that_time_alone_keeps_apart_are_said_to_be(corpus: Corpus) -> None:
+    later = {
+        "id": "later", "title": "Cheaper berths wanted", "published": "2025-03-25",
+        "text": "The board met about signals. A line from Sund asked for cheaper berths and will run a second ferry from "
+        "a new pier all summer, with music on board, it said on Wednesday.",
+    }  # fmt: skip
+    corpus.take_in(a=[report(0, "2025-03-01", FERRY[0]), later, later | {"id": "same day", "published": "2025-03-01"}])
+    found = why(corpus, "r0", "later")
+    assert (found["near_enough_on_one_day"], found["time_penalty"]) == (True, 0.08)
+    assert why(corpus, "r0", "same day")["verdict"].startswith("near enough")
+
+
+def test_the_keywords_of_a_cluster_set_it_apart_from_the_rest_of_the_window() -> None:
+    def with_terms(number: int, terms: dict[int, float], cluster: int) -> Entry:
+        hashes, weights = np.array([*terms], dtype=np.uint32), np.array([*terms.values()], dtype=np.float32)
+        return replace(entry(number, 0, cluster=cluster), terms=SalientTerms(hashes, weights, ()))
+
+    window = Window(days=30, max_articles=1000)
+    window.add([with_terms(n, {1: 0.8, 2: 0.6}, cluster=1) for n in (1, 2)])
+    assert centre(window, 1) == (1, [1, 2])  # alone: the heaviest first
+    window.add([with_terms(n, {1: 1.0}, cluster=n) for n in range(3, 60)])
+    assert centre(window, 1) == (1, [2, 1])
