@@ -321,13 +321,18 @@ class Line:
 
     def _record(self, connection: Connection, files: Sequence[tuple[Progress, Reading]], now: datetime) -> None:
         """Give every article its identity, decide where it belongs, and write all that changes."""
-        identities = Identities(connection, [article for _, reading in files for article in reading.articles])
+        texts = [
+            (a, f.text_sha256)
+            for _, reading in files
+            for a, f in zip(reading.articles, reading.fingerprints, strict=True)
+        ]
+        identities = Identities(connection, texts)
         next_article, next_cluster = store.next_ids(connection)
         arrivals: list[tuple[Progress, Arrival]] = []
         for progress, reading in files:
             for article, fingerprint in zip(reading.articles, reading.fingerprints, strict=True):
-                known = identities.known(article)
-                if known is not None and store.text_sha256(article) in known.texts:
+                known = identities.known(article, fingerprint.text_sha256)
+                if known is not None and fingerprint.text_sha256 in known.texts:
                     progress.repeats += 1
                     progress.first_article = progress.first_article or known.article_id
                     continue
@@ -356,11 +361,11 @@ class Line:
                     )
                 )
                 if known is None:
-                    identities.add(next_article, article)
+                    identities.add(next_article, article, fingerprint.text_sha256)
                     next_article += 1
                     progress.new += 1
                 else:
-                    known.texts.add(store.text_sha256(article))
+                    known.texts.add(fingerprint.text_sha256)
                     progress.revisions += 1
         self._place_and_write(connection, arrivals, now, next_cluster)
 

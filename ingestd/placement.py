@@ -454,15 +454,15 @@ class _Step:
 
     def _shared_terms(self, one: int, other: int) -> dict[str, float]:
         """Return the words that made most of the score, with what each contributed to the cosine."""
-        (terms, weights), (their_terms, their_weights) = self.window.terms(one), self.window.terms(other)
-        shared, mine, theirs = np.intersect1d(terms, their_terms, assume_unique=True, return_indices=True)
-        product = weights[mine] * their_weights[theirs]
-        top = np.argsort(-product, kind="stable")[:8]
         words = self.changes.terms.get(one)
         if words is None:
             return {}
-        found = ((words.word(int(h)), p) for h, p in zip(shared[top], product[top], strict=True))
-        return {word: round(float(p), 4) for word, p in found if word}
+        (terms, weights), (their_terms, their_weights) = self.window.terms(one), self.window.terms(other)
+        at = np.minimum(their_terms.searchsorted(terms), their_terms.size - 1)
+        product = np.where(their_terms[at] == terms, weights * their_weights[at], 0)
+        top = np.argsort(-product, kind="stable")[:8]
+        found = zip(words.words_of(terms[top]), product[top].tolist(), strict=True)
+        return {word: round(p, 4) for word, p in found if word and p > 0}
 
     def _placed(self, article_id: int) -> Placed:
         copy = self.changes.copies.get(article_id)
@@ -483,7 +483,7 @@ def _add_all(window: Window, entries: Iterable[Entry]) -> None:
         window.add(some)
 
 
-def centre(window: Window, cluster: int) -> tuple[int, list[int]] | None:
+def centre(window: Window, cluster: int) -> tuple[int, NDArray[np.uint32]] | None:
     """
     Return who speaks for a cluster and its most telling terms (hashes, best first); None where no member is held.
 
@@ -492,18 +492,27 @@ def centre(window: Window, cluster: int) -> tuple[int, list[int]] | None:
     members = window.members(cluster, MOST_DECIDED)
     if not members.size:
         return None
+    speaker = int(members[0])
+    if members.size == 1:  # as most have
+        return speaker, _telling(window, *window.terms(speaker), 1)
     nearness = np.zeros(members.size)
     if members.size > 2:
         scores = window.all_scores(members)
         nearness = (scores.sum(axis=1) - scores.diagonal()).round(6)
-    order = sorted(range(members.size), key=lambda i: (-nearness[i], *window.standing(int(members[i])).order))
-    hashes, weights = zip(*(window.terms(int(member)) for member in members), strict=True)
+    first = min(range(members.size), key=lambda i: (-nearness[i], *window.standing(int(members[i])).order))
+    hashes, weights_of = zip(*(window.terms(int(member)) for member in members), strict=True)
     terms, owner, count = np.unique(np.concatenate(hashes), return_inverse=True, return_counts=True)
-    # What sets the event apart from the rest of its weeks: heavy in its reports, and rare in all others.
-    elsewhere = np.maximum(window.spread(terms) - count, 0)
+    weights = np.bincount(owner, weights=np.concatenate(weights_of))
+    return int(members[first]), _telling(window, terms, weights, count)
+
+
+def _telling(
+    window: Window, terms: NDArray[np.uint32], weights: NDArray[Any], own: NDArray[np.int64] | int
+) -> NDArray[np.uint32]:
+    """Return what sets an event apart from its weeks: terms heavy in its `own` articles, and rare in all others."""
+    elsewhere = np.maximum(window.spread(terms) - own, 0)
     rarity = 1 + np.log((1 + len(window)) / (1 + elsewhere))
-    telling = np.bincount(owner, weights=np.concatenate(weights)) * rarity
-    return int(members[order[0]]), terms[np.argsort(-telling, kind="stable")[:_KEYWORDS]].tolist()
+    return terms[np.argsort(-weights * rarity, kind="stable")[:_KEYWORDS]]
 
 
 def _entry(arrival: Arrival) -> Entry:

@@ -122,18 +122,22 @@ def report(progress: Progress, settlement: Settlement, counts: Counts) -> None:
     counts.revisions += progress.revisions
     counts.rejected += len(settlement.rejected) + progress.unlisted
     elapsed_s = round(time.monotonic() - progress.since, 3)
-    with structlog.contextvars.bound_contextvars(
-        file_id=settlement.claim.id, path=file.name, sha256=settlement.sha256, bytes=file.size, elapsed_s=elapsed_s
-    ):
-        if settlement.state is FileState.VANISHED:
-            log.info("file.vanished")
-        elif settlement.state is FileState.QUARANTINED:
-            if counts.quarantined is not None:
-                counts.quarantined.append((file.name, f"{settlement.reason}: {settlement.detail}"))
-            say = log.error if settlement.reason is Reason.INTERNAL else log.warning
-            say("file.quarantined", reason=str(settlement.reason), detail=settlement.detail)
-        else:
-            log.info("file.ingested", **_facts(progress, settlement))
+    about = {
+        "file_id": settlement.claim.id,
+        "path": file.name,
+        "sha256": settlement.sha256,
+        "bytes": file.size,
+        "elapsed_s": elapsed_s,
+    }
+    if settlement.state is FileState.VANISHED:
+        log.info("file.vanished", **about)
+    elif settlement.state is FileState.QUARANTINED:
+        if counts.quarantined is not None:
+            counts.quarantined.append((file.name, f"{settlement.reason}: {settlement.detail}"))
+        say = log.error if settlement.reason is Reason.INTERNAL else log.warning
+        say("file.quarantined", reason=str(settlement.reason), detail=settlement.detail, **about)
+    else:
+        log.info("file.ingested", **about, **_facts(progress, settlement))
 
 
 def _facts(progress: Progress, settlement: Settlement) -> dict[str, object]:

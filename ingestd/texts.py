@@ -98,7 +98,8 @@ class Texts:
     def _recurring(self, connection: Connection, outlet: str | None) -> NDArray[np.uint32]:
         if outlet is None:
             return _NO_LINES
-        self._load_outlets(connection, {outlet})
+        if outlet not in self._outlets:
+            self._load_outlets(connection, {outlet})
         return self._outlets[outlet].recurring
 
     def _load_outlets(self, connection: Connection, outlets: set[str | None]) -> None:

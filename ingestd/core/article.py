@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -49,3 +50,7 @@ class Article:
     def body(self) -> str:
         """What there is to compare: the text, or the headline where a record holds nothing else."""
         return self.text or self.title or ""
+
+    def text_sha256(self) -> str:
+        """Return the key by which equal texts are recognised."""
+        return hashlib.sha256(self.body.encode()).hexdigest()

@@ -70,9 +70,10 @@ def decide(
     together = _within_reach(nearest, touched, means)
     size = touched[nearest[0]].size
     due = size <= OFTEN_DIVIDED or size % (OFTEN_DIVIDED // 8) == 0
+    due = due and size > 1  # two articles go together or they do not
     if means[nearest[0]] >= THRESHOLD and (not together or (len(together) == 1 and not due)):
         return (Part(nearest[0], (*touched[nearest[0]].tolist(), newcomer)),)
-    if not together:
+    if not together or (len(together) == 1 and size == 1):
         return (Part(None, (newcomer,)),)
     pool = np.concatenate([np.array([newcomer]), *(touched[cluster] for cluster in together)])
     home = {int(member): cluster for cluster in together for member in touched[cluster]}

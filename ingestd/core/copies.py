@@ -266,8 +266,8 @@ class _Parsed:
     known_words: frozenset[str]
 
 
-# Texts of one group are compared with one another again and again, and soon no more.
-@lru_cache(maxsize=64)
+# Texts of one group are compared with one another again and again, and soon no more. Some 60 kB each.
+@lru_cache(maxsize=256)
 def _parsed(text: str) -> _Parsed:
     words, folded = _words(text)
     passages = np.fromiter(map(hash, folded), dtype=np.int64, count=len(folded))

@@ -74,12 +74,15 @@ class Vectors:
     def gram(self, positions: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the cosines of all pairs, shape (n, n); the diagonal means nothing."""
         terms, weights, owner = self._gather(positions)
-        _distinct, column, count = np.unique(terms, return_inverse=True, return_counts=True)
-        # A term of one article alone makes no pair.
-        renumbered = np.cumsum(count > 1) - 1
-        shared = count[column] > 1
-        dense = np.zeros((positions.size, int(np.count_nonzero(count > 1))), dtype=np.float32)
-        dense[owner[shared], renumbered[column[shared]]] = weights[shared]
+        order = terms.argsort(kind="stable")  # made of ascending stretches, which this sort makes use of
+        terms = terms[order]
+        same = np.zeros(terms.size + 1, dtype=bool)  # as the one before it; and, one further, as the one after it
+        same[1:-1] = terms[1:] == terms[:-1]
+        shared = same[:-1] | same[1:]  # a term of one article alone makes no pair
+        column = np.cumsum(~same[:-1][shared]) - 1
+        dense = np.zeros((positions.size, int(column[-1]) + 1 if column.size else 0), dtype=np.float32)
+        at = order[shared]
+        dense[owner[at], column] = weights[at]
         return (dense @ dense.T).astype(np.float64)
 
     def keep(self, positions: NDArray[np.int64]) -> None:
@@ -111,7 +114,7 @@ def probability(score: float) -> float:
     return odds / (1 + odds)
 
 
-def time_penalty(day: float, days: NDArray[np.float64]) -> NDArray[np.float64]:
+def time_penalty(day: float | NDArray[np.float64], days: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return what the time apart takes off the score; nothing where a date (in days, NaN: unknown) is missing."""
     penalty: NDArray[np.float64] = np.minimum(PENALTY_A_DAY * np.abs(days - day), LARGEST_PENALTY)
     penalty[np.isnan(penalty)] = 0.0

@@ -45,6 +45,7 @@ class Fingerprint:
     event_sketch: NDArray[np.uint32]  # shape (EVENT_SCHEME.length,)
     lines: NDArray[np.uint32]  # keys of the lines, by which those that recur are found
     n_words: int
+    text_sha256: str
 
     @property
     def sample(self) -> NDArray[np.uint32]:
@@ -80,7 +81,13 @@ def fingerprints(articles: Sequence[Article], salience: Callable[[str | None], S
     )
     return [
         Fingerprint(
-            sets[i], copy_signatures[i], terms[i], sketches[i], line_keys(article.body), len(article.body.split())
+            shingles=sets[i],
+            copy_signature=copy_signatures[i],
+            terms=terms[i],
+            event_sketch=sketches[i],
+            lines=line_keys(article.body),
+            n_words=len(article.body.split()),
+            text_sha256=article.text_sha256(),
         )
         for i, article in enumerate(articles)
     ]

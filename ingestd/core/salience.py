@@ -53,10 +53,13 @@ class SalientTerms:
     weights: NDArray[np.float32]
     words: tuple[str, ...]  # in the same order; empty where only the numbers are known
 
-    def word(self, term: int) -> str | None:
-        """Return the word of a hash, if this article has it."""
-        at = int(np.searchsorted(self.hashes, term))
-        return self.words[at] if at < len(self.words) and self.hashes[at] == term else None
+    def words_of(self, terms: NDArray[np.uint32]) -> list[str | None]:
+        """Return the words of some hashes, None for those that this article does not have."""
+        if not self.words:
+            return [None] * terms.size
+        at = np.minimum(self.hashes.searchsorted(terms), self.hashes.size - 1)
+        own = (self.hashes[at] == terms).tolist()
+        return [self.words[i] if has else None for i, has in zip(at.tolist(), own, strict=True)]
 
 
 class Salience:

@@ -300,8 +300,7 @@ class Window:
         """Return the scores of all pairs of some articles (by id), shape (n, n)."""
         positions = self._positions(articles)
         days = self._published[positions]
-        penalties = np.stack([time_penalty(float(day), days) for day in days])
-        return self._vectors.gram(positions) - penalties
+        return self._vectors.gram(positions) - time_penalty(days[:, np.newaxis], days)
 
     def terms(self, article_id: int) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
         """Return the salient terms of an article: hashes and weights."""

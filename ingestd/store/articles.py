@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -35,11 +34,6 @@ _signatures = SignatureRow.__table__
 _T = TypeVar("_T")
 
 
-def text_sha256(article: Article) -> str:
-    """Return the key by which equal texts are recognised."""
-    return hashlib.sha256(article.body.encode()).hexdigest()
-
-
 @dataclass(slots=True)
 class Known:
     """An article that is in the database."""
@@ -58,8 +52,8 @@ class Identities:
     and a file that was interrupted half-way is read again from its beginning.
     """
 
-    def __init__(self, connection: Connection, articles: Sequence[Article]) -> None:
-        """Look all of them up at once."""
+    def __init__(self, connection: Connection, articles: Sequence[tuple[Article, str]]) -> None:
+        """Look all of them up at once; each comes with the SHA-256 of its text."""
         self._by_url: dict[str, Known] = {}
         self._by_id: dict[tuple[str, str], Known] = {}
         self._by_text: dict[str, list[Known]] = {}
@@ -71,29 +65,29 @@ class Identities:
             _articles.c.external_id,
         )
         for column, keys in (
-            (_articles.c.url_canonical, {a.url_canonical for a in articles if a.url_canonical}),
-            (_articles.c.external_id, {a.external_id for a in articles if a.external_id and not a.url_canonical}),
-            (_articles.c.text_sha256, {text_sha256(a) for a in articles if not a.url_canonical and not a.external_id}),
+            (_articles.c.url_canonical, {a.url_canonical for a, _ in articles if a.url_canonical}),
+            (_articles.c.external_id, {a.external_id for a, _ in articles if a.external_id and not a.url_canonical}),
+            (_articles.c.text_sha256, {sha256 for a, sha256 in articles if not a.url_canonical and not a.external_id}),
         ):
             for chunk in chunks(sorted(keys)):
                 for row in connection.execute(select(*columns).where(column.in_(chunk)).order_by(_articles.c.id)):
                     self._remember(row.id, row.outlet, row.text_sha256, row.url_canonical, row.external_id)
         self._remember_revisions(connection)
 
-    def known(self, article: Article) -> Known | None:
+    def known(self, article: Article, sha256: str) -> Known | None:
         """Return the article that this one is, if it is known."""
         if article.url_canonical:
             return self._by_url.get(article.url_canonical)
         if article.external_id:
             return self._by_id.get((article.outlet or "", article.external_id))
-        for known in self._by_text.get(text_sha256(article), ()):
+        for known in self._by_text.get(sha256, ()):
             if article.outlet is None or known.outlet is None or article.outlet == known.outlet:
                 return known
         return None
 
-    def add(self, article_id: int, article: Article) -> None:
+    def add(self, article_id: int, article: Article, sha256: str) -> None:
         """Remember an article that has just been given an id."""
-        self._remember(article_id, article.outlet, text_sha256(article), article.url_canonical, article.external_id)
+        self._remember(article_id, article.outlet, sha256, article.url_canonical, article.external_id)
 
     def _remember_revisions(self, connection: Connection) -> None:
         known = {k.article_id: k for k in (*self._by_url.values(), *self._by_id.values())}

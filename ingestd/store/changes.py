@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from itertools import islice
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, bindparam, case, delete, func, insert, or_, select, update
 
 from ingestd.core.article import Article
 from ingestd.core.copies import Differences, Place, Relation
 from ingestd.core.fingerprint import COPY_LABEL, EVENT_LABEL, Fingerprint
 from ingestd.core.salience import SalientTerms
-from ingestd.store.articles import chunks, copy_to_bytes, event_to_bytes, text_sha256
+from ingestd.store.articles import chunks, copy_to_bytes, event_to_bytes
 from ingestd.store.tables import (
     ArticleRevision,
     ArticleRow,
@@ -26,13 +27,14 @@ from ingestd.store.tables import (
 )
 
 KEYWORDS = 8  # of a cluster
+_NO_TERMS = np.zeros(0, dtype=np.uint32)
 _articles = ArticleRow.__table__
 _copies = CopyRow.__table__
 _clusters = ClusterRow.__table__
 _members = ClusterMemberRow.__table__
 
 # Of a cluster, the article that speaks for it and the hashes of its heaviest terms; None: no member is held.
-Centre = Callable[[int], tuple[int, Sequence[int]] | None]
+Centre = Callable[[int], tuple[int, NDArray[np.uint32]] | None]
 
 
 @dataclass(slots=True)
@@ -73,7 +75,7 @@ class Changes:
             "observed_at": self.now,
             "day": day,
             "n_words": fingerprint.n_words,
-            "text_sha256": text_sha256(article),
+            "text_sha256": fingerprint.text_sha256,
             "source_file_id": file_id,
             "record_no": article.record_no,
         }
@@ -241,7 +243,7 @@ def _opened(changes: Changes, centre: Centre) -> list[dict[str, Any]]:
             only = articles[joined[0]]
             found = centre(cluster)
             row |= {
-                "keywords": _words(changes, joined, found[1] if found else ()),
+                "keywords": _words(changes, joined, found[1] if found else _NO_TERMS),
                 "n_articles": 1,
                 "n_originals": 1,
                 "n_outlets": int(only["outlet"] is not None),
@@ -328,7 +330,7 @@ def _sum_up(connection: Connection, changes: Changes, centre: Centre) -> None:
     joined = _joined_by_cluster(changes)
     for chunk in chunks(sorted(changes.touched - changes.merged.keys())):
         counted = _counted(connection, chunk)
-        centres = {row.cluster_id: centre(row.cluster_id) or (row.spoke or row.any, ()) for row in counted}
+        centres = {row.cluster_id: centre(row.cluster_id) or (row.spoke or row.any, _NO_TERMS) for row in counted}
         heads = _heads(connection, [article for article, _ in centres.values()])
         keywords = _keywords(connection, chunk)
         rows = []
@@ -390,11 +392,14 @@ def _joined_by_cluster(changes: Changes) -> dict[int, list[int]]:
     return joined
 
 
-def _words(changes: Changes, members: Sequence[int], hashes: Sequence[int]) -> list[str]:
+def _words(changes: Changes, members: Sequence[int], hashes: NDArray[np.uint32]) -> list[str]:
     """Return the words of some terms, as far as members at hand have them."""
-    at_hand = [changes.terms[article_id] for article_id in members if article_id in changes.terms]
-    words = (next((w for terms in at_hand if (w := terms.word(h))), None) for h in hashes)
-    return list(islice((word for word in words if word), KEYWORDS))
+    known: dict[int, str] = {}
+    for article_id in members:
+        if article_id in changes.terms:
+            named = zip(hashes.tolist(), changes.terms[article_id].words_of(hashes), strict=True)
+            known |= {term: word for term, word in named if word is not None}
+    return [known[term] for term in hashes.tolist() if term in known][:KEYWORDS]
 
 
 def _heads(connection: Connection, article_ids: Sequence[int]) -> dict[int, Row[*tuple[Any, ...]]]:

@@ -91,7 +91,9 @@ def test_terms_are_of_unit_length_and_name_their_words() -> None:
     weight = dict(zip(terms.words, terms.weights.tolist(), strict=True))
     assert weight["pier"] > weight["little"] > weight["minister"]  # in title and lead; in the lead; common
     assert np.isclose(weight["lady marisol"], PAIR_WEIGHT * (weight["lady"] + weight["marisol"]) / 2)
-    assert terms.word(int(terms.hashes[0])) == terms.words[0]
+    assert terms.words_of(terms.hashes[[2, 0]]) == [terms.words[2], terms.words[0]]
+    assert terms.words_of(terms.hashes[:2] + np.uint32(1)) == [None, None]
+    assert SalientTerms(terms.hashes, terms.weights, ()).words_of(terms.hashes[:1]) == [None]
 
 
 def test_whole_names_tell_apart_who_shares_a_part() -> None:
