@@ -7,11 +7,11 @@ Serial by nature: each article is decided on what all before it have left.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
-from itertools import islice
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import structlog
@@ -23,9 +23,10 @@ from ingestd.core.clustering import MOST_TOGETHER as MOST_DECIDED
 from ingestd.core.clustering import NEARLY, THRESHOLD, Part, decide, shares
 from ingestd.core.copies import ComparedText, Kinship, Place, Verdict, compare, differences, group, relation
 from ingestd.core.coverage import probability
+from ingestd.core.entries import Entries, Entry
 from ingestd.core.fingerprint import Fingerprint
 from ingestd.core.similarity import Overlap
-from ingestd.core.window import Entry, Near, Window
+from ingestd.core.window import Near, Window
 from ingestd.store import articles as store
 from ingestd.store.articles import StoredText
 from ingestd.store.changes import Changes
@@ -35,8 +36,8 @@ log = structlog.get_logger()
 
 # Copies divided anew at once; the work grows with their square.
 MOST_TOGETHER = 40
-_ADDED_AT_ONCE = 1000
 _CAUGHT_UP = 10_000  # articles of other processes that are always read at once: a second's work
+_T = TypeVar("_T")
 _KEYWORDS = 24  # looked up, most telling first, until enough of their words are known
 
 
@@ -95,7 +96,8 @@ class Placer:
 
     def _follow(self, connection: Connection, decided: Sequence[store.Decided]) -> None:
         unknown = [d.article_id for d in decided if d.revised or d.article_id not in self.window]
-        _add_all(self.window, store.entries_of(connection, unknown))
+        for entries in store.entries_of(connection, unknown):
+            self.window.add(entries)
         self._texts.follow(connection, unknown)
         held = [d for d in decided if d.article_id in self.window]
         for d in held:
@@ -143,11 +145,11 @@ class _Step:
         self._load_days({arrival.day for arrival in batch}, len(batch))
         orphans = self._take_out_revised(batch)
         held = {arrival.article_id for arrival in batch if arrival.article_id in self.window}
-        self.window.add([_entry(arrival) for arrival in batch])
+        self.window.add(Entries.of([_entry(arrival) for arrival in batch]))
         self._put_back(batch, held)
         self.texts.arrive(self.connection, [(a.article_id, a.stored, a.fingerprint) for a in batch])
         ids = [arrival.article_id for arrival in batch]
-        near = self.window.near(ids, earlier=True) if ids else []
+        near = self.window.near(ids, earlier=True)
         compared = [self._to_compare(article_id, n) for article_id, n in zip(ids, near, strict=True)]
         self._load_texts(near, compared)
         placed = [self._place(*one) for one in zip(ids, near, compared, strict=True)]
@@ -162,7 +164,7 @@ class _Step:
         if not self.window.primed:
             first = max(1, before - self.window.recent)
             self.window.reserve(store.count_from(self.connection, first))
-            self._load(store.entries_from(self.connection, first))
+            self._load(_ahead(store.entries_from(self.connection, first)))
             self.window.primed = True
             before = first
         missing = self.window.missing(days, arriving)
@@ -171,7 +173,7 @@ class _Step:
         count = store.count_of_days(self.connection, missing, before)
         if count <= self.window.room:
             self.window.reserve(count)
-            self._load(store.entries_of_days(self.connection, missing, before))
+            self._load(_ahead(store.entries_of_days(self.connection, missing, before)))
         else:
             self._load_nearest(missing, days, before)
         self.window.holds(missing)
@@ -189,8 +191,9 @@ class _Step:
                 break
             self._load(store.entries_of_days(self.connection, [day], before))
 
-    def _load(self, entries: Iterable[Entry]) -> None:
-        _add_all(self.window, (entry for entry in entries if entry.article_id not in self.window))
+    def _load(self, stored: Iterable[Entries]) -> None:
+        for entries in stored:
+            self.window.add(entries.where(~self.window.has(entries.ids)))
 
     def _load_texts(self, near: Sequence[Near], compared: Sequence[Sequence[int]]) -> None:
         """Fetch at once what the batch is compared with, and the groups of copies that it may have to divide anew."""
@@ -476,11 +479,14 @@ class _Step:
         )
 
 
-def _add_all(window: Window, entries: Iterable[Entry]) -> None:
-    """Add articles to a window, some at a time."""
-    waiting = iter(entries)
-    while some := list(islice(waiting, _ADDED_AT_ONCE)):
-        window.add(some)
+def _ahead(items: Iterator[_T]) -> Iterator[_T]:
+    """Yield what another thread reads, one ahead: the database reads on while the window indexes what was read."""
+    end = object()
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(next, items, end)
+        while (item := coming.result()) is not end:
+            coming = reader.submit(next, items, end)
+            yield cast("_T", item)
 
 
 def centre(window: Window, cluster: int) -> tuple[int, NDArray[np.uint32]] | None:

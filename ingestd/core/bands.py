@@ -161,20 +161,22 @@ class KeyIndex:
             self._link_some(start, min(start + _LINKED_AT_ONCE, end))
 
     def _link_some(self, first: int, end: int) -> None:
-        keys = self._entries[first:end] >> _HALF
-        numbers = np.arange(first, end, dtype=np.uint64)
+        entries = self._entries[first:end]
+        entries &= ~_LOW
         # Sorting bucket and entry as one number is several times quicker than a stable sort by bucket.
-        both = (keys & np.uint64(self._heads.size - 1)) << _HALF | numbers
+        both = (entries & np.uint64((self._heads.size - 1) << 32)) | np.arange(first, end, dtype=np.uint64)
         both.sort()
-        entries, buckets = both & _LOW, both >> _HALF
-        begins = np.ones(entries.size, dtype=bool)
+        numbers, buckets = (both & _LOW).view(np.int64), (both >> _HALF).view(np.int64)
+        begins = np.ones(numbers.size, dtype=bool)
         np.not_equal(buckets[1:], buckets[:-1], out=begins[1:])
-        links = np.empty_like(entries)
-        links[1:] = entries[:-1]
+        links = np.empty_like(both)
+        links[1:] = numbers[:-1]
         links[begins] = self._heads[buckets[begins]]
-        self._entries[entries] = keys[entries - np.uint64(first)] << _HALF | links
+        in_place = np.empty_like(links)
+        in_place[numbers - first] = links
+        entries |= in_place
         ends = np.append(begins[1:], True)
-        self._heads[buckets[ends]] = entries[ends]
+        self._heads[buckets[ends]] = numbers[ends]
 
 
 def _counted(query: NDArray[np.int64], position: NDArray[np.int64]) -> Candidates:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ingestd.core.bands import Candidates, KeyIndex, band_keys
+from ingestd.core.entries import Rows
 from ingestd.core.fingerprint import COPY_BANDS, COPY_ROWS
 
 # Share of the smaller sample that two texts have to share. A copy has half of it or more in the mean; a passage that
@@ -41,10 +40,10 @@ class CopyIndex:
         self._bands.reserve(articles * COPY_BANDS)
         self._samples.reserve(articles * TYPICAL_SAMPLE)
 
-    def add(self, signatures: NDArray[np.uint32], samples: Sequence[NDArray[np.uint32]]) -> None:
+    def add(self, signatures: NDArray[np.uint32], samples: Rows) -> None:
         """Add a batch of articles, which take the next positions; signatures have a row for each."""
         self._bands.add(band_keys(signatures, COPY_BANDS, COPY_ROWS).ravel(), np.full(len(signatures), COPY_BANDS))
-        self._samples.add(np.concatenate(samples), np.array([sample.size for sample in samples]))
+        self._samples.add(samples.numbers, samples.counts)
 
     def candidates(self, positions: NDArray[np.int64], before: NDArray[np.int64]) -> Candidates:
         """Return candidates, by how many bands and sampled shingles they share; see `KeyIndex.candidates`."""

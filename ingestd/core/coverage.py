@@ -7,13 +7,11 @@ than its content.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ingestd.core.arrays import with_room
-from ingestd.core.salience import SalientTerms
+from ingestd.core.entries import Rows
 
 # What a day apart takes off the cosine, and the most that time can take off. A soft factor: time breaks ties, and a
 # hard limit would break long stories. Set on basil, wikinews_galaxy and ecbplus together.
@@ -45,15 +43,25 @@ class Vectors:
         """Memory held, in bytes."""
         return self._terms.nbytes + self._weights.nbytes + self._starts.nbytes
 
-    def add(self, vectors: Sequence[SalientTerms]) -> None:
-        """Add vectors, which take the next positions."""
-        first, size = int(self._starts[self._size]), self._size + len(vectors)
-        self._starts = with_room(self._starts, size + 1)
-        self._starts[self._size + 1 : size + 1] = first + np.cumsum([vector.hashes.size for vector in vectors])
-        stop = int(self._starts[size])
+    def reserve(self, vectors: int, terms: int) -> None:
+        """Make room for so many more at once."""
+        self._starts = with_room(self._starts, self._size + vectors + 1)
+        stop = int(self._starts[self._size]) + terms
         self._terms, self._weights = with_room(self._terms, stop), with_room(self._weights, stop)
-        np.concatenate([vector.hashes for vector in vectors], out=self._terms[first:stop])
-        np.concatenate([vector.weights for vector in vectors], out=self._weights[first:stop])
+
+    def add(self, terms: Rows, weights: NDArray[np.float32]) -> None:
+        """
+        Add vectors, which take the next positions.
+
+        Args:
+            terms: hashes, ascending within a vector.
+            weights: of the terms, in the same order.
+        """
+        first, size = int(self._starts[self._size]), self._size + terms.counts.size
+        self.reserve(terms.counts.size, terms.numbers.size)
+        self._starts[self._size + 1 : size + 1] = first + np.cumsum(terms.counts)
+        stop = int(self._starts[size])
+        self._terms[first:stop], self._weights[first:stop] = terms.numbers, weights
         self._size = size
 
     def terms(self, position: int) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:

@@ -11,7 +11,6 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,33 +19,16 @@ from ingestd.core.bands import Candidates, KeyIndex, band_keys
 from ingestd.core.copies import Standing
 from ingestd.core.copy_index import CopyIndex
 from ingestd.core.coverage import Vectors, time_penalty
+from ingestd.core.entries import DAY_S, Entries
 from ingestd.core.fingerprint import EVENT_BANDS, EVENT_ROWS
-from ingestd.core.salience import SalientTerms
+from ingestd.core.salience import KEPT_TERMS
 
 # Candidates looked at exactly, best first. For events the best 16 give the clusters that the best 64 give.
 COPY_CANDIDATES = 32
 EVENT_CANDIDATES = 16
-_DAY_S = 86400.0
 # Terms are counted by so many bits of their hash. Some share a count with others, which only makes them seem commoner.
 _COUNTED_BITS = 20
 _COUNTED = np.uint32((1 << _COUNTED_BITS) - 1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One article as the window holds it."""
-
-    article_id: int
-    published_at: datetime | None
-    day: date  # of publication, or of first sight where that is unknown
-    n_words: int
-    outlet: str | None
-    copy_signature: NDArray[np.uint32]
-    sample: NDArray[np.uint32]  # of the shingles
-    event_sketch: NDArray[np.uint32]
-    terms: SalientTerms
-    canonical_id: int  # its own id: nobody's copy
-    cluster_id: int | None  # None: not decided yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +71,10 @@ class Window:
 
     def __contains__(self, article_id: int) -> bool:
         return article_id in self._position
+
+    def has(self, article_ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell of each of some articles whether it is held."""
+        return np.array([article_id in self._position for article_id in article_ids.tolist()], dtype=bool)
 
     @property
     def nbytes(self) -> int:
@@ -163,40 +149,45 @@ class Window:
         self._grow(self._size + articles)
         self._copies_index.reserve(articles)
         self._event_bands.reserve(articles * EVENT_BANDS)
+        self._vectors.reserve(articles, articles * KEPT_TERMS)
 
-    def add(self, entries: Sequence[Entry]) -> None:
+    def add(self, entries: Entries) -> None:
         """Add articles; one that is known already is replaced (a revision)."""
-        if not entries:
+        ids = entries.ids.tolist()
+        if not ids:
             return
-        for entry in entries:
-            if entry.article_id in self._position:
-                self._drop(self._position[entry.article_id])
+        for article_id in ids:
+            if article_id in self._position:
+                self._drop(self._position[article_id])
         first = self._size
-        self._grow(first + len(entries))
-        self._index(entries)
-        self._vectors.add([entry.terms for entry in entries])
-        np.add.at(self._spread, np.concatenate([entry.terms.hashes for entry in entries]) & _COUNTED, 1)
-        these = slice(first, first + len(entries))
-        ids = [entry.article_id for entry in entries]
-        self._ids[these] = self._canonical[these] = ids
-        self._published[these] = [_days(entry.published_at) for entry in entries]
-        self._day[these] = [entry.day.toordinal() for entry in entries]
-        self._n_words[these] = [entry.n_words for entry in entries]
-        self._outlet[these] = [crc32(entry.outlet.encode()) if entry.outlet else 0 for entry in entries]
+        self._grow(first + len(ids))
+        self._copies_index.add(entries.copy_signatures, entries.samples)
+        telling = entries.terms.counts > 0
+        event_keys = band_keys(entries.event_sketches[telling], EVENT_BANDS, EVENT_ROWS)
+        self._event_bands.add(event_keys.ravel(), np.where(telling, EVENT_BANDS, 0))
+        self._vectors.add(entries.terms, entries.weights)
+        self._count(entries.terms.numbers, 1)
+        these = slice(first, first + len(ids))
+        self._ids[these] = entries.ids
+        self._published[these] = entries.published
+        self._day[these] = entries.days
+        self._n_words[these] = entries.n_words
+        self._outlet[these] = entries.outlets
+        self._canonical[these] = entries.canonical
+        own = entries.canonical == entries.ids
+        self._cluster[these] = np.where(own, entries.clusters, 0)
         self._live[these] = True
-        self._position.update(zip(ids, range(these.start, these.stop), strict=True))
         self._size = these.stop
-        for entry in entries:
-            if entry.canonical_id != entry.article_id:
-                self.set_canonical(entry.article_id, entry.canonical_id)
-            elif entry.cluster_id is not None:
-                self.set_cluster(entry.article_id, entry.cluster_id)
+        self._position.update(zip(ids, range(first, self._size), strict=True))
+        for at in np.flatnonzero(own & (entries.clusters > 0)).tolist():
+            self._members.setdefault(int(entries.clusters[at]), []).append(first + at)
+        for at in np.flatnonzero(~own).tolist():
+            self._copies.setdefault(int(entries.canonical[at]), []).append(ids[at])
 
-    def _index(self, entries: Sequence[Entry]) -> None:
-        self._copies_index.add(np.stack([e.copy_signature for e in entries]), [e.sample for e in entries])
-        event_keys = band_keys(np.stack([e.event_sketch for e in entries]), EVENT_BANDS, EVENT_ROWS)
-        telling = np.array([e.terms.hashes.size > 0 for e in entries])
-        self._event_bands.add(event_keys[telling].ravel(), np.where(telling, EVENT_BANDS, 0))
+    def _count(self, terms: NDArray[np.uint32], times: int) -> None:
+        counted = np.sort(terms & _COUNTED)
+        edges = np.flatnonzero(np.concatenate([[True], counted[1:] != counted[:-1], [True]]))
+        self._spread[counted[edges[:-1]]] += (times * np.diff(edges)).astype(np.int32)
 
     def near(self, article_ids: Sequence[int], *, earlier: bool) -> list[Near]:
         """Return what each of some articles is worth comparing with: all others, or those added `earlier`."""
@@ -249,7 +240,7 @@ class Window:
         published = float(self._published[position])
         return Standing(
             article_id=article_id,
-            published_at=None if np.isnan(published) else datetime.fromtimestamp(published * _DAY_S, UTC),
+            published_at=None if np.isnan(published) else datetime.fromtimestamp(published * DAY_S, UTC),
             n_words=int(self._n_words[position]),
         )
 
@@ -331,7 +322,7 @@ class Window:
         canonical = int(self._canonical[position])
         if canonical != article_id:
             self._copies[canonical].remove(article_id)
-        np.subtract.at(self._spread, self._vectors.terms(position)[0] & _COUNTED, 1)
+        self._count(self._vectors.terms(position)[0], -1)
         self._live[position] = False
         del self._position[article_id]
 
@@ -359,7 +350,3 @@ class Window:
 
 
 _COLUMNS = ("_ids", "_published", "_day", "_n_words", "_outlet", "_canonical", "_cluster", "_live")
-
-
-def _days(moment: datetime | None) -> float:
-    return float("nan") if moment is None else moment.timestamp() / _DAY_S

@@ -11,9 +11,8 @@ import numpy as np
 from sqlalchemy import ColumnElement, Connection, Select, func, select, union_all, update
 
 from ingestd.core.article import Article
+from ingestd.core.entries import Entries, Rows, days_since_1970, outlet_hashes
 from ingestd.core.fingerprint import COPY_LABEL, COPY_SCHEME, EVENT_LABEL, EVENT_SCHEME, Fingerprint
-from ingestd.core.salience import SalientTerms
-from ingestd.core.window import Entry
 from ingestd.store.tables import (
     ArticleRevision,
     ArticleRow,
@@ -26,6 +25,7 @@ from ingestd.store.tables import (
 
 _KEYS_A_QUERY = 500  # below the limit of bound parameters of every database
 _OUTLETS_A_QUERY = 40
+_ENTRIES_AT_A_TIME = 1000  # 5 MB
 _articles = ArticleRow.__table__
 _copies = CopyRow.__table__
 _clusters = ClusterRow.__table__
@@ -227,8 +227,8 @@ def _stored_texts() -> Select[tuple[int, str | None, str, str | None]]:
     return select(_articles.c.id, _articles.c.title, _articles.c.text, _articles.c.outlet)
 
 
-def entries_of_days(connection: Connection, days: Sequence[date], before: int) -> Iterator[Entry]:
-    """Yield the stored articles of some days with ids below `before`, for the window."""
+def entries_of_days(connection: Connection, days: Sequence[date], before: int) -> Iterator[Entries]:
+    """Yield the stored articles of some days with ids below `before`, some at a time, for the window."""
     for condition in _of_days(days, before):
         yield from _entries(connection, condition)
 
@@ -239,8 +239,8 @@ def count_of_days(connection: Connection, days: Sequence[date], before: int) -> 
     return sum(counts)
 
 
-def entries_from(connection: Connection, first: int) -> Iterator[Entry]:
-    """Yield the articles with this id and all that were stored after it, for the window."""
+def entries_from(connection: Connection, first: int) -> Iterator[Entries]:
+    """Yield the articles with this id and all that were stored after it, some at a time, for the window."""
     yield from _entries(connection, _articles.c.id >= first)
 
 
@@ -253,13 +253,13 @@ def _of_days(days: Sequence[date], before: int) -> Iterator[ColumnElement[bool]]
     return (_articles.c.day.between(first, last) & (_articles.c.id < before) for first, last in _runs(days))
 
 
-def entries_of(connection: Connection, article_ids: Sequence[int]) -> Iterator[Entry]:
-    """Yield some stored articles, for the window."""
+def entries_of(connection: Connection, article_ids: Sequence[int]) -> Iterator[Entries]:
+    """Yield some stored articles for the window."""
     for chunk in chunks(article_ids):
         yield from _entries(connection, _articles.c.id.in_(chunk))
 
 
-def _entries(connection: Connection, condition: Any) -> Iterator[Entry]:
+def _entries(connection: Connection, condition: Any) -> Iterator[Entries]:
     copy, event = _signatures.alias("copy"), _signatures.alias("event")
     query = (
         select(
@@ -268,8 +268,8 @@ def _entries(connection: Connection, condition: Any) -> Iterator[Entry]:
             _articles.c.day,
             _articles.c.n_words,
             _articles.c.outlet,
-            copy.c.payload.label("copy_payload"),
-            event.c.payload.label("event_payload"),
+            copy.c.payload,
+            event.c.payload,
             _copies.c.canonical_article_id,
             _members.c.cluster_id,
         )
@@ -281,24 +281,32 @@ def _entries(connection: Connection, condition: Any) -> Iterator[Entry]:
         .outerjoin(_members, _members.c.article_id == _articles.c.id)
         .where(condition)
         .order_by(_articles.c.id)
-        .execution_options(yield_per=1000)
+        .execution_options(yield_per=_ENTRIES_AT_A_TIME)
     )
-    for row in connection.execute(query):
-        sketch, terms = _event_from_bytes(row.event_payload)
-        copy_numbers = np.frombuffer(row.copy_payload, dtype="<u4")
-        yield Entry(
-            article_id=row.id,
-            published_at=row.published_at,
-            day=row.day,
-            n_words=row.n_words,
-            outlet=row.outlet,
-            copy_signature=copy_numbers[: COPY_SCHEME.length],
-            sample=copy_numbers[COPY_SCHEME.length :],
-            event_sketch=sketch,
+    for rows in connection.execute(query).partitions():
+        ids, published, days, n_words, outlets, copies, events, canonical, clusters = zip(*rows, strict=True)
+        copy_signatures, samples = _rows_of(copies).split(COPY_SCHEME.length)
+        event_sketches, vectors = _rows_of(events).split(EVENT_SCHEME.length)
+        terms, weights = vectors.halves()
+        yield Entries(
+            ids=np.array(ids, dtype=np.int64),
+            published=days_since_1970(published),
+            days=np.array([day.toordinal() for day in days], dtype=np.int32),
+            n_words=np.array(n_words, dtype=np.int32),
+            outlets=outlet_hashes(outlets),
+            copy_signatures=copy_signatures,
+            samples=samples,
+            event_sketches=event_sketches,
             terms=terms,
-            canonical_id=row.canonical_article_id or row.id,
-            cluster_id=row.cluster_id,
+            weights=weights.view("<f4"),
+            canonical=np.array([speaker or own for speaker, own in zip(canonical, ids, strict=True)], dtype=np.int64),
+            clusters=np.array([cluster or 0 for cluster in clusters], dtype=np.int64),
         )
+
+
+def _rows_of(payloads: Sequence[bytes]) -> Rows:
+    counts = np.array([len(payload) // 4 for payload in payloads], dtype=np.int64)
+    return Rows(np.frombuffer(b"".join(payloads), dtype="<u4"), counts)
 
 
 # A signature is stored as its numbers, little-endian, 32 bits each: the copy signature as datasketch's MinHash takes
@@ -321,13 +329,6 @@ def event_to_bytes(fingerprint: Fingerprint) -> bytes:
             terms.weights.astype("<f4").tobytes(),
         )
     )
-
-
-def _event_from_bytes(payload: bytes) -> tuple[np.ndarray, SalientTerms]:
-    numbers = np.frombuffer(payload, dtype="<u4")
-    sketch, rest = numbers[: EVENT_SCHEME.length], numbers[EVENT_SCHEME.length :]
-    half = rest.size // 2
-    return sketch, SalientTerms(rest[:half], rest[half:].view("<f4"), ())
 
 
 def _runs(days: Sequence[date]) -> Iterator[tuple[date, date]]:

@@ -17,8 +17,9 @@ import numpy as np
 from ingestd.core import clustering
 from ingestd.core.article import Article
 from ingestd.core.clustering import MOST_TOGETHER, NEARLY, decide, shares
+from ingestd.core.entries import Entries, Entry
 from ingestd.core.fingerprint import Fingerprint, fingerprints
-from ingestd.core.window import Entry, Window
+from ingestd.core.window import Window
 from ingestd.workers import salience
 from tests.bench.corpus import Made, articles
 
@@ -70,7 +71,7 @@ def measure(n: int) -> None:
         moments = [time.perf_counter()]
         made_prints = fingerprints(parsed, salience)
         moments.append(time.perf_counter())
-        window.add([entry(i, m, f) for i, m, f in zip(ids, batch, made_prints, strict=True)])
+        window.add(Entries.of([entry(*one) for one in zip(ids, batch, made_prints, strict=True)]))
         moments.append(time.perf_counter())
         near = window.near(ids, earlier=True)
         moments.append(time.perf_counter())

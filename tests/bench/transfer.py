@@ -26,8 +26,9 @@ from ingestd.core import clustering
 from ingestd.core.agreement import agreement
 from ingestd.core.article import Article
 from ingestd.core.coverage import probability
+from ingestd.core.entries import Entries, Entry
 from ingestd.core.fingerprint import fingerprints
-from ingestd.core.window import Entry, Window
+from ingestd.core.window import Window
 from ingestd.workers import salience
 from tests.bench import events
 
@@ -74,7 +75,7 @@ def cluster(entries: list[Entry]) -> dict[int, int]:
     """Return the cluster of each article, found with the constants as they stand."""
     window, next_cluster = Window(days=30, max_articles=100_000), 1
     for entry in entries:
-        window.add([entry])
+        window.add(Entries.of([entry]))
         (near,) = window.near([entry.article_id], earlier=True)
         next_cluster = events.settle(window, entry.article_id, near.coverage, next_cluster)
     return {entry.article_id: window.cluster_of(entry.article_id) or 0 for entry in entries}
@@ -104,7 +105,7 @@ def transfer(entries: list[Entry], labels: dict[str, dict[int, str]]) -> None:
 def calibration(entries: list[Entry], labels: dict[str, dict[int, str]]) -> None:
     """Print, for pairs that were proposed, the probability that they were given and the share that is right."""
     window = Window(days=30, max_articles=100_000)
-    window.add(entries)
+    window.add(Entries.of(entries))
     events_of = {article: event for of_corpus in labels.values() for article, event in of_corpus.items()}
     right: dict[int, list[tuple[float, bool]]] = defaultdict(list)
     for article, event in events_of.items():

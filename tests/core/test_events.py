@@ -18,6 +18,7 @@ from ingestd.core.clustering import (
     shares,
 )
 from ingestd.core.coverage import EVEN_SCORE, LARGEST_PENALTY, Vectors, probability, time_penalty
+from ingestd.core.entries import Rows
 from ingestd.core.salience import PAIR_WEIGHT, Salience, SalientTerms
 
 FREQUENCIES = {"the": 5e-2, "of": 3e-2, "said": 2e-3, "minister": 2e-4, "ferry": 1e-5}
@@ -33,12 +34,16 @@ def vector(drawn: dict[int, float]) -> SalientTerms:
     return SalientTerms(np.array(terms, dtype=np.uint32), values / np.float32(norm), ())
 
 
+def add(vectors: Vectors, terms: SalientTerms) -> None:
+    vectors.add(Rows.of([terms.hashes]), terms.weights)
+
+
 @given(st.lists(weights, min_size=2, max_size=8))
 def test_cosines_are_those_of_the_dense_vectors(drawn: list[dict[int, float]]) -> None:
     vectors, dense = Vectors(), np.zeros((len(drawn), 41))
     for i, d in enumerate(drawn):
         v = vector(d)
-        vectors.add([v])
+        add(vectors, v)
         dense[i, v.hashes] = v.weights
     everyone = np.arange(len(drawn))
     expected = dense @ dense.T
@@ -52,11 +57,11 @@ def test_cosines_are_those_of_the_dense_vectors(drawn: list[dict[int, float]]) -
 def test_vectors_kept_stay_what_they_were(drawn: list[dict[int, float]], data: st.DataObject) -> None:
     vectors = Vectors()
     for d in drawn:
-        vectors.add([vector(d)])
+        add(vectors, vector(d))
     keep = sorted(data.draw(st.sets(st.integers(0, len(drawn) - 1), min_size=1)))
     before = [vectors.terms(i) for i in keep]
     vectors.keep(np.array(keep))
-    vectors.add([vector({1: 1.0})])
+    add(vectors, vector({1: 1.0}))
     for i, (terms, values) in enumerate(before):
         assert np.array_equal(vectors.terms(i)[0], terms)
         assert np.array_equal(vectors.terms(i)[1], values)

@@ -5,9 +5,10 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pytest
 
+from ingestd.core.entries import Entries, Entry
 from ingestd.core.fingerprint import COPY_SCHEME, EVENT_SCHEME
 from ingestd.core.salience import SalientTerms
-from ingestd.core.window import Entry, Window
+from ingestd.core.window import Window
 
 DAY = date(2025, 3, 1)
 
@@ -35,7 +36,7 @@ def entry(
 
 def test_articles_further_apart_than_the_window_are_not_compared() -> None:
     window = Window(days=7, max_articles=1000)
-    window.add([entry(1, 0), entry(2, 7), entry(3, 8), entry(4, None)])
+    window.add(Entries.of([entry(1, 0), entry(2, 7), entry(3, 8), entry(4, None)]))
     near = window.near([1, 2, 3, 4], earlier=True)
     assert [set(n.copies) for n in near] == [set(), {1}, {2}, {1, 2, 3}]
     assert [set(n.coverage) for n in near] == [set(), {1}, {2}, {1, 2, 3}]
@@ -55,14 +56,14 @@ def test_when_it_is_full_the_days_unused_longest_are_forgotten() -> None:
     for day in range(30):
         when = DAY + timedelta(days=day)
         window.holds(window.missing([when]))
-        window.add([entry(day * 100 + i + 1, day, like=day * 100 + i) for i in range(100)])
+        window.add(Entries.of([entry(day * 100 + i + 1, day, like=day * 100 + i) for i in range(100)]))
         window.shrink()
         assert len(window) <= 1100
     assert 2901 in window
     assert 1 not in window
     assert DAY in window.missing([DAY])  # would be read again
     # What is left answers as before.
-    window.add([entry(9999, 29, like=2905)])
+    window.add(Entries.of([entry(9999, 29, like=2905)]))
     assert window.near([9999], earlier=True)[0].copies == (2906,)
 
 
@@ -71,7 +72,7 @@ def test_days_that_no_recent_arrival_asked_for_are_forgotten_though_there_is_roo
     for day in range(60):
         when = DAY + timedelta(days=day)
         window.holds(window.missing([when], arriving=100))
-        window.add([entry(day * 100 + i + 1, day, like=day * 100 + i) for i in range(100)])
+        window.add(Entries.of([entry(day * 100 + i + 1, day, like=day * 100 + i) for i in range(100)]))
         window.shrink()
         assert len(window) <= 1_000 + 100 * (3 + 2)  # what came lately, and what is in reach of the first of that
     assert {5901, 4901} <= {a for a in range(1, 6001) if a in window}
@@ -80,7 +81,7 @@ def test_days_that_no_recent_arrival_asked_for_are_forgotten_though_there_is_roo
 
 def test_a_copy_is_of_its_canonical_articles_cluster() -> None:
     window = Window(days=7, max_articles=1000)
-    window.add([entry(1, 0, cluster=5), entry(2, 1, canonical=1, cluster=5), entry(3, 1, cluster=5)])
+    window.add(Entries.of([entry(1, 0, cluster=5), entry(2, 1, canonical=1, cluster=5), entry(3, 1, cluster=5)]))
     assert window.cluster_of(2) == 5
     assert sorted(window.members(5)) == [1, 3]  # copies are counted once
     window.set_cluster(1, 6)
@@ -90,8 +91,8 @@ def test_a_copy_is_of_its_canonical_articles_cluster() -> None:
 
 def test_a_revised_article_takes_the_place_of_its_older_text() -> None:
     window = Window(days=7, max_articles=1000)
-    window.add([entry(1, 0, like=1, cluster=5), entry(2, 0, like=2)])
-    window.add([entry(1, 0, like=2)])
+    window.add(Entries.of([entry(1, 0, like=1, cluster=5), entry(2, 0, like=2)]))
+    window.add(Entries.of([entry(1, 0, like=2)]))
     assert len(window) == 2
     assert window.members(5).size == 0
     assert window.near([2], earlier=False)[0].copies == (1,)
@@ -100,7 +101,7 @@ def test_a_revised_article_takes_the_place_of_its_older_text() -> None:
 @pytest.mark.parametrize("canonical", [1, 77])
 def test_leaving_a_group_leaves_no_trace(canonical: int) -> None:
     window = Window(days=7, max_articles=1000)
-    window.add([entry(1, 0), entry(2, 1, canonical=canonical)])
+    window.add(Entries.of([entry(1, 0), entry(2, 1, canonical=canonical)]))
     window.set_canonical(2, 2)
     assert window.copies_of(canonical) == []
     assert window.canonical_of(2) == 2
@@ -108,9 +109,9 @@ def test_leaving_a_group_leaves_no_trace(canonical: int) -> None:
 
 def test_the_window_counts_how_many_of_its_articles_have_a_term() -> None:
     window = Window(days=1, max_articles=1000)
-    window.add([entry(1, 0, like=7), entry(2, 1, like=7), entry(3, 1, like=8)])
+    window.add(Entries.of([entry(1, 0, like=7), entry(2, 1, like=7), entry(3, 1, like=8)]))
     assert window.spread(np.array([7, 8, 9], dtype=np.uint32)).tolist() == [2, 1, 0]
-    window.add([entry(2, 1, like=8)])  # a revision
+    window.add(Entries.of([entry(2, 1, like=8)]))  # a revision
     assert window.spread(np.array([7, 8], dtype=np.uint32)).tolist() == [1, 2]
     window.forget(DAY + timedelta(days=1))
     assert window.spread(np.array([7, 8], dtype=np.uint32)).tolist() == [0, 2]

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from ingestd import explain
+from ingestd.core.entries import Entries, Entry
 from ingestd.core.salience import SalientTerms
-from ingestd.core.window import Entry, Window
+from ingestd.core.window import Window
 from ingestd.placement import centre
 from tests.conftest import Corpus
 from tests.core.test_window import entry
@@ -116,7 +117,7 @@ def test_the_keywords_of_a_cluster_set_it_apart_from_the_rest_of_the_window() ->
         return list(found[1])
 
     window = Window(days=30, max_articles=1000)
-    window.add([with_terms(n, {1: 0.8, 2: 0.6}, cluster=1) for n in (1, 2)])
+    window.add(Entries.of([with_terms(n, {1: 0.8, 2: 0.6}, cluster=1) for n in (1, 2)]))
     assert telling() == [1, 2]  # alone: the heaviest first
-    window.add([with_terms(n, {1: 1.0}, cluster=n) for n in range(3, 60)])
+    window.add(Entries.of([with_terms(n, {1: 1.0}, cluster=n) for n in range(3, 60)]))
     assert telling() == [2, 1]
