@@ -14,7 +14,7 @@ import sqlite3
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import comb
 from pathlib import Path
 from typing import Any
@@ -126,6 +126,74 @@ def test_among_150_articles_they_are_still_the_only_two(shared: Path, ingestd: R
         assert [size for _, size in connection.execute(query)] == [2]
 
 
+def distractors(shared: Path, n: int) -> Iterator[dict[str, Any]]:
+    """Yield articles put together from the paragraphs of real ones that are on none of the events."""
+    rng = random.Random(0)
+    lines = (shared / "corpora/wikinews_galaxy/background.jsonl").read_text(encoding="utf-8").splitlines()
+    real = [json.loads(line) for line in lines]
+    paragraphs = [p for a in real for p in a["text"].split("\n\n") if len(p.split()) >= 20]
+    for number in range(n):
+        yield {
+            "id": f"distractor-{number}", "lang": "en", "url": None, "outlet": rng.choice(real)["outlet"],
+            "title": rng.choice(real)["title"], "text": "\n\n".join(rng.sample(paragraphs, rng.randint(4, 8))),
+        }  # fmt: skip
+
+
+def write_shuffled(articles: Iterable[dict[str, Any]], out: Path) -> None:
+    """Write articles in any order, all published on one day."""
+    everything = list(articles)
+    random.Random(1).shuffle(everything)
+    lines = (json.dumps(article | {"published": "2025-02-04"}) for article in everything)
+    out.write_text("\n".join(lines), encoding="utf-8")
+
+
+CLUSTER_OF = "select external_id, cluster_id from articles join cluster_members on article_id = id"
+
+
+def test_among_thousands_of_articles_of_one_day_the_two_are_still_the_only_two(
+    shared: Path, ingestd: Run, tmp_path: Path, long: bool
+) -> None:
+    two = [
+        {"id": path.stem, "title": None, "text": path.read_text(encoding="utf-8"), "lang": "en"}
+        for path in sorted((shared / "seeds").glob("*.txt"))
+    ]
+    write_shuffled([*two, *distractors(shared, 50_000 if long else 1_000)], tmp_path / "among.jsonl")
+    assert ingestd("ingest", "among.jsonl", "--db", "sqlite:///among.db").returncode == 0
+    found = groups(tmp_path / "among.db", CLUSTER_OF)
+    of_two = {found[article["id"]] for article in two}
+    assert len(of_two) == 1
+    assert [article for article, cluster in found.items() if cluster in of_two and article.startswith("d")] == []
+
+
+def test_among_thousands_of_articles_of_one_day_events_are_found_nearly_as_well(
+    shared: Path, ingestd: Run, tmp_path: Path, long: bool
+) -> None:
+    gold = ",".join(str(shared / "corpora" / c) for c in EVENT_CORPORA)
+    stream(shared, EVENT_CORPORA, tmp_path / "events.jsonl")
+    labelled = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text(encoding="utf-8").splitlines()]
+    events = {
+        a["id"]: a["event"]
+        for corpus in EVENT_CORPORA
+        for a in map(json.loads, (shared / "corpora" / corpus / "articles.jsonl").read_text("utf-8").splitlines())
+        if a["event"]
+    }
+    reached = []
+    for n in (0, 50_000 if long else 1_000):
+        write_shuffled([*labelled, *distractors(shared, n)], tmp_path / f"{n}.jsonl")
+        assert ingestd("ingest", f"{n}.jsonl", "--db", f"sqlite:///{n}.db").returncode == 0
+        found = groups(tmp_path / f"{n}.db", CLUSTER_OF)
+        sizes, reports = Counter(found.values()), Counter(events.values())
+        with_distractor = {cluster for article, cluster in found.items() if article.startswith("distractor")}
+        attached = sum(found[article] in with_distractor for article in events)
+        singletons = [article for article, event in events.items() if reports[event] == 1]
+        print(
+            f"{n} distractors: largest cluster {max(sizes.values())}, labelled articles beside a distractor {attached}, "
+            f"singletons merged {sum(sizes[found[one]] > 1 for one in singletons)} of {len(singletons)}"
+        )
+        reached.append(scores(shared, "events", gold, tmp_path / f"{n}.db")["all"]["b3_f1"])
+    assert reached[0] - reached[1] < 0.03
+
+
 def groups(database: Path, query: str) -> dict[str, int]:
     with sqlite3.connect(database) as connection:
         return dict(connection.execute(query))
@@ -144,7 +212,7 @@ def adjusted_rand(one: dict[str, int], other: dict[str, int]) -> float:
 @pytest.mark.parametrize(
     ("corpora", "query", "floor"),
     [
-        (EVENT_CORPORA, "select external_id, cluster_id from articles join cluster_members on article_id = id", 0.99),
+        (EVENT_CORPORA, CLUSTER_OF, 0.99),
         (
             ("neardup",),
             "select external_id, coalesce(canonical_article_id, id) from articles left join copies on article_id = id",
