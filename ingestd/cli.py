@@ -100,6 +100,7 @@ def run(watch: Watch = None) -> None:
         settings = _settings(watch=watch)
         if not settings.watch.roots:
             raise SettingsError("watch.roots: no folder to watch; give one with --watch DIR")
+        _start_readers(settings)
         from ingestd.daemon import Daemon
 
         with _writer(settings) as database:
@@ -122,6 +123,7 @@ def ingest(
     """
     with _reporting():
         settings = _settings()
+        _start_readers(settings)
         from ingestd.once import ingest_paths
 
         with _writer(settings) as database:
@@ -492,6 +494,14 @@ def _database(settings: Settings, *, prepare: bool = True) -> Iterator[Database]
         yield database
     finally:
         database.close()
+
+
+def _start_readers(settings: Settings) -> None:
+    """Begin, before the heavy imports, with what takes as long as they do."""
+    if settings.ingest.workers:
+        from ingestd import forkserver
+
+        forkserver.start()
 
 
 @contextmanager

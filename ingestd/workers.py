@@ -11,7 +11,6 @@ import errno
 import gc
 import hashlib
 import io
-import multiprocessing
 import os
 import signal
 import stat
@@ -30,6 +29,7 @@ from zlib import crc32
 
 import numpy as np
 
+from ingestd import forkserver
 from ingestd.core.article import Article
 from ingestd.core.fingerprint import Fingerprint, fingerprints
 from ingestd.core.salience import Salience, frequency_by_length
@@ -386,10 +386,7 @@ def _frequencies(lang: str) -> Callable[[str], float]:
 
 
 def _pool(processes: int) -> ProcessPoolExecutor:
-    # Not fork: threads of the folder watcher may hold locks. The server imports once what every process needs.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["ingestd.warm"])
-    return ProcessPoolExecutor(processes, context, initializer=_begin)
+    return ProcessPoolExecutor(processes, forkserver.start(), initializer=_begin)
 
 
 def _begin() -> None:

@@ -1,0 +1,24 @@
+"""
+The server that reading processes are forked from.
+
+Not a plain fork: threads of the folder watcher may hold locks. The server imports once what every such process needs.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext
+
+
+def start() -> ForkServerContext:
+    """
+    Start the server unless it runs, and return what processes are begun with.
+
+    Called as soon as it is known that there will be such processes: the server loads what they need while this process
+    loads what it needs itself.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["ingestd.warm"])
+    forkserver.ensure_running()
+    return context
