@@ -140,11 +140,11 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 def ingestd(tmp_path: Path) -> Run:
     """The program as users run it, in a folder of its own."""
 
-    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, timeout_s: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "ingestd", *arguments],
             cwd=tmp_path, env=os.environ | {"INGESTD_INGEST__WORKERS": "0"} | environment,
-            capture_output=True, text=True, timeout=120, check=False,
+            capture_output=True, text=True, timeout=timeout_s, check=False,
         )  # fmt: skip
 
     return run

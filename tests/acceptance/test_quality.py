@@ -158,7 +158,7 @@ def test_among_thousands_of_articles_of_one_day_the_two_are_still_the_only_two(
         for path in sorted((shared / "seeds").glob("*.txt"))
     ]
     write_shuffled([*two, *distractors(shared, 50_000 if long else 1_000)], tmp_path / "among.jsonl")
-    assert ingestd("ingest", "among.jsonl", "--db", "sqlite:///among.db").returncode == 0
+    assert ingestd("ingest", "among.jsonl", "--db", "sqlite:///among.db", timeout_s=3600).returncode == 0
     found = groups(tmp_path / "among.db", CLUSTER_OF)
     of_two = {found[article["id"]] for article in two}
     assert len(of_two) == 1
@@ -180,7 +180,7 @@ def test_among_thousands_of_articles_of_one_day_events_are_found_nearly_as_well(
     reached = []
     for n in (0, 50_000 if long else 1_000):
         write_shuffled([*labelled, *distractors(shared, n)], tmp_path / f"{n}.jsonl")
-        assert ingestd("ingest", f"{n}.jsonl", "--db", f"sqlite:///{n}.db").returncode == 0
+        assert ingestd("ingest", f"{n}.jsonl", "--db", f"sqlite:///{n}.db", timeout_s=3600).returncode == 0
         found = groups(tmp_path / f"{n}.db", CLUSTER_OF)
         sizes, reports = Counter(found.values()), Counter(events.values())
         with_distractor = {cluster for article, cluster in found.items() if article.startswith("distractor")}
