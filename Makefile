@@ -54,8 +54,8 @@ bench-formats: $(READY) ## how fast each kind of file is read, beside the librar
 bench-latency: $(READY) ## from a file renamed into the folder to its commit, at 50, 100 and 1,000 files a second
 	$(BIN)/python -m tests.bench.latency
 
-bench-growth: $(READY) ## what one more article costs with up to 1,000,000 stored and in the window
-	$(BIN)/python -m tests.bench.growth
+bench-growth: $(READY) ## what one more article costs with up to 1,000,000 stored and in the window; writes docs/growth.md
+	$(BIN)/python -m tests.bench.growth --write
 
 bench-store: $(READY) ## SQLite and PostgreSQL in turns, and both up to 1,000,000 articles
 	$(BIN)/python -m tests.bench.growth --store

@@ -106,7 +106,7 @@ def _event(a: dict[str, Any], b: dict[str, Any], print_a: Fingerprint, print_b: 
         "days_apart": None if apart is None else round(apart, 2),
         "shared_bands": shared_bands,
         "terms": {x.words[int(mine[i])]: round(float(product[i]), 4) for i in top},
-        **_otherwise(x, y, short, penalty),
+        **(_otherwise(x, y, short, penalty) if a["lang"] == b["lang"] else {}),
     }
 
 

@@ -69,6 +69,10 @@ class Vectors:
         span = slice(int(self._starts[position]), int(self._starts[position + 1]))
         return self._terms[span], self._weights[span]
 
+    def all_terms(self, positions: NDArray[np.int64]) -> NDArray[np.uint32]:
+        """Return the hashes of many articles in a row."""
+        return self._gather(positions)[0]
+
     def cosines(self, position: int, others: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the cosine of one article with each of the others, shape of `others`."""
         terms, weights = self.terms(position)

@@ -137,8 +137,7 @@ class Window:
 
     def _drop_all(self, which: NDArray[np.bool_]) -> int:
         leaving = np.flatnonzero(which)
-        for position in leaving.tolist():
-            self._drop(position)
+        self._drop(leaving)
         self._compact()
         return int(leaving.size)
 
@@ -156,9 +155,9 @@ class Window:
         ids = entries.ids.tolist()
         if not ids:
             return
-        for article_id in ids:
-            if article_id in self._position:
-                self._drop(self._position[article_id])
+        known = [self._position[article_id] for article_id in ids if article_id in self._position]
+        if known:
+            self._drop(np.array(known))
         first = self._size
         self._grow(first + len(ids))
         self._copies_index.add(entries.copy_signatures, entries.samples)
@@ -185,9 +184,8 @@ class Window:
             self._copies.setdefault(int(entries.canonical[at]), []).append(ids[at])
 
     def _count(self, terms: NDArray[np.uint32], times: int) -> None:
-        counted = np.sort(terms & _COUNTED)
-        edges = np.flatnonzero(np.concatenate([[True], counted[1:] != counted[:-1], [True]]))
-        self._spread[counted[edges[:-1]]] += (times * np.diff(edges)).astype(np.int32)
+        counted, articles = np.unique(terms & _COUNTED, return_counts=True)
+        self._spread[counted] += (times * articles).astype(np.int32)
 
     def near(self, article_ids: Sequence[int], *, earlier: bool) -> list[Near]:
         """Return what each of some articles is worth comparing with: all others, or those added `earlier`."""
@@ -316,15 +314,15 @@ class Window:
                 del self._members[cluster]
             self._cluster[position] = 0
 
-    def _drop(self, position: int) -> None:
-        article_id = int(self._ids[position])
-        self._leave_cluster(position)
-        canonical = int(self._canonical[position])
-        if canonical != article_id:
-            self._copies[canonical].remove(article_id)
-        self._count(self._vectors.terms(position)[0], -1)
-        self._live[position] = False
-        del self._position[article_id]
+    def _drop(self, positions: NDArray[np.int64]) -> None:
+        self._count(self._vectors.all_terms(positions), -1)
+        self._live[positions] = False
+        for position, article_id in zip(positions.tolist(), self._ids[positions].tolist(), strict=True):
+            self._leave_cluster(position)
+            canonical = int(self._canonical[position])
+            if canonical != article_id:
+                self._copies[canonical].remove(article_id)
+            del self._position[article_id]
 
     def _compact(self) -> None:
         """Give back the room of the articles forgotten, once that is worth the work."""

@@ -1,7 +1,7 @@
 """
 What one more article costs when a million are there: in the store, in the window, at the start.
 
-    python -m tests.bench.growth [--db sqlite|postgresql|both] [N ...]      (10,000, 100,000 and 1,000,000; SQLite)
+    python -m tests.bench.growth [--write] [--db sqlite|postgresql|both] [N ...]   (10,000, 100,000 and 1,000,000; SQLite)
     python -m tests.bench.growth --store [N ...]      both, and 10,000 articles through each in turns   (make bench-store)
 
 The first 10,000 articles are made and taken in by the program. From those, as many more as are wanted are synthesised:
@@ -101,6 +101,34 @@ def other_event(payload: bytes, salt: np.uint32) -> bytes:
     top = np.argsort(-weights, kind="stable")[:SKETCHED_TERMS]
     sketch = sign_weighted([terms[top]], [np.square(weights[top])], EVENT_SCHEME)[0]
     return sketch.tobytes() + terms.tobytes() + weights.tobytes()
+
+
+# What is written down
+
+HEAD = """# Growth
+
+Written by `make bench-growth`. The first 10,000 articles are made and taken in; those beyond are synthesised from them, all
+within the days that a new article is compared with, so that the window holds every one. Deciding and storing is what
+the main process does, one after the other. What bounds it: the statements of a transaction and the comparison of one
+article with its candidates, which hardly change with the size; memory access in the index, which does. Refilling the window
+after a restart is bound by reading the signatures (5 kB an article) and linking their keys.
+
+"""
+TABLE = """## {kind}
+
+What one more article costs, {measured} of them through the program.
+
+| stored and in the window | refilled in | bytes each (arrays) | us each | of it deciding | storing in all | alone, ms |
+|---|---|---|---|---|---|---|
+"""
+CHART = """```mermaid
+xychart-beta
+    title "Microseconds for one more article"
+    x-axis "articles stored and in the window" [{labels}]
+    y-axis "us" 0 --> {top}
+    bar [{costs}]
+```
+"""
 
 
 # Measuring, in a process of its own
@@ -204,13 +232,12 @@ def databases(kinds: Sequence[str], folder: Path) -> Iterator[dict[str, Any]]:
 
 def growth(
     kinds: Sequence[str], sizes: Sequence[int], more: Sequence[Made], first: Path, makers: dict[str, Any], folder: Path
-) -> None:
+) -> str:
+    """Return what was measured, as a page of documentation."""
+    page = []
     for kind in kinds:
-        print(f"\n{kind}: what one more article costs, {MEASURED:,} of them through the program")
-        print(
-            "| stored and in the window | refilled in | bytes each (arrays) | us each | of it deciding | storing in all | alone, ms |"
-        )
-        print("|---|---|---|---|---|---|---|")
+        page.append(TABLE.format(kind=kind, measured=f"{MEASURED:,}"))
+        costs = []
         for n in sizes:
             url = makers[kind]()
             ingest(url, first)
@@ -219,11 +246,15 @@ def growth(
             own = folder / f"more-{kind}-{n}"
             lay_out(iter(more), own)
             m = measured(url, own)
-            print(
+            costs.append(round(m["us_each"]))
+            page[-1] += (
                 f"| {m['held']:,} | {m['refill_s']:.1f} s | {m['bytes_each']:,.0f} ({m['arrays_each']:,.0f}) | {m['us_each']:,.0f} "
-                f"| {m['decide_us']:,.0f} | {m['store_us']:,.0f} | {m['alone_ms']:.0f} |",
-                flush=True,
+                f"| {m['decide_us']:,.0f} | {m['store_us']:,.0f} | {m['alone_ms']:.0f} |\n"
             )
+            print(page[-1].splitlines()[-1], flush=True)
+        labels = ", ".join(f'"{n:,}"' for n in sizes)
+        page.append(CHART.format(labels=labels, top=round(1.2 * max(costs)), costs=", ".join(map(str, costs))))
+    return HEAD + "\n".join(page)
 
 
 def beside_each_other(first: Path, makers: dict[str, Any]) -> None:
@@ -244,6 +275,7 @@ def main() -> None:
     parser.add_argument("sizes", nargs="*", type=int)
     parser.add_argument("--db", default="sqlite", choices=("sqlite", "postgresql", "both"))
     parser.add_argument("--store", action="store_true")
+    parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     kinds = ["sqlite", "postgresql"] if arguments.store or arguments.db == "both" else [arguments.db]
     made = list(articles(MADE + MEASURED + 307))
@@ -253,7 +285,9 @@ def main() -> None:
         if arguments.store:
             beside_each_other(folder / "first", makers)
         sizes = arguments.sizes or [10_000, 100_000, 1_000_000]
-        growth(kinds, sizes, made[MADE:], folder / "first", makers, folder)
+        page = growth(kinds, sizes, made[MADE:], folder / "first", makers, folder)
+    if arguments.write:
+        Path("docs/growth.md").write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

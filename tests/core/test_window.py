@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -115,3 +116,13 @@ def test_the_window_counts_how_many_of_its_articles_have_a_term() -> None:
     assert window.spread(np.array([7, 8], dtype=np.uint32)).tolist() == [1, 2]
     window.forget(DAY + timedelta(days=1))
     assert window.spread(np.array([7, 8], dtype=np.uint32)).tolist() == [0, 2]
+
+
+def test_an_article_without_terms_comes_and_goes() -> None:
+    window = Window(days=1, max_articles=1000)
+    nothing = replace(entry(1, 0), terms=SalientTerms(np.zeros(0, dtype=np.uint32), np.zeros(0, dtype=np.float32), ()))
+    window.add(Entries.of([nothing]))
+    window.add(Entries.of([nothing, entry(2, 0)]))
+    assert [n.coverage for n in window.near([1, 2], earlier=False)] == [(), ()]
+    window.forget(DAY + timedelta(days=1))
+    assert len(window) == 0
