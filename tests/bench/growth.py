@@ -236,7 +236,7 @@ def growth(
     """Return what was measured, as a page of documentation."""
     page = []
     for kind in kinds:
-        page.append(TABLE.format(kind=kind, measured=f"{MEASURED:,}"))
+        page.append(TABLE.format(kind={"sqlite": "SQLite", "postgresql": "PostgreSQL"}[kind], measured=f"{MEASURED:,}"))
         costs = []
         for n in sizes:
             url = makers[kind]()
