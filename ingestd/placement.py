@@ -6,7 +6,7 @@ Serial by nature: each article is decided on what all before it have left.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -140,6 +140,8 @@ class _Step:
         self._came_from: dict[int, int] = {}  # clusters of articles whose text has changed
         self._verdicts: dict[tuple[int, int], Verdict] = {}  # of this batch
         self._scored: dict[int, dict[int, float]] = {}  # of this batch: article -> other -> score
+        self._freed: deque[int] = deque()  # articles that have nobody to speak for them any more
+        self._placed_anew: set[int] = set()  # on account of the article at hand
 
     def place(self, batch: Sequence[Arrival]) -> list[Placed]:
         self._load_days({arrival.day for arrival in batch}, len(batch))
@@ -152,9 +154,14 @@ class _Step:
         near = self.window.near(ids, earlier=True)
         compared = [self._to_compare(article_id, n) for article_id, n in zip(ids, near, strict=True)]
         self._load_texts(near, compared)
-        placed = [self._place(*one) for one in zip(ids, near, compared, strict=True)]
+        placed = []
+        for article_id, its_near, its_compared in zip(ids, near, compared, strict=True):
+            self._place(article_id, its_near, its_compared)
+            self._place_freed()
+            placed.append(self._placed(article_id))
         for orphan in orphans:
             self._place_anew(orphan)
+            self._place_freed()
         return placed
 
     # What decisions need
@@ -255,22 +262,31 @@ class _Step:
                 self.changes.original(d.article_id)
                 self._came_from[d.article_id] = d.cluster_id
 
-    def _place_anew(self, article_id: int) -> Placed:
-        near = self.window.near([article_id], earlier=False)[0]
-        compared = self._to_compare(article_id, near)
-        self._load_texts([near], [compared])
-        return self._place(article_id, near, compared)
+    def _place_freed(self) -> None:
+        """Place those whom a regrouping has left alone, and whom their regrouping leaves alone in turn."""
+        while self._freed:
+            self._place_anew(self._freed.popleft())
+        self._placed_anew.clear()
 
-    def _place(self, article_id: int, near: Near, compared: Sequence[int]) -> Placed:
+    def _place_anew(self, article_id: int) -> None:
+        near = self.window.near([article_id], earlier=False)[0]
+        if article_id not in self._placed_anew:
+            self._placed_anew.add(article_id)
+            compared = self._to_compare(article_id, near)
+            self._load_texts([near], [compared])
+            self._place(article_id, near, compared)
+        elif self.window.cluster_of(article_id) is None:
+            # Once more, and two articles could free each other for ever: it stays what it is, and gets its cluster.
+            self._settle(article_id, near.coverage)
+
+    def _place(self, article_id: int, near: Near, compared: Sequence[int]) -> None:
         kinships = {other: self._verdict(article_id, other).kinship for other in compared}
         matches = [other for other, kinship in kinships.items() if kinship is Kinship.COPY]
         freed = self._regroup(article_id, self._places(article_id, matches))
         # Two notices of one form share most of their words and report different things.
         forms = {other for other, kinship in kinships.items() if kinship is Kinship.FORM}
         self._settle(article_id, [other for other in near.coverage if other not in forms])
-        for other in freed:
-            self._place_anew(other)
-        return self._placed(article_id)
+        self._freed.extend(freed)
 
     def _to_compare(self, article_id: int, near: Near) -> list[int]:
         """

@@ -123,3 +123,19 @@ def test_pages_put_together_from_the_same_passages_leave_nobody_a_copy_of_itself
     with corpus.database.reading() as connection:
         problems = list(fsck.problems(connection, hashes=False, advance=lambda _done, _what: None))
     assert (counts.articles, problems) == (250, [])
+
+
+def test_two_articles_that_would_leave_each_other_alone_for_ever_come_to_rest(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    regroup = placement._Step._regroup
+
+    def freeing_the_other(step: Any, newcomer: int, places: Any) -> list[int]:
+        regroup(step, newcomer, places)
+        return [3 - newcomer] if 3 - newcomer in step.window else []
+
+    monkeypatch.setattr(placement._Step, "_regroup", freeing_the_other)
+    counts = corpus.take_in(pair=[brief(0), brief(1)])
+    assert counts.articles == 2
+    assert corpus.rows("select count(*) from cluster_members") == [2]
+    assert corpus.rows("select count(*) from source_files where state = 'stored'") == [1]
