@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 from ingestd.core.article import Article
 from ingestd.core.clustering import THRESHOLD
 from ingestd.core.copies import MIN_CONTAINMENT, MIN_JACCARD, ComparedText, Kinship, compare, differences, segments
-from ingestd.core.coverage import probability, time_penalty
+from ingestd.core.coverage import Vectors, probability, time_penalty
+from ingestd.core.entries import Rows
 from ingestd.core.fingerprint import Fingerprint, fingerprints
 from ingestd.core.salience import SalientTerms
 from ingestd.store import queries
@@ -87,7 +88,9 @@ def _event(a: dict[str, Any], b: dict[str, Any], print_a: Fingerprint, print_b: 
     dates = (a["published_at"], b["published_at"])
     apart = abs((dates[0] - dates[1]).total_seconds()) / 86400 if all(dates) else None
     penalty = 0.0 if apart is None else float(time_penalty(0.0, np.array([apart]))[0])
-    cosine = float(product.sum())
+    vectors = Vectors()
+    vectors.add(Rows.of([x.hashes, y.hashes]), np.concatenate([x.weights, y.weights]))
+    cosine = float(vectors.cosines(0, np.array([1]))[0])  # as the window has it
     score = cosine - penalty
     short = THRESHOLD - score
     shared_bands = int(np.count_nonzero(np.all((print_a.event_sketch == print_b.event_sketch).reshape(-1, 2), axis=1)))

@@ -1,8 +1,8 @@
 """
 How surely two articles cover the same event: a score from their salient terms and the time between them.
 
-Holds the vectors of all articles in the window in two long arrays, because one array an article would cost more memory
-than its content.
+Holds the vectors of all articles in the window in one long array, because one array an article would cost more memory
+than its content, and a term with its weight in one number.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ingestd.core.arrays import with_room
 from ingestd.core.entries import Rows
+from ingestd.core.salience import TERM_BITS
 
 # What a day apart takes off the cosine, and the most that time can take off. A soft factor: time breaks ties, and a
 # hard limit would break long stories. Set on basil, wikinews_galaxy and ecbplus together.
@@ -23,6 +24,13 @@ LARGEST_PENALTY = 0.08
 # it lie more than .1 off.
 EVEN_SCORE = 0.207
 STEEPNESS = 4.0
+# What is left of 32 bits beside a term is its weight, by its logarithm: 2**-14 to 1 in steps of a hundredth. The mean
+# over the terms that two articles share is closer, and clusters are those of exact weights (measured).
+_STEPS = (1 << (32 - TERM_BITS)) - 1
+_OCTAVES = 14
+_WEIGHTS = np.exp2(_OCTAVES * (np.arange(_STEPS + 1) / _STEPS - 1)).astype(np.float32)
+_TERM_SHIFT = np.uint32(32 - TERM_BITS)
+_WEIGHT_MASK = np.uint32(_STEPS)
 
 
 class Vectors:
@@ -30,8 +38,7 @@ class Vectors:
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._terms = np.zeros(1 << 12, dtype=np.uint32)
-        self._weights = np.zeros(1 << 12, dtype=np.float32)
+        self._terms = np.zeros(1 << 12, dtype=np.uint32)  # with their weights
         self._starts = np.zeros(1 << 8, dtype=np.int64)  # one more than there are vectors
         self._size = 0
 
@@ -41,13 +48,12 @@ class Vectors:
     @property
     def nbytes(self) -> int:
         """Memory held, in bytes."""
-        return self._terms.nbytes + self._weights.nbytes + self._starts.nbytes
+        return self._terms.nbytes + self._starts.nbytes
 
     def reserve(self, vectors: int, terms: int) -> None:
         """Make room for so many more at once."""
         self._starts = with_room(self._starts, self._size + vectors + 1)
-        stop = int(self._starts[self._size]) + terms
-        self._terms, self._weights = with_room(self._terms, stop), with_room(self._weights, stop)
+        self._terms = with_room(self._terms, int(self._starts[self._size]) + terms)
 
     def add(self, terms: Rows, weights: NDArray[np.float32]) -> None:
         """
@@ -57,63 +63,76 @@ class Vectors:
             terms: hashes, ascending within a vector.
             weights: of the terms, in the same order.
         """
-        first, size = int(self._starts[self._size]), self._size + terms.counts.size
-        self.reserve(terms.counts.size, terms.numbers.size)
-        self._starts[self._size + 1 : size + 1] = first + np.cumsum(terms.counts)
-        stop = int(self._starts[size])
-        self._terms[first:stop], self._weights[first:stop] = terms.numbers, weights
+        packed, counts = _packed(terms, weights)
+        first, size = int(self._starts[self._size]), self._size + counts.size
+        self.reserve(counts.size, packed.size)
+        self._starts[self._size + 1 : size + 1] = first + np.cumsum(counts)
+        self._terms[first : first + packed.size] = packed
         self._size = size
 
     def terms(self, position: int) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
-        """Return hashes (ascending) and weights of one article."""
-        span = slice(int(self._starts[position]), int(self._starts[position + 1]))
-        return self._terms[span], self._weights[span]
+        """Return hashes (ascending, of `TERM_BITS` bits) and weights of one article."""
+        packed = self._terms[int(self._starts[position]) : int(self._starts[position + 1])]
+        return packed >> _TERM_SHIFT, _WEIGHTS[packed & _WEIGHT_MASK]
 
     def all_terms(self, positions: NDArray[np.int64]) -> NDArray[np.uint32]:
         """Return the hashes of many articles in a row."""
-        return self._gather(positions)[0]
+        return self._gather(positions)[0] >> _TERM_SHIFT
 
     def cosines(self, position: int, others: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the cosine of one article with each of the others, shape of `others`."""
         terms, weights = self.terms(position)
         if not terms.size or not others.size:
             return np.zeros(others.size)
-        their_terms, their_weights, owner = self._gather(others)
-        at = np.minimum(np.searchsorted(terms, their_terms), terms.size - 1)
-        product = np.where(terms[at] == their_terms, weights[at] * their_weights, np.float32(0))
-        return np.bincount(owner, weights=product, minlength=others.size).astype(np.float64)
+        packed, owner = self._gather(others)
+        theirs = packed >> _TERM_SHIFT
+        at = np.minimum(np.searchsorted(terms, theirs), terms.size - 1)
+        shared = np.flatnonzero(terms[at] == theirs)
+        product = weights[at[shared]] * _WEIGHTS[packed[shared] & _WEIGHT_MASK]
+        return np.bincount(owner[shared], weights=product, minlength=others.size).astype(np.float64)
 
     def gram(self, positions: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the cosines of all pairs, shape (n, n); the diagonal means nothing."""
-        terms, weights, owner = self._gather(positions)
-        order = terms.argsort(kind="stable")  # made of ascending stretches, which this sort makes use of
-        terms = terms[order]
+        packed, owner = self._gather(positions)
+        order = packed.argsort(kind="stable")  # made of ascending stretches, which this sort makes use of
+        terms = packed[order] >> _TERM_SHIFT
         same = np.zeros(terms.size + 1, dtype=bool)  # as the one before it; and, one further, as the one after it
         same[1:-1] = terms[1:] == terms[:-1]
         shared = same[:-1] | same[1:]  # a term of one article alone makes no pair
         column = np.cumsum(~same[:-1][shared]) - 1
         dense = np.zeros((positions.size, int(column[-1]) + 1 if column.size else 0), dtype=np.float32)
         at = order[shared]
-        dense[owner[at], column] = weights[at]
+        dense[owner[at], column] = _WEIGHTS[packed[at] & _WEIGHT_MASK]
         return (dense @ dense.T).astype(np.float64)
 
     def keep(self, positions: NDArray[np.int64]) -> None:
         """Forget all vectors but these, which are numbered anew from 0."""
         lengths = self._starts[positions + 1] - self._starts[positions]
-        self._terms, self._weights, _ = self._gather(positions)
+        self._terms, _ = self._gather(positions)
         self._starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
         self._size = positions.size
 
-    def _gather(
-        self, positions: NDArray[np.int64]
-    ) -> tuple[NDArray[np.uint32], NDArray[np.float32], NDArray[np.int64]]:
-        """Return terms and weights of many articles in a row, and whose each is (index into `positions`)."""
+    def _gather(self, positions: NDArray[np.int64]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """Return terms with their weights of many articles in a row, and whose each is (index into `positions`)."""
         starts = self._starts[positions]
         lengths = self._starts[positions + 1] - starts
         owner = np.repeat(np.arange(positions.size), lengths)
         before = np.cumsum(lengths) - lengths
         where = np.arange(owner.size) - before[owner] + starts[owner]
-        return self._terms[where], self._weights[where], owner
+        return self._terms[where], owner
+
+
+def _packed(terms: Rows, weights: NDArray[np.float32]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """Return terms with their weights, each in one number, and how many every article has."""
+    steps = np.log2(np.maximum(weights, np.float32(2.0**-_OCTAVES))) * np.float32(_STEPS / _OCTAVES) + _STEPS
+    packed = terms.numbers & ~_WEIGHT_MASK | steps.round().astype(np.uint32)
+    # Two terms of one article whose hashes begin alike are one.
+    again = np.zeros(packed.size + 1, dtype=bool)
+    again[1:-1] = packed[1:] >> _TERM_SHIFT == packed[:-1] >> _TERM_SHIFT
+    ends = np.cumsum(terms.counts)
+    again[ends - terms.counts] = False
+    left_out = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(again)])
+    return packed[~again[:-1]], terms.counts - (left_out[ends] - left_out[ends - terms.counts])
 
 
 def probability(score: float) -> float:

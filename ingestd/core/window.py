@@ -21,14 +21,11 @@ from ingestd.core.copy_index import CopyIndex
 from ingestd.core.coverage import Vectors, time_penalty
 from ingestd.core.entries import DAY_S, Entries
 from ingestd.core.fingerprint import EVENT_BANDS, EVENT_ROWS
-from ingestd.core.salience import KEPT_TERMS
+from ingestd.core.salience import KEPT_TERMS, TERM_BITS
 
 # Candidates looked at exactly, best first. For events the best 16 give the clusters that the best 64 give.
 COPY_CANDIDATES = 32
 EVENT_CANDIDATES = 16
-# Terms are counted by so many bits of their hash. Some share a count with others, which only makes them seem commoner.
-_COUNTED_BITS = 20
-_COUNTED = np.uint32((1 << _COUNTED_BITS) - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,7 @@ class Window:
         self.primed = False  # whether those that came before this process have been added
         self._copies_index, self._event_bands = CopyIndex(), KeyIndex()
         self._vectors = Vectors()
-        self._spread = np.zeros(1 << _COUNTED_BITS, dtype=np.int32)  # articles that have a term
+        self._spread = np.zeros(1 << TERM_BITS, dtype=np.int32)  # articles that have a term
         self._ids = np.zeros(0, dtype=np.int64)
         self._published = np.zeros(0)  # days since 1970, NaN: unknown
         self._day = np.zeros(0, dtype=np.int32)  # ordinal
@@ -165,7 +162,6 @@ class Window:
         event_keys = band_keys(entries.event_sketches[telling], EVENT_BANDS, EVENT_ROWS)
         self._event_bands.add(event_keys.ravel(), np.where(telling, EVENT_BANDS, 0))
         self._vectors.add(entries.terms, entries.weights)
-        self._count(entries.terms.numbers, 1)
         these = slice(first, first + len(ids))
         self._ids[these] = entries.ids
         self._published[these] = entries.published
@@ -177,14 +173,15 @@ class Window:
         self._cluster[these] = np.where(own, entries.clusters, 0)
         self._live[these] = True
         self._size = these.stop
+        self._count(np.arange(first, self._size), 1)
         self._position.update(zip(ids, range(first, self._size), strict=True))
         for at in np.flatnonzero(own & (entries.clusters > 0)).tolist():
             self._members.setdefault(int(entries.clusters[at]), []).append(first + at)
         for at in np.flatnonzero(~own).tolist():
             self._copies.setdefault(int(entries.canonical[at]), []).append(ids[at])
 
-    def _count(self, terms: NDArray[np.uint32], times: int) -> None:
-        counted, articles = np.unique(terms & _COUNTED, return_counts=True)
+    def _count(self, positions: NDArray[np.int64], times: int) -> None:
+        counted, articles = np.unique(self._vectors.all_terms(positions), return_counts=True)
         self._spread[counted] += (times * articles).astype(np.int32)
 
     def near(self, article_ids: Sequence[int], *, earlier: bool) -> list[Near]:
@@ -292,12 +289,12 @@ class Window:
         return self._vectors.gram(positions) - time_penalty(days[:, np.newaxis], days)
 
     def terms(self, article_id: int) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
-        """Return the salient terms of an article: hashes and weights."""
+        """Return the salient terms of an article: hashes of `TERM_BITS` bits and weights."""
         return self._vectors.terms(self._position[article_id])
 
     def spread(self, terms: NDArray[np.uint32]) -> NDArray[np.int32]:
-        """Return how many of the articles held have each of some terms (hashes)."""
-        counts: NDArray[np.int32] = self._spread[terms & _COUNTED]
+        """Return how many of the articles held have each of some terms (hashes of `TERM_BITS` bits)."""
+        counts: NDArray[np.int32] = self._spread[terms]
         return counts
 
     # Inside
@@ -315,7 +312,7 @@ class Window:
             self._cluster[position] = 0
 
     def _drop(self, positions: NDArray[np.int64]) -> None:
-        self._count(self._vectors.all_terms(positions), -1)
+        self._count(positions, -1)
         self._live[positions] = False
         for position, article_id in zip(positions.tolist(), self._ids[positions].tolist(), strict=True):
             self._leave_cluster(position)

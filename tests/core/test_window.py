@@ -29,7 +29,7 @@ def entry(
         copy_signature=rng.integers(0, 2**32, COPY_SCHEME.length, dtype=np.uint32),
         sample=rng.integers(0, 2**28, 20, dtype=np.uint32),
         event_sketch=rng.integers(0, 2**32, EVENT_SCHEME.length, dtype=np.uint32),
-        terms=SalientTerms(np.array([like], dtype=np.uint32), np.ones(1, dtype=np.float32), ()),
+        terms=SalientTerms(np.array([like << 10], dtype=np.uint32), np.ones(1, dtype=np.float32), ()),
         canonical_id=canonical or article_id,
         cluster_id=cluster,
     )
