@@ -147,11 +147,12 @@ class _Step:
         self._load_days({arrival.day for arrival in batch}, len(batch))
         orphans = self._take_out_revised(batch)
         held = {arrival.article_id for arrival in batch if arrival.article_id in self.window}
-        self.window.add(Entries.of([_entry(arrival) for arrival in batch]))
+        self._entries = Entries.of([_entry(arrival) for arrival in batch])
+        self.window.add(self._entries)
         self._put_back(batch, held)
         self.texts.arrive(self.connection, [(a.article_id, a.stored, a.fingerprint) for a in batch])
         ids = [arrival.article_id for arrival in batch]
-        near = self.window.near(ids, earlier=True)
+        near = self.window.near(self._entries, earlier=True)
         compared = [self._to_compare(article_id, n) for article_id, n in zip(ids, near, strict=True)]
         self._load_texts(near, compared)
         placed = []
@@ -269,7 +270,7 @@ class _Step:
         self._placed_anew.clear()
 
     def _place_anew(self, article_id: int) -> None:
-        near = self.window.near([article_id], earlier=False)[0]
+        near = self._near(article_id)
         if article_id not in self._placed_anew:
             self._placed_anew.add(article_id)
             compared = self._to_compare(article_id, near)
@@ -278,6 +279,12 @@ class _Step:
         elif self.window.cluster_of(article_id) is None:
             # Once more, and two articles could free each other for ever: it stays what it is, and gets its cluster.
             self._settle(article_id, near.coverage)
+
+    def _near(self, article_id: int) -> Near:
+        """Return what an article, whenever it came, is worth comparing with: all others."""
+        own = self._entries.ids == article_id
+        known = [self._entries.where(own)] if own.any() else store.entries_of(self.connection, [article_id])
+        return next((near for entries in known for near in self.window.near(entries, earlier=False)), Near((), ()))
 
     def _place(self, article_id: int, near: Near, compared: Sequence[int]) -> None:
         kinships = {other: self._verdict(article_id, other).kinship for other in compared}

@@ -42,13 +42,19 @@ class CopyIndex:
 
     def add(self, signatures: NDArray[np.uint32], samples: Rows) -> None:
         """Add a batch of articles, which take the next positions; signatures have a row for each."""
-        self._bands.add(band_keys(signatures, COPY_BANDS, COPY_ROWS).ravel(), np.full(len(signatures), COPY_BANDS))
+        self._bands.add(*_band_keys(signatures))
         self._samples.add(samples.numbers, samples.counts)
 
-    def candidates(self, positions: NDArray[np.int64], before: NDArray[np.int64]) -> Candidates:
+    def candidates(
+        self,
+        signatures: NDArray[np.uint32],
+        samples: Rows,
+        positions: NDArray[np.int64],
+        before: NDArray[np.int64],
+    ) -> Candidates:
         """Return candidates, by how many bands and sampled shingles they share; see `KeyIndex.candidates`."""
-        by_band = self._bands.candidates(positions, before)
-        by_sample = self._samples.candidates(positions, before)
+        by_band = self._bands.candidates(*_band_keys(signatures), positions, before)
+        by_sample = self._samples.candidates(samples.numbers, samples.counts, positions, before)
         pairs, which = np.unique(
             np.concatenate([found.queries << 32 | found.positions for found in (by_band, by_sample)]),
             return_inverse=True,
@@ -67,3 +73,7 @@ class CopyIndex:
         """Forget all articles but these (ascending), which are numbered anew from 0."""
         self._bands.keep(positions)
         self._samples.keep(positions)
+
+
+def _band_keys(signatures: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    return band_keys(signatures, COPY_BANDS, COPY_ROWS).ravel(), np.full(len(signatures), COPY_BANDS)

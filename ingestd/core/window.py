@@ -8,7 +8,7 @@ that were not asked for longest when it grows beyond its size.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -158,9 +158,7 @@ class Window:
         first = self._size
         self._grow(first + len(ids))
         self._copies_index.add(entries.copy_signatures, entries.samples)
-        telling = entries.terms.counts > 0
-        event_keys = band_keys(entries.event_sketches[telling], EVENT_BANDS, EVENT_ROWS)
-        self._event_bands.add(event_keys.ravel(), np.where(telling, EVENT_BANDS, 0))
+        self._event_bands.add(*_event_keys(entries))
         self._vectors.add(entries.terms, entries.weights)
         these = slice(first, first + len(ids))
         self._ids[these] = entries.ids
@@ -184,12 +182,14 @@ class Window:
         counted, articles = np.unique(self._vectors.all_terms(positions), return_counts=True)
         self._spread[counted] += (times * articles).astype(np.int32)
 
-    def near(self, article_ids: Sequence[int], *, earlier: bool) -> list[Near]:
-        """Return what each of some articles is worth comparing with: all others, or those added `earlier`."""
-        own = self._positions(np.array(article_ids, dtype=np.int64))
+    def near(self, entries: Entries, *, earlier: bool) -> list[Near]:
+        """Return what each of some articles that are held is worth comparing with: all others, or those `earlier`."""
+        own = self._positions(entries.ids)
         before = own if earlier else np.full(own.size, self._size)
-        copies = self._proposals(self._copies_index.candidates(own, before), own, COPY_CANDIDATES)
-        coverage = self._proposals(self._event_bands.candidates(own, before), own, EVENT_CANDIDATES)
+        by_copy = self._copies_index.candidates(entries.copy_signatures, entries.samples, own, before)
+        by_event = self._event_bands.candidates(*_event_keys(entries), own, before)
+        copies = self._proposals(by_copy, own, COPY_CANDIDATES)
+        coverage = self._proposals(by_event, own, EVENT_CANDIDATES)
         return [Near(c, e) for c, e in zip(copies, coverage, strict=True)]
 
     def _proposals(self, found: Candidates, own: NDArray[np.int64], most: int) -> list[tuple[int, ...]]:
@@ -342,6 +342,13 @@ class Window:
             for name in _COLUMNS:
                 column = getattr(self, name)
                 setattr(self, name, np.concatenate([column, np.zeros(more, dtype=column.dtype)]))
+
+
+def _event_keys(entries: Entries) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """Return the bands of the sketches in a row, and how many each article has: none without a term."""
+    telling = entries.terms.counts > 0
+    keys = band_keys(entries.event_sketches[telling], EVENT_BANDS, EVENT_ROWS)
+    return keys.ravel(), np.where(telling, EVENT_BANDS, 0)
 
 
 _COLUMNS = ("_ids", "_published", "_day", "_n_words", "_outlet", "_canonical", "_cluster", "_live")

@@ -52,9 +52,10 @@ def with_ingestd(texts: list[str]) -> Pairs:
         parts = [without_known_forms(text) for text in batch]
         sets = shingle_sets(parts)
         compared += [ComparedText(*one) for one in zip(batch, parts, sets, strict=True)]
-        index.add(sign(sets, COPY_SCHEME), Rows.of([sampled(shingles) for shingles in sets]))
+        signed, samples = sign(sets, COPY_SCHEME), Rows.of([sampled(shingles) for shingles in sets])
+        index.add(signed, samples)
         own = np.arange(start, start + len(batch))
-        for article, others in proposed(own, index.candidates(own, own)):
+        for article, others in proposed(own, index.candidates(signed, samples, own, own)):
             found += [(article, o) for o in others if compare(compared[article], compared[o]).kinship is Kinship.COPY]
     return found
 
@@ -162,8 +163,9 @@ def batches(made: NDArray[np.uint32]) -> Iterator[tuple[NDArray[np.int64], NDArr
 def filled(made: NDArray[np.uint32], bands: int, rows: int) -> KeyIndex:
     index = KeyIndex()
     for positions, part in batches(made):
-        index.add(band_keys(part, bands, rows).ravel(), np.full(len(part), bands))
-        index.candidates(positions, positions)
+        keys, counts = band_keys(part, bands, rows).ravel(), np.full(len(part), bands)
+        index.add(keys, counts)
+        index.candidates(keys, counts, positions, positions)
     return index
 
 
@@ -208,9 +210,12 @@ def rebuild(n: int) -> None:
     made = signatures(n)
     start = time.perf_counter()
     index = KeyIndex()
+    index.reserve(n * COPY_BANDS)
     for first in range(0, n, 1000):  # as they come from the database
         part = made[first : first + 1000]
         index.add(band_keys(part, COPY_BANDS, COPY_ROWS).ravel(), np.full(len(part), COPY_BANDS))
+    nothing = np.zeros(0, dtype=np.int64)
+    index.candidates(nothing.astype(np.uint32), nothing, nothing, nothing)  # it is made ready when it is asked
     print(f"Rebuilding the index of {n:,} articles from their signatures: {time.perf_counter() - start:.1f} s")
 
 

@@ -71,9 +71,10 @@ def measure(n: int) -> None:
         moments = [time.perf_counter()]
         made_prints = fingerprints(parsed, salience)
         moments.append(time.perf_counter())
-        window.add(Entries.of([entry(*one) for one in zip(ids, batch, made_prints, strict=True)]))
+        entries = Entries.of([entry(*one) for one in zip(ids, batch, made_prints, strict=True)])
+        window.add(entries)
         moments.append(time.perf_counter())
-        near = window.near(ids, earlier=True)
+        near = window.near(entries, earlier=True)
         moments.append(time.perf_counter())
         for article, found in zip(ids, near, strict=True):
             next_cluster = settle(window, article, found.coverage, next_cluster)

@@ -75,8 +75,9 @@ def cluster(entries: list[Entry]) -> dict[int, int]:
     """Return the cluster of each article, found with the constants as they stand."""
     window, next_cluster = Window(days=30, max_articles=100_000), 1
     for entry in entries:
-        window.add(Entries.of([entry]))
-        (near,) = window.near([entry.article_id], earlier=True)
+        arrived = Entries.of([entry])
+        window.add(arrived)
+        (near,) = window.near(arrived, earlier=True)
         next_cluster = events.settle(window, entry.article_id, near.coverage, next_cluster)
     return {entry.article_id: window.cluster_of(entry.article_id) or 0 for entry in entries}
 
@@ -109,7 +110,7 @@ def calibration(entries: list[Entry], labels: dict[str, dict[int, str]]) -> None
     events_of = {article: event for of_corpus in labels.values() for article, event in of_corpus.items()}
     right: dict[int, list[tuple[float, bool]]] = defaultdict(list)
     for article, event in events_of.items():
-        (near,) = window.near([article], earlier=False)
+        (near,) = window.near(Entries.of([entries[article - 1]]), earlier=False)
         others = [other for other in near.coverage if other in events_of]
         for other, score in zip(others, window.scores(article, np.array(others, dtype=np.int64)).tolist(), strict=True):
             p = probability(score)

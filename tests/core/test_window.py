@@ -37,8 +37,9 @@ def entry(
 
 def test_articles_further_apart_than_the_window_are_not_compared() -> None:
     window = Window(days=7, max_articles=1000)
-    window.add(Entries.of([entry(1, 0), entry(2, 7), entry(3, 8), entry(4, None)]))
-    near = window.near([1, 2, 3, 4], earlier=True)
+    arrived = Entries.of([entry(1, 0), entry(2, 7), entry(3, 8), entry(4, None)])
+    window.add(arrived)
+    near = window.near(arrived, earlier=True)
     assert [set(n.copies) for n in near] == [set(), {1}, {2}, {1, 2, 3}]
     assert [set(n.coverage) for n in near] == [set(), {1}, {2}, {1, 2, 3}]
 
@@ -64,8 +65,9 @@ def test_when_it_is_full_the_days_unused_longest_are_forgotten() -> None:
     assert 1 not in window
     assert DAY in window.missing([DAY])  # would be read again
     # What is left answers as before.
-    window.add(Entries.of([entry(9999, 29, like=2905)]))
-    assert window.near([9999], earlier=True)[0].copies == (2906,)
+    last = Entries.of([entry(9999, 29, like=2905)])
+    window.add(last)
+    assert window.near(last, earlier=True)[0].copies == (2906,)
 
 
 def test_days_that_no_recent_arrival_asked_for_are_forgotten_though_there_is_room() -> None:
@@ -96,7 +98,7 @@ def test_a_revised_article_takes_the_place_of_its_older_text() -> None:
     window.add(Entries.of([entry(1, 0, like=2)]))
     assert len(window) == 2
     assert window.members(5).size == 0
-    assert window.near([2], earlier=False)[0].copies == (1,)
+    assert window.near(Entries.of([entry(2, 0, like=2)]), earlier=False)[0].copies == (1,)
 
 
 @pytest.mark.parametrize("canonical", [1, 77])
@@ -122,7 +124,8 @@ def test_an_article_without_terms_comes_and_goes() -> None:
     window = Window(days=1, max_articles=1000)
     nothing = replace(entry(1, 0), terms=SalientTerms(np.zeros(0, dtype=np.uint32), np.zeros(0, dtype=np.float32), ()))
     window.add(Entries.of([nothing]))
-    window.add(Entries.of([nothing, entry(2, 0)]))
-    assert [n.coverage for n in window.near([1, 2], earlier=False)] == [(), ()]
+    both = Entries.of([nothing, entry(2, 0)])
+    window.add(both)
+    assert [n.coverage for n in window.near(both, earlier=False)] == [(), ()]
     window.forget(DAY + timedelta(days=1))
     assert len(window) == 0
