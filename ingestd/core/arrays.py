@@ -28,3 +28,14 @@ def distinct(values: NDArray[_T]) -> NDArray[_T]:
     first = np.ones(ordered.size, dtype=bool)
     np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
     return ordered[first]
+
+
+def distinct_of(values: NDArray[_T]) -> tuple[NDArray[_T], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the values in ascending order, without repeats; which of them each is; and how often each comes."""
+    order = np.argsort(values)
+    ordered = values[order]
+    first = np.ones(ordered.size, dtype=bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    which = np.empty(ordered.size, dtype=np.int64)
+    which[order] = np.cumsum(first) - 1
+    return ordered[first], which, np.diff(np.flatnonzero(first), append=ordered.size)

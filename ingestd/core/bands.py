@@ -22,6 +22,9 @@ from ingestd.core.postings import ChainedPostings, SortedPostings
 # posting is moved nine times in all, and often enough that few take the room of a new one.
 _FEWEST_MERGED = 1 << 18
 _MERGED_SHARE = 8
+# When very many come at once and nothing is asked meanwhile, as at a start, so many times: each takes time, and what
+# waits for it takes memory.
+_FILLED_IN = 4
 _HALF = np.uint64(32)
 _SPREAD = np.uint32(0x9E3779B1)  # odd: different keys stay different (Knuth 1973, 6.4)
 
@@ -76,9 +79,10 @@ class KeyIndex:
         return self._counts[positions].astype(np.int64)
 
     def reserve(self, keys: int) -> None:
-        """Make room for so many more keys at once: all of them are merged together then."""
-        self._newest.reserve(keys)
-        self._expected = len(self._newest) + keys
+        """Expect so many more keys before anything is asked: they are merged a good part at a time."""
+        self._expected = keys
+        self._newest.reserve(min(keys, self._most))
+        self._others.widen(len(self._newest) + len(self._others) + keys)
 
     def add(self, keys: NDArray[np.uint32], counts: NDArray[np.int64]) -> None:
         """
@@ -92,12 +96,17 @@ class KeyIndex:
         self._counts = with_room(self._counts, self._size)
         self._counts[first : self._size] = counts
         self._newest.add(keys * _SPREAD, np.repeat(np.arange(first, self._size), counts))
-        if len(self._newest) > self._expected:
-            self._merge()
+        self._merge()
+
+    @property
+    def _most(self) -> int:
+        """How many postings may gather before they are merged."""
+        return max(_FEWEST_MERGED, len(self._others) // _MERGED_SHARE, self._expected // _FILLED_IN)
 
     def _merge(self) -> None:
-        if len(self._newest) > max(_FEWEST_MERGED, len(self._others) // _MERGED_SHARE):
-            self._others.merge(self._newest.take())
+        if len(self._newest) > self._most:
+            self._others.merge(self._newest.sorted())
+            self._newest.clear()
 
     def candidates(
         self,
@@ -115,8 +124,10 @@ class KeyIndex:
             positions: shape (n,), of the articles asked about; never proposed to themselves.
             before: shape (n,); only positions below it are proposed.
         """
-        self._expected = 0
-        self._merge()
+        if self._expected:
+            self._expected = 0
+            self._merge()
+            self._newest.shrink()
         owner, spread = np.repeat(np.arange(counts.size), counts), keys * _SPREAD
         found = [part.find(spread) for part in (self._newest, self._others)]
         self.truncated += sum(truncated for _, truncated in found)

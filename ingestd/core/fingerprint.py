@@ -72,7 +72,7 @@ def fingerprints(articles: Sequence[Article], salience: Callable[[str | None], S
     """
     sets = shingle_sets([without_known_forms(article.body) for article in articles])
     copy_signatures = sign(sets, COPY_SCHEME)
-    terms = [salience(article.lang).terms(article.title, article.text) for article in articles]
+    terms = _salient(articles, salience)
     heaviest = [np.argsort(-vector.weights, kind="stable")[:SKETCHED_TERMS] for vector in terms]
     sketches = sign_weighted(
         [vector.hashes[top] for vector, top in zip(terms, heaviest, strict=True)],
@@ -91,3 +91,13 @@ def fingerprints(articles: Sequence[Article], salience: Callable[[str | None], S
         )
         for i, article in enumerate(articles)
     ]
+
+
+def _salient(articles: Sequence[Article], salience: Callable[[str | None], Salience]) -> list[SalientTerms]:
+    """Return the terms of each article; those of a language are weighed together."""
+    found: dict[int, SalientTerms] = {}
+    for lang in dict.fromkeys(article.lang for article in articles):
+        these = [i for i, article in enumerate(articles) if article.lang == lang]
+        terms = salience(lang).terms_of([(articles[i].title, articles[i].text) for i in these])
+        found |= dict(zip(these, terms, strict=True))
+    return [found[i] for i in range(len(articles))]

@@ -36,11 +36,12 @@ class ChainedPostings:
 
     def __init__(self) -> None:
         """Begin empty."""
-        self._begin()
-
-    def _begin(self) -> None:
-        self._size = self._linked = 0
         self._entries = np.zeros(1 << 12, dtype=np.uint64)  # a key above its article
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all; the room that was reserved stays."""
+        self._size = self._linked = 0
         self._links = np.zeros(0, dtype=np.uint32)  # entries count from 1 here; 0 ends a chain
         self._heads = np.zeros(1 << 12, dtype=np.uint32)
 
@@ -82,12 +83,15 @@ class ChainedPostings:
             number = self._links[at]
         return (np.concatenate(rows), np.concatenate(articles)), int(np.count_nonzero(number))
 
-    def take(self) -> NDArray[np.uint64]:
-        """Return all postings (a key above its article), ascending, and begin empty again."""
+    def sorted(self) -> NDArray[np.uint64]:
+        """Return all postings (a key above its article), ascending, in a part of this index: to be cleared next."""
         entries = self._entries[: self._size]
         entries.sort()
-        self._begin()
         return entries
+
+    def shrink(self) -> None:
+        """Give back the room that was reserved."""
+        self._entries = self._entries[: self._size].copy()
 
     def keep(self, renumbered: NDArray[np.int64]) -> None:
         """Forget the articles whose new number is negative, and number the others anew."""
@@ -95,7 +99,7 @@ class ChainedPostings:
         articles = renumbered[(entries & _LOW).view(np.int64)]
         kept = articles >= 0
         entries, articles = entries[kept], articles[kept]
-        self._begin()
+        self.clear()
         self.add((entries >> _HALF).astype(np.uint32), articles)
 
     def _link(self) -> None:
@@ -156,7 +160,7 @@ class SortedPostings:
     def merge(self, entries: NDArray[np.uint64]) -> None:
         """Take in postings (a key above its article), ascending."""
         before, after = len(self), len(self) + entries.size
-        self._widen(after)
+        self.widen(after)
         self._resize(after)
         stretches = self._stretches()
         shift = np.uint64(64 - self._bits)
@@ -206,8 +210,8 @@ class SortedPostings:
         buckets = 1 << self._bits
         return [(low, min(low + _BUCKETS_AT_ONCE, buckets)) for low in range(0, buckets, _BUCKETS_AT_ONCE)]
 
-    def _widen(self, postings: int) -> None:
-        """Divide every bucket, in its place, so that so many postings find room."""
+    def widen(self, postings: int) -> None:
+        """Have as many buckets as so many postings need, each divided in its place."""
         bits = min(32, max(self._bits, int(postings / _BUCKET_LOAD).bit_length()))
         if bits == self._bits:
             return

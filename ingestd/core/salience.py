@@ -9,16 +9,17 @@ millions. Measured on the labelled corpora: correcting the weights by the stream
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import exp, log
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ingestd.core.arrays import distinct, with_room
+from ingestd.core.arrays import distinct, distinct_of, with_room
+from ingestd.core.words import Numbers, Words, words_of
 
 # Frequency of a word in a language, 0..1; 0 for a word that is not in its list.
 Background = Callable[[str], float]
@@ -40,12 +41,9 @@ KEPT_TERMS = 200
 TERM_BITS = 22
 MOST_KNOWN = 100_000  # words remembered, some 30 MB; names and misprints never end
 
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
-_ASCII_WORD = re.compile(r"[A-Za-z0-9]+(?:'[A-Za-z0-9]+)?")
 _PARAGRAPH = re.compile(r"\n\s*")
-_UNSPACED_RUN = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+"
-)
+_LOW = np.uint64(0xFFFFFFFF)
+_HALF = np.uint64(32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +52,22 @@ class SalientTerms:
 
     hashes: NDArray[np.uint32]  # ascending, of the language and the word
     weights: NDArray[np.float32]
-    words: tuple[str, ...]  # in the same order; empty where only the numbers are known
+    lines: str  # the words in the same order, one a line; empty where only the numbers are known
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words, in the order of their hashes."""
+        return tuple(self.lines.split("\n")) if self.lines else ()
 
     def words_of(self, terms: NDArray[np.uint32]) -> list[str | None]:
         """Return the words of some hashes of `TERM_BITS` bits, None for those that this article does not have."""
-        if not self.words:
+        if not self.lines:
             return [None] * terms.size
+        words = self.lines.split("\n")
         hashes = self.hashes >> np.uint32(32 - TERM_BITS)
         at = np.minimum(hashes.searchsorted(terms), hashes.size - 1)
         own = (hashes[at] == terms).tolist()
-        return [self.words[i] if has else None for i, has in zip(at.tolist(), own, strict=True)]
+        return [words[i] if has else None for i, has in zip(at.tolist(), own, strict=True)]
 
 
 class Salience:
@@ -71,7 +75,7 @@ class Salience:
     Weighs words of one language. Keeps what it has looked up, since most words of an article were seen before.
 
     Words as written and terms are numbered as they come, so that an article is a row of numbers, and all that is asked
-    of its words is asked of arrays.
+    of its words is asked of arrays, for many articles at once.
     """
 
     def __init__(self, lang: str, frequency: Background) -> None:
@@ -80,96 +84,155 @@ class Salience:
         self._forget()
 
     def _forget(self) -> None:
-        self._written, self._terms = _Numbers(self._describe_written), _Numbers(self._describe_term)
+        self._written, self._pairs = Numbers(), Numbers()  # words as written; terms for two names in a row
         self._term_of = np.zeros(1 << 12, dtype=np.int64)  # by the number of a word as written
         self._capital = np.zeros(1 << 12, dtype=bool)
         self._weight = np.zeros(1 << 12)  # by the number of a term
         self._hash = np.zeros(1 << 12, dtype=np.uint32)
+        self._numbers: dict[str, int] = {}  # of the terms
         self._words: list[str] = []
+        self._n_written = 0
 
     def terms(self, title: str | None, text: str) -> SalientTerms:
+        """Return the most salient terms of an article."""
+        return self.terms_of([(title, text)])[0]
+
+    def terms_of(self, articles: Sequence[tuple[str | None, str]]) -> list[SalientTerms]:
         """
-        Return the most salient terms of an article: its body, its title and its lead, each of unit length, added up.
+        Return the most salient terms of articles: body, title and lead of each, of unit length, added up.
 
         Two names in a row are a term of their own beside both: of people, places and bodies it is the whole name that
         tells one from the other. Only presence counts: how often a word occurs brought nothing on the labelled corpora.
+
+        Args:
+            articles: title and text of each, at most 65,536; what comes out of one does not depend on the others.
         """
-        if len(self._terms) > MOST_KNOWN:
+        if len(self._words) > MOST_KNOWN:
             self._forget()
-        written = self._numbered(words_of(text))
-        body = self._term_of[written]
-        headline = distinct(self._terms_in(title) if title else body[:HEADLINE_WORDS])
-        opening = distinct(np.concatenate([headline, self._terms_in(lead(text))]))
-        everything = distinct(body)
-        terms = distinct(np.concatenate([everything, opening]))
+        n = len(articles)
+        words = words_of(
+            [text for _, text in articles] + [t or "" for t, _ in articles] + [lead(t) for _, t in articles]
+        )
+        written = self._numbered(words)
+        # An article above a term is one number from here on; of a set of terms each is there once, in ascending order.
+        owner = np.repeat(np.tile(np.arange(n, dtype=np.uint64) << _HALF, 3), words.counts)
+        keys: NDArray[np.uint64] = np.bitwise_or(owner, self._term_of[written].view(np.uint64))
+        bodies, titles, leads = np.split(keys, np.cumsum([words.counts[:n].sum(), words.counts[n : 2 * n].sum()]))
+        everything, place, times = distinct_of(bodies)
+        untitled = np.repeat([not title for title, _ in articles], words.counts[:n])
+        within = np.arange(bodies.size) - np.repeat(np.cumsum(words.counts[:n]) - words.counts[:n], words.counts[:n])
+        headlines = distinct(np.concatenate([titles, bodies[untitled & (within < HEADLINE_WORDS)]]))
+        openings = distinct(np.concatenate([headlines, leads]))
+        terms = distinct(np.concatenate([everything, openings]))
+        bodiless = words.counts[:n] == 0
+        whole = np.concatenate([everything, openings[bodiless[_articles(openings)]]])
+        values = self._added_up(terms, ((whole, 1.0), (headlines, TITLE_WEIGHT), (openings, LEAD_WEIGHT)), n)
+        capital = self._capital[written[: bodies.size]]
+        often = np.bincount(place, weights=capital, minlength=everything.size) >= NAME_SHARE * times
+        pairs, pair_values = self._two_names(bodies, capital & often[place], terms, values)
+        return self._vectors(np.concatenate([terms, pairs]), np.concatenate([values, pair_values]), n)
+
+    def _added_up(
+        self, terms: NDArray[np.uint64], parts: Sequence[tuple[NDArray[np.uint64], float]], n: int
+    ) -> NDArray[np.float64]:
+        """Return what each term says in all parts of its article; a part is as long as its share."""
         values = np.zeros(terms.size)
-        whole = everything if body.size else opening
-        for part, share in ((whole, 1.0), (headline, TITLE_WEIGHT), (opening, LEAD_WEIGHT)):
-            weights = self._weight[part]
-            norm = float(np.sqrt(weights @ weights))
-            if norm:
-                values[np.searchsorted(terms, part)] += share / norm * weights
-        capital = self._capital[written]
-        place = np.searchsorted(everything, body)
-        times = np.bincount(place, minlength=everything.size)
-        names = np.bincount(place, weights=capital, minlength=everything.size) >= NAME_SHARE * times
-        pairs, pair_values = self._pairs(body, capital & names[place], terms, values)
-        return self._vector(np.concatenate([terms, pairs]), np.concatenate([values, pair_values]))
+        for part, share in parts:
+            of, weights = _articles(part), self._weight[_numbers(part)]
+            norms = np.sqrt(np.bincount(of, weights=weights * weights, minlength=n))
+            shares = np.divide(share, norms, out=np.zeros(n), where=norms > 0)
+            values[np.searchsorted(terms, part)] += shares[of] * weights
+        return values
 
-    def _pairs(
-        self, body: NDArray[np.int64], is_name: NDArray[np.bool_], terms: NDArray[np.int64], values: NDArray[np.float64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def _two_names(
+        self,
+        bodies: NDArray[np.uint64],
+        is_name: NDArray[np.bool_],
+        terms: NDArray[np.uint64],
+        values: NDArray[np.float64],
+    ) -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
         """Return the terms for two names in a row, and what they say: a share of the mean of both."""
-        at = np.flatnonzero(is_name[:-1] & is_name[1:])
-        both = distinct(body[at] << 32 | body[at + 1])
-        first, second = both >> 32, both & 0xFFFFFFFF
-        mean = (values[np.searchsorted(terms, first)] + values[np.searchsorted(terms, second)]) / 2
-        named = zip(first.tolist(), second.tolist(), strict=True)
-        numbers = [self._terms[f"{self._words[one]} {self._words[other]}"] for one, other in named]
-        return np.array(numbers, dtype=np.int64), PAIR_WEIGHT * mean
+        owner = bodies & ~_LOW
+        at = np.flatnonzero(is_name[:-1] & is_name[1:] & (owner[:-1] == owner[1:]))
+        one, other = _numbers(bodies[at]), _numbers(bodies[at + 1])
 
-    def _vector(self, terms: NDArray[np.int64], values: NDArray[np.float64]) -> SalientTerms:
-        # Ties are broken by the hash, so that the same article always has the same terms.
-        kept = np.lexsort((self._hash[terms], -values))[:KEPT_TERMS]
-        kept = kept[values[kept] > 0]
-        kept = kept[np.argsort(self._hash[terms[kept]], kind="stable")]
-        weights = values[kept].astype(np.float32)
-        norm = float(np.sqrt(np.square(weights).sum())) or 1.0
-        words = tuple(map(self._words.__getitem__, terms[kept].tolist()))
-        return SalientTerms(self._hash[terms[kept]], weights / np.float32(norm), words)
+        def describe(i: int) -> int:
+            return self._term(f"{self._words[one[i]]} {self._words[other[i]]}")
 
-    def _terms_in(self, text: str) -> NDArray[np.int64]:
-        written = self._numbered(words_of(text))  # first, since new words make the arrays grow
-        return self._term_of[written]
+        both = (one + 1).astype(np.uint64) << _HALF | (other + 1).astype(np.uint64)
+        pairs, first = np.unique(owner[at] | self._pairs.of(both, describe).view(np.uint64), return_index=True)
+        sums = values[np.searchsorted(terms, bodies[at[first]])] + values[np.searchsorted(terms, bodies[at[first] + 1])]
+        return pairs, PAIR_WEIGHT / 2 * sums
 
-    def _numbered(self, words: list[str]) -> NDArray[np.int64]:
-        return np.fromiter(map(self._written.__getitem__, words), dtype=np.int64, count=len(words))
+    def _vectors(self, terms: NDArray[np.uint64], values: NDArray[np.float64], n: int) -> list[SalientTerms]:
+        positive = values > 0
+        terms, values = terms[positive], values[positive]
+        hashes = self._hash[_numbers(terms)]
+        kept = _heaviest(_articles(terms), hashes, values, n)
+        kept = kept[np.argsort((terms[kept] & ~_LOW) | hashes[kept], kind="stable")]
+        of, hashes, weights = _articles(terms[kept]), hashes[kept], values[kept].astype(np.float32)
+        norms = np.sqrt(np.bincount(of, weights=np.square(weights), minlength=n)).astype(np.float32)
+        weights /= norms[of]
+        words = [self._words[number] for number in _numbers(terms[kept]).tolist()]
+        edges = np.searchsorted(of, np.arange(n + 1)).tolist()
+        return [SalientTerms(hashes[a:b], weights[a:b], "\n".join(words[a:b])) for a, b in pairwise(edges)]
 
-    def _describe_written(self, number: int, word: str) -> None:
-        self._term_of, self._capital = with_room(self._term_of, number + 1), with_room(self._capital, number + 1)
-        self._term_of[number] = self._terms[word.lower().replace("’", "'").removesuffix("'s")]
-        self._capital[number] = word[0].isupper()
+    def _numbered(self, words: Words) -> NDArray[np.int64]:
+        """Return the numbers of words as written."""
 
-    def _describe_term(self, number: int, word: str) -> None:
-        self._weight, self._hash = with_room(self._weight, number + 1), with_room(self._hash, number + 1)
-        weight = -log(max(1 - exp(-TYPICAL_WORDS * self._frequency(word)), RAREST))
-        self._weight[number] = min(weight, NUMBER_CAP) if word.isdigit() else weight
-        self._hash[number] = crc32(f"{self._lang}:{word}".encode("utf-8", "replace"))
-        self._words.append(word)
+        def describe(i: int) -> int:
+            number, word = self._n_written, words[i]
+            self._n_written += 1
+            self._term_of, self._capital = with_room(self._term_of, number + 1), with_room(self._capital, number + 1)
+            self._term_of[number] = self._term(word.lower().replace("’", "'").removesuffix("'s"))
+            self._capital[number] = word[0].isupper()
+            return number
 
+        return self._written.of(words.hashes, describe)
 
-class _Numbers(dict[str, int]):
-    """Numbers words from 0 as they are asked for, and has each new one described."""
-
-    def __init__(self, describe: Callable[[int, str], None]) -> None:
-        super().__init__()
-        self._describe = describe
-
-    def __missing__(self, word: str) -> int:
-        number = len(self)
-        self._describe(number, word)
-        self[word] = number
+    def _term(self, word: str) -> int:
+        """Return the number of a term."""
+        number = self._numbers.get(word)
+        if number is None:
+            number = self._numbers[word] = len(self._words)
+            self._weight, self._hash = with_room(self._weight, number + 1), with_room(self._hash, number + 1)
+            weight = -log(max(1 - exp(-TYPICAL_WORDS * self._frequency(word)), RAREST))
+            self._weight[number] = min(weight, NUMBER_CAP) if word.isdigit() else weight
+            self._hash[number] = crc32(f"{self._lang}:{word}".encode("utf-8", "replace"))
+            self._words.append(word)
         return number
+
+
+def _articles(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
+    return (keys >> _HALF).view(np.int64)
+
+
+def _numbers(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
+    return (keys & _LOW).view(np.int64)
+
+
+def _heaviest(
+    owners: NDArray[np.int64], hashes: NDArray[np.uint32], values: NDArray[np.float64], n: int
+) -> NDArray[np.int64]:
+    """
+    Return which terms are among the `KEPT_TERMS` heaviest of their article.
+
+    Ties are broken by the hash, so that the same article always has the same terms.
+    """
+    if not owners.size:
+        return owners
+    # Positive numbers are in the order of their bits; 48 of them find room beside the article.
+    lightness = ~values.view(np.uint64) >> np.uint64(16) | owners.astype(np.uint64) << np.uint64(48)
+    ordered, counts = np.sort(lightness), np.bincount(owners, minlength=n)
+    last = np.minimum(np.cumsum(counts) - counts + KEPT_TERMS, np.cumsum(counts)) - 1
+    limit = ordered[np.maximum(last, 0)][owners]
+    sure = lightness < limit
+    tied = np.flatnonzero(lightness == limit)
+    tied = tied[np.lexsort((hashes[tied], owners[tied]))]
+    left = KEPT_TERMS - np.bincount(owners[sure], minlength=n)
+    of = owners[tied]
+    place = np.arange(tied.size) - np.searchsorted(of, of)
+    return np.concatenate([np.flatnonzero(sure), tied[place < left[of]]])
 
 
 def frequency_by_length(word: str) -> float:
@@ -181,20 +244,6 @@ def frequency_by_length(word: str) -> float:
     return float(10 ** (-1 - len(word) / 1.5))
 
 
-def words_of(text: str) -> list[str]:
-    """Return the words of a text as written; characters of unspaced scripts in overlapping pairs."""
-    if text.isascii():
-        return _ASCII_WORD.findall(text)  # the same words, sooner
-    text = unicodedata.normalize("NFKC", text.replace("\u00ad", ""))
-    if _UNSPACED_RUN.search(text):
-        text = _UNSPACED_RUN.sub(lambda run: f" {' '.join(_pairs(run.group()))} ", text)
-    return _WORD.findall(text)
-
-
 def lead(text: str) -> str:
     """Return the first paragraphs, where a report says what happened."""
     return "\n".join(_PARAGRAPH.split(text.strip(), LEAD_PARAGRAPHS)[:LEAD_PARAGRAPHS])[:LEAD_CHARS]
-
-
-def _pairs(run: str) -> list[str]:
-    return [run[i : i + 2] for i in range(len(run) - 1)] or [run]

@@ -101,9 +101,14 @@ def sign_weighted(
         if term.size:
             hashes = a[:, None] * finalise(term)[None, :]
             hashes += b[:, None]
+            hashes >>= np.uint32(8)
             # -ln(u) with u uniform in (0, 1] is an exponential variable; dividing by the mass is setting its rate.
-            arrival = -np.log((hashes >> np.uint32(8)).astype(np.float32) * np.float32(2**-24) + np.float32(2**-25))
-            row[:] = term[(arrival / mass[None, :]).argmin(axis=1)]
+            arrival = hashes.view(np.int32).astype(np.float32)
+            arrival *= np.float32(2**-24)
+            arrival += np.float32(2**-25)
+            np.log(arrival, out=arrival)
+            arrival /= -mass
+            row[:] = term[arrival.argmin(axis=1)]
     return signatures
 
 

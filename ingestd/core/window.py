@@ -179,8 +179,7 @@ class Window:
             self._copies.setdefault(int(entries.canonical[at]), []).append(ids[at])
 
     def _count(self, positions: NDArray[np.int64], times: int) -> None:
-        counted, articles = np.unique(self._vectors.all_terms(positions), return_counts=True)
-        self._spread[counted] += (times * articles).astype(np.int32)
+        np.add.at(self._spread, self._vectors.all_terms(positions), np.int32(times))
 
     def near(self, entries: Entries, *, earlier: bool) -> list[Near]:
         """Return what each of some articles that are held is worth comparing with: all others, or those `earlier`."""

@@ -104,6 +104,7 @@ def in_a_row(articles: list[set[int]]) -> tuple[NDArray[np.uint32], NDArray[np.i
     return np.array([k for a in articles for k in a], dtype=np.uint32), np.array([len(a) for a in articles], dtype=int)
 
 
+@settings(deadline=None)
 @given(samples, st.integers(0, 30), st.lists(merging, min_size=3, max_size=3), st.data())
 def test_of_any_number_of_keys_those_in_common_are_counted(
     keys: list[set[int]], cut: int, merged: list[bool], data: st.DataObject
@@ -137,6 +138,7 @@ batches = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(batches, st.integers(1, 4), st.sampled_from([1 << 13, 1 << 16]))
 def test_merged_postings_are_all_there_and_hold_six_bytes(drawn: list[list[int]], load: int, at_once: int) -> None:
     merged, first = SortedPostings(), 0

@@ -34,7 +34,7 @@ def vector(drawn: dict[int, float]) -> SalientTerms:
     terms = sorted(drawn)
     values = np.array([drawn[t] for t in terms], dtype=np.float32)
     norm = np.linalg.norm(values) or 1.0
-    return SalientTerms(hashes(terms), values / np.float32(norm), ())
+    return SalientTerms(hashes(terms), values / np.float32(norm), "")
 
 
 def hashes(terms: Sequence[int]) -> NDArray[np.uint32]:
@@ -116,7 +116,7 @@ def test_terms_are_of_unit_length_and_name_their_words() -> None:
     held = terms.hashes >> np.uint32(32 - TERM_BITS)
     assert terms.words_of(held[[2, 0]]) == [terms.words[2], terms.words[0]]
     assert terms.words_of(held[:2] + np.uint32(1)) == [None, None]
-    assert SalientTerms(terms.hashes, terms.weights, ()).words_of(held[:1]) == [None]
+    assert SalientTerms(terms.hashes, terms.weights, "").words_of(held[:1]) == [None]
 
 
 def test_whole_names_tell_apart_who_shares_a_part() -> None:

@@ -29,7 +29,7 @@ def entry(
         copy_signature=rng.integers(0, 2**32, COPY_SCHEME.length, dtype=np.uint32),
         sample=rng.integers(0, 2**28, 20, dtype=np.uint32),
         event_sketch=rng.integers(0, 2**32, EVENT_SCHEME.length, dtype=np.uint32),
-        terms=SalientTerms(np.array([like << 10], dtype=np.uint32), np.ones(1, dtype=np.float32), ()),
+        terms=SalientTerms(np.array([like << 10], dtype=np.uint32), np.ones(1, dtype=np.float32), ""),
         canonical_id=canonical or article_id,
         cluster_id=cluster,
     )
@@ -122,7 +122,7 @@ def test_the_window_counts_how_many_of_its_articles_have_a_term() -> None:
 
 def test_an_article_without_terms_comes_and_goes() -> None:
     window = Window(days=1, max_articles=1000)
-    nothing = replace(entry(1, 0), terms=SalientTerms(np.zeros(0, dtype=np.uint32), np.zeros(0, dtype=np.float32), ()))
+    nothing = replace(entry(1, 0), terms=SalientTerms(np.zeros(0, dtype=np.uint32), np.zeros(0, dtype=np.float32), ""))
     window.add(Entries.of([nothing]))
     both = Entries.of([nothing, entry(2, 0)])
     window.add(both)

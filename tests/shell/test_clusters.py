@@ -109,7 +109,7 @@ def test_articles_that_time_alone_keeps_apart_are_said_to_be(corpus: Corpus) -> 
 def test_the_keywords_of_a_cluster_set_it_apart_from_the_rest_of_the_window() -> None:
     def with_terms(number: int, terms: dict[int, float], cluster: int) -> Entry:
         hashes, weights = np.array([*terms], dtype=np.uint32) << 10, np.array([*terms.values()], dtype=np.float32)
-        return replace(entry(number, 0, cluster=cluster), terms=SalientTerms(hashes, weights, ()))
+        return replace(entry(number, 0, cluster=cluster), terms=SalientTerms(hashes, weights, ""))
 
     def telling() -> list[int]:
         found = centre(window, 1)
