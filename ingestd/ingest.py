@@ -27,6 +27,7 @@ import structlog
 from sqlalchemy import Connection
 
 from ingestd.core.article import Article
+from ingestd.core.centre import centres
 from ingestd.core.fingerprint import Fingerprint
 from ingestd.core.window import Window
 from ingestd.errors import DeferredError, Reason, UnsettledError, UnusableError
@@ -34,7 +35,7 @@ from ingestd.formats import Context
 from ingestd.intake import archive
 from ingestd.intake.scan import SeenFile, look_at
 from ingestd.large import LargeFile
-from ingestd.placement import Arrival, Placer, centre
+from ingestd.placement import Arrival, Placer
 from ingestd.progress import Counts, Progress, report
 from ingestd.settings import Settings
 from ingestd.store import articles as store
@@ -391,7 +392,7 @@ class Line:
         for (progress, _), place in zip(arrivals, placed, strict=True):
             progress.placed.append(place)
         with self.counts.timed("write"):
-            write(connection, changes, partial(centre, self.window))
+            write(connection, changes, partial(centres, self.window))
             settle_status(connection, changes, self._settings.window.quiet_days)
         return next_cluster + len(changes.clusters)
 

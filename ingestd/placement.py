@@ -38,7 +38,6 @@ log = structlog.get_logger()
 MOST_TOGETHER = 40
 _CAUGHT_UP = 10_000  # articles of other processes that are always read at once: a second's work
 _T = TypeVar("_T")
-_KEYWORDS = 24  # looked up, most telling first, until enough of their words are known
 
 
 @dataclass(frozen=True, slots=True)
@@ -510,38 +509,6 @@ def _ahead(items: Iterator[_T]) -> Iterator[_T]:
         while (item := coming.result()) is not end:
             coming = reader.submit(next, items, end)
             yield cast("_T", item)
-
-
-def centre(window: Window, cluster: int) -> tuple[int, NDArray[np.uint32]] | None:
-    """
-    Return who speaks for a cluster and its most telling terms (hashes, best first); None where no member is held.
-
-    The member nearest to all others speaks; ties: the earliest published, then the lower id.
-    """
-    members = window.members(cluster, MOST_DECIDED)
-    if not members.size:
-        return None
-    speaker = int(members[0])
-    if members.size == 1:  # as most have
-        return speaker, _telling(window, *window.terms(speaker), 1)
-    nearness = np.zeros(members.size)
-    if members.size > 2:
-        scores = window.all_scores(members)
-        nearness = (scores.sum(axis=1) - scores.diagonal()).round(6)
-    first = min(range(members.size), key=lambda i: (-nearness[i], *window.standing(int(members[i])).order))
-    hashes, weights_of = zip(*(window.terms(int(member)) for member in members), strict=True)
-    terms, owner, count = np.unique(np.concatenate(hashes), return_inverse=True, return_counts=True)
-    weights = np.bincount(owner, weights=np.concatenate(weights_of))
-    return int(members[first]), _telling(window, terms, weights, count)
-
-
-def _telling(
-    window: Window, terms: NDArray[np.uint32], weights: NDArray[Any], own: NDArray[np.int64] | int
-) -> NDArray[np.uint32]:
-    """Return what sets an event apart from its weeks: terms heavy in its `own` articles, and rare in all others."""
-    elsewhere = np.maximum(window.spread(terms) - own, 0)
-    rarity = 1 + np.log((1 + len(window)) / (1 + elsewhere))
-    return terms[np.argsort(-weights * rarity, kind="stable")[:_KEYWORDS]]
 
 
 def _entry(arrival: Arrival) -> Entry:

@@ -23,10 +23,11 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from ingestd.core.agreement import agreement
 from ingestd.core.article import Article, DatePrecision, DateSource
+from ingestd.core.centre import centres
 from ingestd.core.fingerprint import Fingerprint
 from ingestd.errors import CannotStartError
 from ingestd.ingest import window_of
-from ingestd.placement import Arrival, Placer, centre
+from ingestd.placement import Arrival, Placer
 from ingestd.settings import Settings
 from ingestd.store import articles as store
 from ingestd.store.articles import chunks
@@ -110,7 +111,7 @@ def _derive(settings: Settings, database: Database, anew: Database, *, progress:
                 )
             with anew.writing() as writing:
                 placer.place(writing, arrivals, changes, next_cluster)
-                write(writing, changes, partial(centre, placer.window))
+                write(writing, changes, partial(centres, placer.window))
                 settle_status(writing, changes, settings.window.quiet_days)
             next_cluster += len(changes.clusters)
             placer.window.shrink()

@@ -75,9 +75,12 @@ class Vectors:
         packed = self._terms[int(self._starts[position]) : int(self._starts[position + 1])]
         return packed >> _TERM_SHIFT, _WEIGHTS[packed & _WEIGHT_MASK]
 
-    def all_terms(self, positions: NDArray[np.int64]) -> NDArray[np.uint32]:
-        """Return the hashes of many articles in a row."""
-        return self._gather(positions)[0] >> _TERM_SHIFT
+    def terms_of(
+        self, positions: NDArray[np.int64]
+    ) -> tuple[NDArray[np.uint32], NDArray[np.float32], NDArray[np.int64]]:
+        """Return hashes and weights of many articles in a row, and whose each is (index into `positions`)."""
+        packed, owner = self._gather(positions)
+        return packed >> _TERM_SHIFT, _WEIGHTS[packed & _WEIGHT_MASK], owner
 
     def cosines(self, position: int, others: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the cosine of one article with each of the others, shape of `others`."""

@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -179,7 +180,7 @@ class Window:
             self._copies.setdefault(int(entries.canonical[at]), []).append(ids[at])
 
     def _count(self, positions: NDArray[np.int64], times: int) -> None:
-        np.add.at(self._spread, self._vectors.all_terms(positions), np.int32(times))
+        np.add.at(self._spread, self._vectors.terms_of(positions)[0], np.int32(times))
 
     def near(self, entries: Entries, *, earlier: bool) -> list[Near]:
         """Return what each of some articles that are held is worth comparing with: all others, or those `earlier`."""
@@ -286,6 +287,22 @@ class Window:
         positions = self._positions(articles)
         days = self._published[positions]
         return self._vectors.gram(positions) - time_penalty(days[:, np.newaxis], days)
+
+    def terms_of(
+        self, articles: NDArray[np.int64]
+    ) -> tuple[NDArray[np.uint32], NDArray[np.float32], NDArray[np.int64]]:
+        """Return the salient terms of articles (by id) in a row: hashes, weights, and whose each is (index)."""
+        return self._vectors.terms_of(self._positions(articles))
+
+    def published(self, articles: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return when each article (by id) came out, in days since 1970; NaN: unknown."""
+        return self._published[self._positions(articles)]
+
+    def precedence(self, articles: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
+        """Return what `Standing.order` orders articles by, a column for each: the most important first."""
+        at = self._positions(articles)
+        published, unknown = self._published[at], np.isnan(self._published[at])
+        return unknown, np.where(unknown, 0, published), -self._n_words[at], articles
 
     def terms(self, article_id: int) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
         """Return the salient terms of an article: hashes of `TERM_BITS` bits and weights."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, bindparam, case, delete, func, insert, or_, select, update
 
 from ingestd.core.article import Article
+from ingestd.core.centre import Centre
 from ingestd.core.copies import Differences, Place, Relation
 from ingestd.core.fingerprint import COPY_LABEL, EVENT_LABEL, Fingerprint
 from ingestd.core.salience import SalientTerms
@@ -33,8 +34,8 @@ _copies = CopyRow.__table__
 _clusters = ClusterRow.__table__
 _members = ClusterMemberRow.__table__
 
-# Of a cluster, the article that speaks for it and the hashes of its heaviest terms; None: no member is held.
-Centre = Callable[[int], tuple[int, NDArray[np.uint32]] | None]
+# Of clusters, the article that speaks for each and the hashes of its most telling terms; nothing where none is held.
+Centres = Callable[[Sequence[int]], Mapping[int, Centre]]
 
 
 @dataclass(slots=True)
@@ -170,21 +171,21 @@ class Changes:
         )
 
 
-def write(connection: Connection, changes: Changes, centre: Centre) -> None:
+def write(connection: Connection, changes: Changes, centres: Centres) -> None:
     """
     Write what a batch changes.
 
     Args:
         connection: of the transaction that the batch is.
         changes: what to write.
-        centre: of a cluster, the article that speaks for it and the hashes of its heaviest terms; None: none is held.
+        centres: of clusters, the article that speaks for each and the hashes of its most telling terms.
     """
     _write_articles(connection, changes)
     if changes.clusters:
-        connection.execute(insert(ClusterRow), _opened(changes, centre))
+        connection.execute(insert(ClusterRow), _opened(changes, centres))
     _replace(connection, CopyRow, changes.copies, {row["id"] for row in changes.articles})
     _write_members(connection, changes)
-    _sum_up(connection, changes, centre)
+    _sum_up(connection, changes, centres)
     if changes.log:
         connection.execute(insert(ClusterLogRow), changes.log)
 
@@ -216,11 +217,20 @@ def settle_status(connection: Connection, changes: Changes, quiet_days: int) -> 
         connection.execute(update(ClusterRow).where(fed).values(status="open"))
 
 
-def _opened(changes: Changes, centre: Centre) -> list[dict[str, Any]]:
+def _opened(changes: Changes, centres: Centres) -> list[dict[str, Any]]:
     """Return the rows of new clusters. One with a single new member is complete: nothing needs to be counted."""
     members = _joined_by_cluster(changes)
     articles = {row["id"]: row for row in changes.articles}
     moved_to = set(changes.moved.values())
+    complete = [
+        cluster
+        for cluster in changes.clusters
+        if len(members.get(cluster, ())) == 1
+        and members[cluster][0] in articles
+        and cluster not in moved_to
+        and cluster not in changes.merged
+    ]
+    telling = {cluster: terms for cluster, (_, terms) in centres(complete).items()}
     rows = []
     for cluster in changes.clusters:
         joined = members.get(cluster, [])
@@ -239,11 +249,10 @@ def _opened(changes: Changes, centre: Centre) -> list[dict[str, Any]]:
             "created_at": changes.now,
             "updated_at": changes.now,
         }
-        if len(joined) == 1 and joined[0] in articles and cluster not in moved_to and cluster not in changes.merged:
+        if cluster in telling:
             only = articles[joined[0]]
-            found = centre(cluster)
             row |= {
-                "keywords": _words(changes, joined, found[1] if found else _NO_TERMS),
+                "keywords": _words(changes, joined, telling[cluster]),
                 "n_articles": 1,
                 "n_originals": 1,
                 "n_outlets": int(only["outlet"] is not None),
@@ -325,18 +334,19 @@ def _keep_inhabited(connection: Connection, changes: Changes) -> None:
                     row |= {"kind": "left", "cluster_id": cluster, "other_cluster_id": into}
 
 
-def _sum_up(connection: Connection, changes: Changes, centre: Centre) -> None:
+def _sum_up(connection: Connection, changes: Changes, centres: Centres) -> None:
     """Count the members of the clusters touched, and let the right article speak for each."""
     joined = _joined_by_cluster(changes)
     for chunk in chunks(sorted(changes.touched - changes.merged.keys())):
         counted = _counted(connection, chunk)
-        centres = {row.cluster_id: centre(row.cluster_id) or (row.spoke or row.any, _NO_TERMS) for row in counted}
-        heads = _heads(connection, [article for article, _ in centres.values()])
+        known = centres([row.cluster_id for row in counted])
+        found = {row.cluster_id: known.get(row.cluster_id, (row.spoke or row.any, _NO_TERMS)) for row in counted}
+        heads = _heads(connection, [article for article, _ in found.values()])
         keywords = _keywords(connection, chunk)
         rows = []
         for row in counted:
-            speaker, heaviest = centres[row.cluster_id]
-            words = _words(changes, joined.get(row.cluster_id, ()), heaviest)
+            speaker, telling = found[row.cluster_id]
+            words = _words(changes, joined.get(row.cluster_id, ()), telling)
             rows.append(
                 {
                     "cluster": row.cluster_id,

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ingestd import explain
+from ingestd.core.centre import centres
 from ingestd.core.entries import Entries, Entry
 from ingestd.core.salience import SalientTerms
 from ingestd.core.window import Window
-from ingestd.placement import centre
 from tests.conftest import Corpus
 from tests.core.test_window import entry
 
@@ -112,9 +112,7 @@ def test_the_keywords_of_a_cluster_set_it_apart_from_the_rest_of_the_window() ->
         return replace(entry(number, 0, cluster=cluster), terms=SalientTerms(hashes, weights, ""))
 
     def telling() -> list[int]:
-        found = centre(window, 1)
-        assert found is not None
-        return list(found[1])
+        return centres(window, [1])[1][1].tolist()
 
     window = Window(days=30, max_articles=1000)
     window.add(Entries.of([with_terms(n, {1: 0.8, 2: 0.6}, cluster=1) for n in (1, 2)]))
