@@ -5,7 +5,7 @@ import unicodedata
 from unittest import mock
 
 import numpy as np
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ingestd.core import salience as salience_module
@@ -14,7 +14,7 @@ from ingestd.core.salience import Salience
 from ingestd.core.words import Numbers, words_of
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
-UNSPACED = "漢字カナ"
+UNSPACED = "漢字カ"
 
 # Few characters, so that every border is met: between words, scripts and texts, and after an apostrophe.
 text = st.text("ab1A'’ \n-_.éİßǅ½\u00ad漢字カ𝒜\ud800", max_size=30) | st.text(max_size=20)
@@ -28,6 +28,7 @@ def one_by_one(text: str) -> list[str]:
 @given(st.lists(text, min_size=1, max_size=6))
 def test_words_are_those_that_a_regular_expression_finds(drawn: list[str]) -> None:
     spaced = [re.sub(f"[{UNSPACED}]", " ", text) for text in drawn]
+    assume(not any(words._UNSPACED_RUN.search(unicodedata.normalize("NFKC", text)) for text in spaced))
     found = words_of(spaced)
     expected = [one_by_one(text) for text in spaced]
     assert [found[i] for i in range(found.begins.size)] == [word for of_text in expected for word in of_text]

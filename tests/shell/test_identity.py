@@ -218,7 +218,7 @@ def test_a_cluster_that_has_members_outside_the_window_is_not_merged_away(corpus
     changes.merge(bridge, market)
     changes.merge(zinc, market)
     with corpus.database.writing() as connection:
-        write(connection, changes, lambda _: None)
+        write(connection, changes, lambda _: {})
     assert corpus.rows("select article_id, cluster_id from cluster_members order by 1") == [
         (1, market),
         (2, bridge),
