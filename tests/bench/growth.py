@@ -111,7 +111,7 @@ Written by `make bench-growth`. The first 10,000 articles are made and taken in;
 within the days that a new article is compared with, so that the window holds every one. Deciding and storing is what
 the main process does, one after the other. What bounds it: the statements of a transaction and the comparison of one
 article with its candidates, which hardly change with the size; memory access in the index, which does. Refilling the window
-after a restart is bound by reading the signatures (5 kB an article) and linking their keys.
+after a restart is bound by reading the signatures (5 kB an article), sorting their keys, and being given the memory.
 
 """
 TABLE = """## {kind}
