@@ -171,7 +171,7 @@ class _Step:
         if not self.window.primed:
             first = max(1, before - self.window.recent)
             self.window.reserve(store.count_from(self.connection, first))
-            self._load(_ahead(store.entries_from(self.connection, first)))
+            self.window.fill(_ahead(store.entries_from(self.connection, first)))
             self.window.primed = True
             before = first
         missing = self.window.missing(days, arriving)
@@ -180,7 +180,7 @@ class _Step:
         count = store.count_of_days(self.connection, missing, before)
         if count <= self.window.room:
             self.window.reserve(count)
-            self._load(_ahead(store.entries_of_days(self.connection, missing, before)))
+            self.window.fill(_ahead(store.entries_of_days(self.connection, missing, before)))
         else:
             self._load_nearest(missing, days, before)
         self.window.holds(missing)
@@ -196,7 +196,7 @@ class _Step:
                     hint="raise window.max_articles or lower window.days",
                 )
                 break
-            self._load(store.entries_of_days(self.connection, [day], before))
+            self.window.fill(store.entries_of_days(self.connection, [day], before))
 
     def _load(self, stored: Iterable[Entries]) -> None:
         for entries in stored:

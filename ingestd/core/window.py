@@ -8,7 +8,9 @@ that were not asked for longest when it grows beyond its size.
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -27,6 +29,7 @@ from ingestd.core.salience import KEPT_TERMS, TERM_BITS
 # Candidates looked at exactly, best first. For events the best 16 give the clusters that the best 64 give.
 COPY_CANDIDATES = 32
 EVENT_CANDIDATES = 16
+_FILLED_AHEAD = 16  # batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,16 +153,33 @@ class Window:
 
     def add(self, entries: Entries) -> None:
         """Add articles; one that is known already is replaced (a revision)."""
-        ids = entries.ids.tolist()
-        if not ids:
-            return
-        known = [self._position[article_id] for article_id in ids if article_id in self._position]
+        known = [self._position[article_id] for article_id in entries.ids.tolist() if article_id in self._position]
         if known:
             self._drop(np.array(known))
+        self._add_bands(entries)
+        self._add_all_else(entries)
+
+    def fill(self, batches: Iterable[Entries]) -> None:
+        """Add many articles; those that are known stay as they are. Two cores are busy with it, where there are two."""
+        with ThreadPoolExecutor(1) as beside:
+            going_on: deque[Future[None]] = deque()
+            for entries in batches:
+                new = entries.where(~self.has(entries.ids))
+                going_on.append(beside.submit(self._add_bands, new))  # the larger half of the work
+                self._add_all_else(new)
+                if len(going_on) > _FILLED_AHEAD:
+                    going_on.popleft().result()
+            for work in going_on:
+                work.result()
+
+    def _add_bands(self, entries: Entries) -> None:
+        self._event_bands.add(*_event_keys(entries))
+
+    def _add_all_else(self, entries: Entries) -> None:
+        ids = entries.ids.tolist()
         first = self._size
         self._grow(first + len(ids))
         self._copies_index.add(entries.copy_signatures, entries.samples)
-        self._event_bands.add(*_event_keys(entries))
         self._vectors.add(entries.terms, entries.weights)
         these = slice(first, first + len(ids))
         self._ids[these] = entries.ids

@@ -129,3 +129,22 @@ def test_an_article_without_terms_comes_and_goes() -> None:
     assert [n.coverage for n in window.near(both, earlier=False)] == [(), ()]
     window.forget(DAY + timedelta(days=1))
     assert len(window) == 0
+
+
+def test_filling_leaves_what_is_known_and_adds_the_rest_as_one_by_one() -> None:
+    filled, added = Window(days=30, max_articles=1000), Window(days=30, max_articles=1000)
+    for window in (filled, added):
+        window.add(Entries.of([entry(3, 0, like=3, cluster=9)]))
+    batches = [[entry(n, n % 5, like=n // 3, cluster=n) for n in range(first, first + 7)] for first in (1, 8, 15)]
+    again = [entry(3, 0, like=3, cluster=3)]
+    filled.fill(Entries.of(batch) for batch in (*batches, again))
+    for one in (one for batch in batches for one in batch if one.article_id != 3):
+        added.add(Entries.of([one]))
+    asked = Entries.of([entry(n, n % 5, like=n // 3) for n in (2, 9, 20)])
+    found, expected = (window.near(asked, earlier=False) for window in (filled, added))
+    assert [(set(near.copies), set(near.coverage)) for near in found] == [
+        (set(near.copies), set(near.coverage)) for near in expected
+    ]
+    assert found[0].copies
+    assert filled.cluster_of(3) == 9
+    assert len(filled) == len(added) == 21
