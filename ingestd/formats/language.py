@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _WORD = re.compile(r"[^\W\d_]+")
-_SAMPLE_CHARS = 1500  # as good as 3,000 on all 1,753 labelled articles, in half the time
+_SAMPLE_CHARS = 500  # the library reads 80 of them; no language of the 1,753 labelled articles is another with 3,000
 
 
 def detect(title: str | None, text: str) -> tuple[str | None, float]:
