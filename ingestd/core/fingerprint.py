@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,10 +49,25 @@ class Fingerprint:
     n_words: int
     text_sha256: str
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # It goes from one process to another as one piece: six arrays would take several times as long.
+        terms = self.terms
+        columns = (self.shingles, self.copy_signature, self.event_sketch, self.lines, terms.hashes, terms.weights)
+        piece, sizes = b"".join(column.tobytes() for column in columns), [column.size for column in columns]
+        return _put_together, (piece, sizes, terms.lines, self.n_words, self.text_sha256)
+
     @property
     def sample(self) -> NDArray[np.uint32]:
         """The shingles that are indexed one by one."""
         return sampled(self.shingles)
+
+
+def _put_together(piece: bytes, sizes: Sequence[int], words: str, n_words: int, text_sha256: str) -> Fingerprint:
+    numbers = np.frombuffer(piece, dtype=np.uint32)
+    edges = [0, *accumulate(sizes)]
+    shingles, signature, sketch, lines, hashes, weights = (numbers[a:b] for a, b in pairwise(edges))
+    terms = SalientTerms(hashes, weights.view(np.float32), words)
+    return Fingerprint(shingles, signature, terms, sketch, lines, n_words, text_sha256)
 
 
 def sampled(shingles: NDArray[np.uint32]) -> NDArray[np.uint32]:
