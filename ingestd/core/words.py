@@ -47,24 +47,28 @@ def words_of(texts: Sequence[str]) -> Words:
 
     A word is a run of letters and digits, or two with an apostrophe between them.
     """
-    pieces, owners = [], []
-    for owner, text in enumerate(texts):
-        for piece in _pieces(_spaced(text)):
-            pieces.append(piece)
-            owners.append(owner)
-    read, found, offset, first = [], [], 0, 0
-    while first < len(pieces):
-        last, size = first + 1, len(pieces[first]) + 1 + 1
-        while last < len(pieces) and size + len(pieces[last]) < _BATCH_CHARACTERS:
-            size += len(pieces[last]) + 1
-            last += 1
-        read.append("\n".join(["", *pieces[first:last], ""]))
-        begins, ends, hashes, counts = _read(read[-1], [len(piece) for piece in pieces[first:last]])
-        found.append((begins + offset, ends + offset, hashes, np.repeat(owners[first:last], counts)))
-        offset += len(read[-1])
-        first = last
+    pieces = [(owner, piece) for owner, text in enumerate(texts) for piece in _pieces(_spaced(text))]
+    read, found, offset = [], [], 0
+    for batch in _batches(pieces):
+        owners, parts = zip(*batch, strict=True)
+        text = "\n".join(["", *parts, ""])
+        begins, ends, hashes, counts = _read(text, [len(part) for part in parts])
+        found.append((begins + offset, ends + offset, hashes, np.repeat(owners, counts)))
+        read.append(text)
+        offset += len(text)
     begins, ends, hashes, of = (np.concatenate(column) for column in zip(*found, strict=True))
     return Words("".join(read), begins, ends, hashes, np.bincount(of, minlength=len(texts)))
+
+
+def _batches(pieces: Sequence[tuple[int, str]]) -> Iterator[Sequence[tuple[int, str]]]:
+    """Yield pieces in their order, as many at a time as are read at once."""
+    first = size = 0
+    for at, (_, piece) in enumerate(pieces):
+        if at > first and size + len(piece) >= _BATCH_CHARACTERS:
+            yield pieces[first:at]
+            first, size = at, 0
+        size += len(piece) + 1  # with what stands between two
+    yield pieces[first:]
 
 
 def _read(
