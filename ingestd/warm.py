@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from ingestd.core.fingerprint import COPY_SCHEME
 from ingestd.core.signature import permutations
+from ingestd.core.words import words_of
 from ingestd.formats import language, plugins
 from ingestd.workers import salience
 
 permutations(COPY_SCHEME)
+words_of(["A text, for the tables of characters to be made."])
 salience("en")
 language.detect("A headline", "A text in some language, for the model to be loaded.")
 plugins()
