@@ -230,7 +230,8 @@ def _stored_texts() -> Select[tuple[int, str | None, str, str | None]]:
 def entries_of_days(connection: Connection, days: Sequence[date], before: int) -> Iterator[Entries]:
     """Yield the stored articles of some days with ids below `before`, some at a time, for the window."""
     for condition in _of_days(days, before):
-        yield from _entries(connection, condition)
+        # The order of the index: to sort a million by their ids would take half as long as to read them.
+        yield from _entries(connection, condition, _articles.c.day)
 
 
 def count_of_days(connection: Connection, days: Sequence[date], before: int) -> int:
@@ -259,7 +260,7 @@ def entries_of(connection: Connection, article_ids: Sequence[int]) -> Iterator[E
         yield from _entries(connection, _articles.c.id.in_(chunk))
 
 
-def _entries(connection: Connection, condition: Any) -> Iterator[Entries]:
+def _entries(connection: Connection, condition: Any, *order: Any) -> Iterator[Entries]:
     copy, event = _signatures.alias("copy"), _signatures.alias("event")
     query = (
         select(
@@ -280,7 +281,7 @@ def _entries(connection: Connection, condition: Any) -> Iterator[Entries]:
         .outerjoin(_copies, _copies.c.article_id == _articles.c.id)
         .outerjoin(_members, _members.c.article_id == _articles.c.id)
         .where(condition)
-        .order_by(_articles.c.id)
+        .order_by(*order, _articles.c.id)
         .execution_options(yield_per=_ENTRIES_AT_A_TIME)
     )
     for rows in connection.execute(query).partitions():
