@@ -221,16 +221,7 @@ def _opened(changes: Changes, centres: Centres) -> list[dict[str, Any]]:
     """Return the rows of new clusters. One with a single new member is complete: nothing needs to be counted."""
     members = _joined_by_cluster(changes)
     articles = {row["id"]: row for row in changes.articles}
-    moved_to = set(changes.moved.values())
-    complete = [
-        cluster
-        for cluster in changes.clusters
-        if len(members.get(cluster, ())) == 1
-        and members[cluster][0] in articles
-        and cluster not in moved_to
-        and cluster not in changes.merged
-    ]
-    telling = {cluster: terms for cluster, (_, terms) in centres(complete).items()}
+    telling = {cluster: terms for cluster, (_, terms) in centres(_complete(changes, members, articles)).items()}
     rows = []
     for cluster in changes.clusters:
         joined = members.get(cluster, [])
@@ -265,6 +256,15 @@ def _opened(changes: Changes, centres: Centres) -> list[dict[str, Any]]:
             changes.touched.discard(cluster)
         rows.append(row)
     return rows
+
+
+def _complete(
+    changes: Changes, members: Mapping[int, Sequence[int]], articles: Mapping[int, Mapping[str, Any]]
+) -> list[int]:
+    """Return the new clusters that hold one new article, and will hold no other."""
+    taken = {*changes.moved.values(), *changes.merged}
+    single = [cluster for cluster in changes.clusters if len(members.get(cluster, ())) == 1 and cluster not in taken]
+    return [cluster for cluster in single if members[cluster][0] in articles]
 
 
 def _write_articles(connection: Connection, changes: Changes) -> None:
