@@ -7,17 +7,18 @@ Serial by nature: each article is decided on what all before it have left.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, TypeVar, cast
+from functools import partial
+from typing import Any
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from ingestd import refill
 from ingestd.core.article import Article
 from ingestd.core.clustering import MOST_TOGETHER as MOST_DECIDED
 from ingestd.core.clustering import NEARLY, THRESHOLD, Part, decide, shares
@@ -37,7 +38,6 @@ log = structlog.get_logger()
 # Copies divided anew at once; the work grows with their square.
 MOST_TOGETHER = 40
 _CAUGHT_UP = 10_000  # articles of other processes that are always read at once: a second's work
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,20 +168,24 @@ class _Step:
 
     def _load_days(self, days: set[date], arriving: int) -> None:
         before, _ = store.next_ids(self.connection)
+        reads: list[refill.Read] = []
+        count = 0
         if not self.window.primed:
-            first = max(1, before - self.window.recent)
-            self.window.reserve(store.count_from(self.connection, first))
-            self.window.fill(_ahead(store.entries_from(self.connection, first)))
+            before = max(1, before - self.window.recent)
+            reads.append(partial(store.entries_from, first=before))
+            count = store.count_from(self.connection, before)
             self.window.primed = True
-            before = first
         missing = self.window.missing(days, arriving)
-        if not missing:
-            return
-        count = store.count_of_days(self.connection, missing, before)
-        if count <= self.window.room:
+        of_days = store.count_of_days(self.connection, missing, before)
+        there_is_room = count + of_days <= self.window.room
+        if of_days and there_is_room:
+            reads.append(partial(store.entries_of_days, days=missing, before=before))
+            count += of_days
+        if count:
+            coming = refill.entries(self.connection, reads, count)
             self.window.reserve(count)
-            self.window.fill(_ahead(store.entries_of_days(self.connection, missing, before)))
-        else:
+            self.window.fill(coming)
+        if not there_is_room:
             self._load_nearest(missing, days, before)
         self.window.holds(missing)
 
@@ -499,16 +503,6 @@ class _Step:
             cluster_id=self.window.cluster_of(article_id) or 0,
             score=row.get("score"),
         )
-
-
-def _ahead(items: Iterator[_T]) -> Iterator[_T]:
-    """Yield what another thread reads, one ahead: the database reads on while the window indexes what was read."""
-    end = object()
-    with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(next, items, end)
-        while (item := coming.result()) is not end:
-            coming = reader.submit(next, items, end)
-            yield cast("_T", item)
 
 
 def _entry(arrival: Arrival) -> Entry:

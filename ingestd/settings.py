@@ -116,7 +116,7 @@ class WindowSettings(_Section):
     days: int = Field(30, ge=1, le=3650, description="articles published further apart are never compared")
     quiet_days: int = Field(7, ge=1, le=3650, description="a cluster that got no article for so long is closed")
     max_articles: int = Field(
-        500_000, ge=1000, description="held in memory, about 4.4 kB each; days unused longest go first"
+        500_000, ge=1000, description="held in memory, about 2.9 kB each; days unused longest go first"
     )
 
 

@@ -82,6 +82,10 @@ class Vectors:
         packed, owner = self._gather(positions)
         return packed >> _TERM_SHIFT, _WEIGHTS[packed & _WEIGHT_MASK], owner
 
+    def hashes_of(self, positions: NDArray[np.int64]) -> NDArray[np.uint32]:
+        """Return the hashes alone."""
+        return self._gather(positions)[0] >> _TERM_SHIFT
+
     def cosines(self, position: int, others: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the cosine of one article with each of the others, shape of `others`."""
         terms, weights = self.terms(position)

@@ -45,20 +45,6 @@ class Rows:
         counts = np.array([row.size for row in rows], dtype=np.int64)
         return cls(np.concatenate(rows) if rows else np.zeros(0, dtype=np.uint32), counts)
 
-    def split(self, columns: int) -> tuple[NDArray[np.uint32], Rows]:
-        """Return the first numbers of every row, shape (n, columns), and what is left of each."""
-        starts = np.cumsum(self.counts) - self.counts
-        at = starts[:, np.newaxis] + np.arange(columns)
-        rest = np.ones(self.numbers.size, dtype=bool)
-        rest[at] = False
-        return self.numbers[at], Rows(self.numbers[rest], self.counts - columns)
-
-    def halves(self) -> tuple[Rows, NDArray[np.uint32]]:
-        """Return the first half of every row, and the numbers of the second halves."""
-        half = self.counts // 2
-        first = np.repeat(np.tile([True, False], half.size), np.repeat(half, 2))
-        return Rows(self.numbers[first], half), self.numbers[~first]
-
     def where(self, rows: NDArray[np.bool_]) -> Rows:
         """Return some of the rows."""
         return Rows(self.numbers[np.repeat(rows, self.counts)], self.counts[rows])

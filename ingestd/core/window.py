@@ -29,7 +29,7 @@ from ingestd.core.salience import KEPT_TERMS, TERM_BITS
 # Candidates looked at exactly, best first. For events the best 16 give the clusters that the best 64 give.
 COPY_CANDIDATES = 32
 EVENT_CANDIDATES = 16
-_FILLED_AHEAD = 16  # batches
+_FILLED_AHEAD = 128  # batches of keys, 150 MB at most; meanwhile all else goes on while keys are merged
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ class Window:
         known = [self._position[article_id] for article_id in entries.ids.tolist() if article_id in self._position]
         if known:
             self._drop(np.array(known))
-        self._add_bands(entries)
+        self._event_bands.add(*_event_keys(entries))
         self._add_all_else(entries)
 
     def fill(self, batches: Iterable[Entries]) -> None:
@@ -165,15 +165,13 @@ class Window:
             going_on: deque[Future[None]] = deque()
             for entries in batches:
                 new = entries.where(~self.has(entries.ids))
-                going_on.append(beside.submit(self._add_bands, new))  # the larger half of the work
+                # The larger half of the work.
+                going_on.append(beside.submit(self._event_bands.add, *_event_keys(new)))
                 self._add_all_else(new)
                 if len(going_on) > _FILLED_AHEAD:
                     going_on.popleft().result()
             for work in going_on:
                 work.result()
-
-    def _add_bands(self, entries: Entries) -> None:
-        self._event_bands.add(*_event_keys(entries))
 
     def _add_all_else(self, entries: Entries) -> None:
         ids = entries.ids.tolist()
@@ -200,7 +198,7 @@ class Window:
             self._copies.setdefault(int(entries.canonical[at]), []).append(ids[at])
 
     def _count(self, positions: NDArray[np.int64], times: int) -> None:
-        np.add.at(self._spread, self._vectors.terms_of(positions)[0], np.int32(times))
+        np.add.at(self._spread, self._vectors.hashes_of(positions), np.int32(times))
 
     def near(self, entries: Entries, *, earlier: bool) -> list[Near]:
         """Return what each of some articles that are held is worth comparing with: all others, or those `earlier`."""

@@ -8,11 +8,13 @@ from datetime import date
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, Select, func, select, union_all, update
 
 from ingestd.core.article import Article
 from ingestd.core.entries import Entries, Rows, days_since_1970, outlet_hashes
 from ingestd.core.fingerprint import COPY_LABEL, COPY_SCHEME, EVENT_LABEL, EVENT_SCHEME, Fingerprint
+from ingestd.core.signature import SignatureScheme
 from ingestd.store.tables import (
     ArticleRevision,
     ArticleRow,
@@ -25,7 +27,7 @@ from ingestd.store.tables import (
 
 _KEYS_A_QUERY = 500  # below the limit of bound parameters of every database
 _OUTLETS_A_QUERY = 40
-_ENTRIES_AT_A_TIME = 1000  # 5 MB
+_ENTRIES_AT_A_TIME = 500  # 2 MB
 _articles = ArticleRow.__table__
 _copies = CopyRow.__table__
 _clusters = ClusterRow.__table__
@@ -227,11 +229,25 @@ def _stored_texts() -> Select[tuple[int, str | None, str, str | None]]:
     return select(_articles.c.id, _articles.c.title, _articles.c.text, _articles.c.outlet)
 
 
-def entries_of_days(connection: Connection, days: Sequence[date], before: int) -> Iterator[Entries]:
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One of several parts of some articles: those whose id leaves this rest."""
+
+    rest: int
+    of: int
+
+    def condition(self) -> ColumnElement[bool]:
+        """Return what its articles fulfil, for a query."""
+        return _articles.c.id % self.of == self.rest
+
+
+def entries_of_days(
+    connection: Connection, days: Sequence[date], before: int, share: Share | None = None
+) -> Iterator[Entries]:
     """Yield the stored articles of some days with ids below `before`, some at a time, for the window."""
     for condition in _of_days(days, before):
         # The order of the index: to sort a million by their ids would take half as long as to read them.
-        yield from _entries(connection, condition, _articles.c.day)
+        yield from _entries(connection, _shared(condition, share), _articles.c.day)
 
 
 def count_of_days(connection: Connection, days: Sequence[date], before: int) -> int:
@@ -240,14 +256,18 @@ def count_of_days(connection: Connection, days: Sequence[date], before: int) -> 
     return sum(counts)
 
 
-def entries_from(connection: Connection, first: int) -> Iterator[Entries]:
+def entries_from(connection: Connection, first: int, share: Share | None = None) -> Iterator[Entries]:
     """Yield the articles with this id and all that were stored after it, some at a time, for the window."""
-    yield from _entries(connection, _articles.c.id >= first)
+    yield from _entries(connection, _shared(_articles.c.id >= first, share))
 
 
 def count_from(connection: Connection, first: int) -> int:
     """Return how many articles have this id or a later one."""
     return connection.execute(select(func.count()).where(_articles.c.id >= first)).scalar_one()
+
+
+def _shared(condition: ColumnElement[bool], share: Share | None) -> ColumnElement[bool]:
+    return condition if share is None else condition & share.condition()
 
 
 def _of_days(days: Sequence[date], before: int) -> Iterator[ColumnElement[bool]]:
@@ -286,9 +306,8 @@ def _entries(connection: Connection, condition: Any, *order: Any) -> Iterator[En
     )
     for rows in connection.execute(query).partitions():
         ids, published, days, n_words, outlets, copies, events, canonical, clusters = zip(*rows, strict=True)
-        copy_signatures, samples = _rows_of(copies).split(COPY_SCHEME.length)
-        event_sketches, vectors = _rows_of(events).split(EVENT_SCHEME.length)
-        terms, weights = vectors.halves()
+        copy_signatures, samples = _parted(copies, COPY_SCHEME)
+        event_sketches, vectors = _parted(events, EVENT_SCHEME)
         yield Entries(
             ids=np.array(ids, dtype=np.int64),
             published=days_since_1970(published),
@@ -296,13 +315,20 @@ def _entries(connection: Connection, condition: Any, *order: Any) -> Iterator[En
             n_words=np.array(n_words, dtype=np.int32),
             outlets=outlet_hashes(outlets),
             copy_signatures=copy_signatures,
-            samples=samples,
+            samples=_rows_of(samples),
             event_sketches=event_sketches,
-            terms=terms,
-            weights=weights.view("<f4"),
+            terms=_rows_of([vector[: len(vector) // 2] for vector in vectors]),
+            weights=np.frombuffer(b"".join([vector[len(vector) // 2 :] for vector in vectors]), dtype="<f4"),
             canonical=np.array([speaker or own for speaker, own in zip(canonical, ids, strict=True)], dtype=np.int64),
             clusters=np.array([cluster or 0 for cluster in clusters], dtype=np.int64),
         )
+
+
+def _parted(payloads: Sequence[bytes], scheme: SignatureScheme) -> tuple[NDArray[np.uint32], list[bytes]]:
+    """Return the signatures that payloads begin with, a row each, and what follows in each."""
+    size = 4 * scheme.length
+    signatures = np.frombuffer(b"".join([payload[:size] for payload in payloads]), dtype="<u4")
+    return signatures.reshape(len(payloads), scheme.length), [payload[size:] for payload in payloads]
 
 
 def _rows_of(payloads: Sequence[bytes]) -> Rows:

@@ -139,12 +139,13 @@ def measure(url: str, folder: Path) -> dict[str, float]:
     import structlog
 
     from ingestd import settings
+    from ingestd.cli.opened import writing_process
     from ingestd.ingest import Line
     from ingestd.intake.scan import files
 
     structlog.configure(processors=[lambda *_: (_ for _ in ()).throw(structlog.DropEvent)])
     loaded = settings.load(None, {"database": {"url": url}})
-    with closing(Database(url)) as database:
+    with writing_process(loaded) as database:
         line = Line(loaded, database, after="keep")
         line.workers.warm_up()
         seen = list(files(folder))

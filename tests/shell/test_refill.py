@@ -1,0 +1,103 @@
+"""Reading stored articles with several processes: all of them once, in an order that does not depend on chance."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import date
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import Connection
+
+from ingestd import refill
+from ingestd.core.entries import Entries
+from ingestd.ingest import Line
+from ingestd.intake.scan import files
+from ingestd.store import articles as store
+from ingestd.store.articles import Share
+from tests.bench.corpus import articles
+from tests.conftest import Corpus
+
+N = 60
+
+
+@pytest.fixture
+def filled(corpus_on_each: Corpus, monkeypatch: pytest.MonkeyPatch) -> Corpus:
+    monkeypatch.setattr(refill, "_FEWEST_DIVIDED", 1)
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    made: list[dict[str, Any]] = [
+        {"id": a.id, "title": a.title, "text": a.text, "outlet": a.outlet, "published": a.published.isoformat()}
+        for a in articles(N, seed=3, words=120)
+    ]
+    corpus_on_each.take_in(made=made)
+    return corpus_on_each
+
+
+def columns(came: list[Entries]) -> dict[int, tuple[Any, ...]]:
+    """All that is known of each article, by its id."""
+    found: dict[int, tuple[Any, ...]] = {}
+    for some in came:
+        for i, article in enumerate(some.ids.tolist()):
+            one = some.where(some.ids == article)
+            values = (one.published, one.copy_signatures, one.samples.numbers, one.event_sketches, one.terms.numbers)
+            rest = (one.weights, one.days, one.n_words, one.outlets, one.canonical, one.clusters)
+            assert article not in found, f"{article} came twice, the second time at {i}"
+            found[article] = tuple(value.tobytes() for value in (*values, *rest))
+    return found
+
+
+def test_processes_read_what_one_reads_and_always_in_one_order(filled: Corpus) -> None:
+    days = [date(2025, 1, 1 + n) for n in range(31)]
+    with filled.database.reading() as connection:
+        before = N // 2
+        reads: list[refill.Read] = [
+            partial(store.entries_from, first=before),
+            partial(store.entries_of_days, days=days, before=before),
+        ]
+        alone = [some for read in reads for some in read(connection)]
+        for _ in range(2):
+            together = list(refill.entries(connection, reads, N))
+            assert columns(together) == columns(alone)
+            assert len(columns(together)) == N
+            order = np.concatenate([some.ids for some in together]).tolist()
+            # The first of three has those that leave no rest, and so on, some in turns.
+            shares = [
+                [id_ for id_ in np.concatenate([s.ids for s in alone]).tolist() if id_ % 3 == n] for n in range(3)
+            ]
+            assert [[id_ for id_ in order if id_ % 3 == n] for n in range(3)] == shares
+            assert [some.ids[0] % 3 for some in together] == [0, 1, 2] * (len(together) // 3)
+
+
+def dying(connection: Connection, *, share: Share | None = None) -> Iterator[Entries]:
+    """Read alone, and die of it in a process that has a share, after a few articles."""
+    yield from store.entries_from(connection, N - 5, share)
+    if share is not None and share.rest == 1:
+        os._exit(1)
+    yield from store.entries_from(connection, 1, share)
+
+
+def test_what_a_reader_that_died_did_not_send_is_read_all_the_same(filled: Corpus) -> None:
+    with filled.database.reading() as connection:
+        came = {int(id_) for some in refill.entries(connection, [dying], N) for id_ in some.ids}
+    assert came == set(range(1, N + 1))
+
+
+def test_a_line_that_starts_anew_finds_copies_of_what_processes_read(
+    filled: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    divided = []
+    started = refill._started
+    monkeypatch.setattr(refill, "_started", lambda *a: divided.append(a[2]) or started(*a))  # type: ignore[func-returns-value]
+    first = filled.rows("select text, outlet from articles where id = 1")[0]
+    filled.write({"again.json": {"id": "again", "text": first[0] + " And a word.", "outlet": "Another"}})
+    line = Line(filled.settings, filled.database, after="keep")
+    line.feed([file for file in files(filled.folder) if file.path == b"again.json"])
+    line.advance(10)
+    line.close()
+    assert [share.rest for share in divided] == [0, 1, 2]
+    canonical = filled.rows("select canonical_article_id from copies where article_id = (select max(id) from articles)")
+    same = filled.rows("select coalesce((select canonical_article_id from copies where article_id = 1), 1)")
+    assert canonical == same
