@@ -89,13 +89,7 @@ def fingerprints(articles: Sequence[Article], salience: Callable[[str | None], S
     """
     sets = shingle_sets([without_known_forms(article.body) for article in articles])
     copy_signatures = sign(sets, COPY_SCHEME)
-    terms = _salient(articles, salience)
-    heaviest = [np.argsort(-vector.weights, kind="stable")[:SKETCHED_TERMS] for vector in terms]
-    sketches = sign_weighted(
-        [vector.hashes[top] for vector, top in zip(terms, heaviest, strict=True)],
-        [np.square(vector.weights[top]) for vector, top in zip(terms, heaviest, strict=True)],
-        EVENT_SCHEME,
-    )
+    terms, sketches = event_features(articles, salience)
     return [
         Fingerprint(
             shingles=sets[i],
@@ -108,6 +102,20 @@ def fingerprints(articles: Sequence[Article], salience: Callable[[str | None], S
         )
         for i, article in enumerate(articles)
     ]
+
+
+def event_features(
+    articles: Sequence[Article], salience: Callable[[str | None], Salience]
+) -> tuple[list[SalientTerms], NDArray[np.uint32]]:
+    """Return what events are found by: the salient terms of each article, and its sketch of them, a row each."""
+    terms = _salient(articles, salience)
+    heaviest = [np.argsort(-vector.weights, kind="stable")[:SKETCHED_TERMS] for vector in terms]
+    sketches = sign_weighted(
+        [vector.hashes[top] for vector, top in zip(terms, heaviest, strict=True)],
+        [np.square(vector.weights[top]) for vector, top in zip(terms, heaviest, strict=True)],
+        EVENT_SCHEME,
+    )
+    return terms, sketches
 
 
 def _salient(articles: Sequence[Article], salience: Callable[[str | None], Salience]) -> list[SalientTerms]:

@@ -342,11 +342,12 @@ def _sum_up(connection: Connection, changes: Changes, centres: Centres) -> None:
         known = centres([row.cluster_id for row in counted])
         found = {row.cluster_id: known.get(row.cluster_id, (row.spoke or row.any, _NO_TERMS)) for row in counted}
         heads = _heads(connection, [article for article, _ in found.values()])
-        keywords = _keywords(connection, chunk)
+        words = {cluster: _words(changes, joined.get(cluster, ()), telling) for cluster, (_, telling) in found.items()}
+        # Where members only left, no article at hand knows the words: the old ones stay.
+        words |= _keywords(connection, [cluster for cluster, known in words.items() if not known])
         rows = []
         for row in counted:
-            speaker, telling = found[row.cluster_id]
-            words = _words(changes, joined.get(row.cluster_id, ()), telling)
+            speaker, _ = found[row.cluster_id]
             rows.append(
                 {
                     "cluster": row.cluster_id,
@@ -359,8 +360,7 @@ def _sum_up(connection: Connection, changes: Changes, centres: Centres) -> None:
                     "canonical_article_id": speaker,
                     "title": heads[speaker].title,
                     "lang": heads[speaker].lang,
-                    # Where members only left, no article at hand knows the words: the old ones stay.
-                    "keywords": words or keywords[row.cluster_id],
+                    "keywords": words[row.cluster_id],
                 }
             )
             if row.spoke not in (None, speaker):
@@ -390,6 +390,8 @@ def _counted(connection: Connection, clusters: Sequence[int]) -> Sequence[Row[*t
 
 
 def _keywords(connection: Connection, clusters: Sequence[int]) -> dict[int, list[str]]:
+    if not clusters:
+        return {}
     query = select(_clusters.c.id, _clusters.c.keywords).where(_clusters.c.id.in_(clusters))
     return {row.id: row.keywords for row in connection.execute(query)}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -26,11 +27,22 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 
+_TIMES_REMEMBERED = 1024
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
 class UtcDateTime(TypeDecorator[datetime]):
     """A moment in UTC, with time zone on the Python side."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
+
+    def bind_processor(self, dialect: Dialect) -> Any:
+        """Return what converts a time on its way to the database; one batch writes the same few again and again."""
+        return lru_cache(_TIMES_REMEMBERED)(super().bind_processor(dialect) or _as_it_is)
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Convert to UTC; a time without zone would be a guess and is refused."""
