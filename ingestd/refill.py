@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -18,7 +19,7 @@ from multiprocessing.process import BaseProcess
 from typing import Protocol
 
 import structlog
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from ingestd import forkserver
 from ingestd.core.entries import Entries
@@ -30,6 +31,7 @@ log = structlog.get_logger()
 _FEWEST_DIVIDED = 20_000  # one process has read fewer when the others have only begun
 _MOST_READERS = 4
 _PIPE_BYTES = 1 << 20  # what Linux allows everybody; with the usual 64 KiB the processes wait for each other
+_SPEAKS_AFTER_S = 5.0
 
 
 class Read(Protocol):
@@ -75,9 +77,13 @@ def _received(
 ) -> Iterator[Entries]:
     """Yield what processes send, from one after the other, so that the order is always the same."""
     pipes = deque(pipe for _, pipe in readers)
+    spoke = time.monotonic()
     try:
         while pipes:
             pipe = pipes.popleft()
+            while not pipe.poll(_SPEAKS_AFTER_S) or time.monotonic() > spoke + _SPEAKS_AFTER_S:
+                connection.execute(select(1))  # a server ends a transaction that is idle for long
+                spoke = time.monotonic()
             came: Entries | None = pipe.recv()
             if came is not None:
                 yield came

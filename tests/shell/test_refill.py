@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from datetime import date
 from functools import partial
@@ -10,13 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from ingestd import refill
 from ingestd.core.entries import Entries
 from ingestd.ingest import Line
 from ingestd.intake.scan import files
 from ingestd.store import articles as store
+from ingestd.store import database
 from ingestd.store.articles import Share
 from tests.bench.corpus import articles
 from tests.conftest import Corpus
@@ -83,6 +85,22 @@ def test_what_a_reader_that_died_did_not_send_is_read_all_the_same(filled: Corpu
     with filled.database.reading() as connection:
         came = {int(id_) for some in refill.entries(connection, [dying], N) for id_ in some.ids}
     assert came == set(range(1, N + 1))
+
+
+def slow(connection: Connection, *, share: Share | None = None) -> Iterator[Entries]:
+    """Read some articles, and the others after a while."""
+    yield from store.entries_from(connection, N - 5, share)
+    time.sleep(2)
+    yield from store.entries_from(connection, 1, share)
+
+
+def test_the_transaction_outlasts_a_slow_reading(filled: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "_IDLE", "1s")
+    monkeypatch.setattr(refill, "_SPEAKS_AFTER_S", 0.2)
+    with filled.database.writing() as connection:
+        came = list(refill.entries(connection, [slow], N))
+        assert connection.execute(text("select count(*) from articles")).scalar_one() == N
+    assert came
 
 
 def test_a_line_that_starts_anew_finds_copies_of_what_processes_read(
