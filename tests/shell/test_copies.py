@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from ingestd import explain, fsck, placement
+from ingestd import explain, fsck
+from ingestd.placement import copies
 from tests.bench.corpus import articles
 from tests.conftest import Corpus
 
@@ -112,7 +113,7 @@ def test_pages_put_together_from_the_same_passages_leave_nobody_a_copy_of_itself
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Round-ups that overlap in every way, with so few divided anew at once that newcomers must choose a speaker.
-    monkeypatch.setattr(placement, "MOST_TOGETHER", 6)
+    monkeypatch.setattr(copies, "MOST_TOGETHER", 6)
     passages = [" ".join(article.text.split()[:60]) for article in LONG[:14]]
     rng = random.Random(2)
     pages = [
@@ -128,13 +129,13 @@ def test_pages_put_together_from_the_same_passages_leave_nobody_a_copy_of_itself
 def test_two_articles_that_would_leave_each_other_alone_for_ever_come_to_rest(
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    regroup = placement._Step._regroup
+    regroup = copies.Copies.regroup
 
-    def freeing_the_other(step: Any, newcomer: int, places: Any) -> list[int]:
-        regroup(step, newcomer, places)
-        return [3 - newcomer] if 3 - newcomer in step.window else []
+    def freeing_the_other(self: Any, newcomer: int, places: Any) -> list[int]:
+        regroup(self, newcomer, places)
+        return [3 - newcomer] if 3 - newcomer in self._window else []
 
-    monkeypatch.setattr(placement._Step, "_regroup", freeing_the_other)
+    monkeypatch.setattr(copies.Copies, "regroup", freeing_the_other)
     counts = corpus.take_in(pair=[brief(0), brief(1)])
     assert counts.articles == 2
     assert corpus.rows("select count(*) from cluster_members") == [2]
