@@ -9,7 +9,6 @@ A crash anywhere means that the file is taken up again; what was committed befor
 
 from __future__ import annotations
 
-import os
 import time
 import traceback
 from collections import deque
@@ -19,28 +18,21 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import structlog
 from sqlalchemy import Connection
 
-from ingestd.core.article import Article
-from ingestd.core.centre import centres
-from ingestd.core.fingerprint import Fingerprint
 from ingestd.core.window import Window
+from ingestd.disposal import After, finished, put_away
 from ingestd.errors import DeferredError, Reason, UnsettledError, UnusableError
 from ingestd.formats import Context
-from ingestd.intake import archive
-from ingestd.intake.scan import SeenFile, look_at
+from ingestd.intake.scan import SeenFile
 from ingestd.large import LargeFile
-from ingestd.placement import Arrival, Placer
 from ingestd.progress import Counts, Progress, report
+from ingestd.recorder import Recorder
 from ingestd.settings import Settings
-from ingestd.store import articles as store
-from ingestd.store.articles import Identities
-from ingestd.store.changes import Changes, settle_status, write
 from ingestd.store.database import SURROUNDINGS, Database
 from ingestd.store.ledger import Claim, Finished, Ledger, Settlement
 from ingestd.store.tables import FileState
@@ -75,7 +67,7 @@ class Line:
         settings: Settings,
         database: Database,
         *,
-        after: Literal["archive", "keep", "delete"],
+        after: After,
     ) -> None:
         """Begin with nothing in hand; `after` says what becomes of a finished file."""
         self._settings, self._database, self._after = settings, database, after
@@ -83,9 +75,8 @@ class Line:
         self.workers = Workers(settings.ingest.workers)
         self.counts = Counts()
         self._renewed = time.monotonic()
-        self._truncated = 0
         self.stop_waiting: Callable[[float], bool] = _sleep  # pauses; says whether to give up
-        self._placer = Placer(partial(window_of, settings))
+        self._recorder = Recorder(settings, self.counts)
         self._queue: deque[_Work] = deque()
         self._waiting: deque[Progress] = deque()  # files that are too large to be read at once
         self.large: LargeFile | None = None  # the one of them that is being read
@@ -93,7 +84,7 @@ class Line:
     @property
     def window(self) -> Window:
         """The articles that new ones are compared with."""
-        return self._placer.window
+        return self._recorder.window
 
     @property
     def depth(self) -> int:
@@ -231,6 +222,20 @@ class Line:
 
     # Reading
 
+    def _context(self) -> Context:
+        """Return what reading depends on, now."""
+        formats = self._settings.formats
+        return Context(
+            _now(),
+            ZoneInfo(formats.timezone),
+            formats.max_file_bytes,
+            formats.max_records,
+            formats.max_unpacked_bytes,
+            formats.max_unpack_ratio,
+            formats.max_members,
+            formats.keys,
+        )
+
     def _read_one_by_one(self, claims: Sequence[Claim]) -> list[Reading]:
         """Find the file that a worker died of: read each in a process that nothing else depends on."""
         log.error("worker.died", files=len(claims), hint="reading the files of its batch one by one")
@@ -278,7 +283,7 @@ class Line:
         except Stopped:
             raise
         except Exception as error:
-            self._forget()
+            self._recorder.forget()
             if len(batch) > 1:
                 for p in batch:
                     self._store([p])
@@ -287,13 +292,13 @@ class Line:
             failure = UnusableError(Reason.INTERNAL, "".join(traceback.format_exception(error, limit=-4)))
             batch[0].reading = replace(batch[0].reading, articles=(), fingerprints=(), failure=failure)
             settlements = self._patiently(lambda: self._transact(batch, None, now, last=True))
-        self._tidy_window()
+        self._recorder.tidy()
         by_claim = {p.claim.id: p for p in batch}
         for settlement in settlements:
             report(by_claim[settlement.claim.id], settlement, self.counts)
         if self._after != "keep":
             with self.counts.timed("move"):
-                self._dispose([_finished(s, now) for s in settlements])
+                self._dispose([finished(s, now) for s in settlements])
 
     def _transact(
         self, batch: Sequence[Progress], part: Reading | None, now: datetime, *, last: bool
@@ -305,7 +310,7 @@ class Line:
             stored = self.ledger.stored_as(connection, [p.reading.sha256 for p in batch if p.reading.sha256])
             fresh = [(p, part or p.reading) for p in batch if p.reading.sha256 not in stored]
             first = _once(fresh)
-            self._record(connection, first, now)
+            self._recorder.record(connection, first, now)
             stored |= {p.reading.sha256 or "": p.first_article for p, _ in first}
             settlements = [p.settlement(stored) for p in batch] if last else []
             self.ledger.settle(connection, settlements, now)
@@ -320,113 +325,15 @@ class Line:
                 log.warning("file.taken_over", path=claim.file.name, hint="another process has it; nothing was stored")
         return settled
 
-    def _record(self, connection: Connection, files: Sequence[tuple[Progress, Reading]], now: datetime) -> None:
-        """Give every article its identity, decide where it belongs, and write all that changes."""
-        texts = [
-            (a, f.text_sha256)
-            for _, reading in files
-            for a, f in zip(reading.articles, reading.fingerprints, strict=True)
-        ]
-        identities = Identities(connection, texts)
-        next_article, next_cluster = store.next_ids(connection)
-        arrivals: list[tuple[Progress, Arrival]] = []
-        for progress, reading in files:
-            for article, fingerprint in zip(reading.articles, reading.fingerprints, strict=True):
-                known = identities.known(article, fingerprint.text_sha256)
-                if known is not None and fingerprint.text_sha256 in known.texts:
-                    progress.repeats += 1
-                    progress.first_article = progress.first_article or known.article_id
-                    continue
-                if article.refused_date:
-                    log.warning(
-                        "date.refused",
-                        path=progress.claim.file.name,
-                        record_no=article.record_no,
-                        given=article.refused_date,
-                        hint="unreadable, before 1800 or in the future; the article is stored without it",
-                    )
-                if known is not None and any(a.article_id == known.article_id for _, a in arrivals):
-                    # Two texts of one article in one batch: the first has to be written before it can be revised.
-                    next_cluster = self._place_and_write(connection, arrivals, now, next_cluster)
-                    arrivals = []
-                arrivals.append(
-                    (
-                        progress,
-                        _arrival(
-                            known.article_id if known else next_article,
-                            article,
-                            fingerprint,
-                            now,
-                            revised=known is not None,
-                        ),
-                    )
-                )
-                if known is None:
-                    identities.add(next_article, article, fingerprint.text_sha256)
-                    next_article += 1
-                    progress.new += 1
-                else:
-                    known.texts.add(fingerprint.text_sha256)
-                    progress.revisions += 1
-        self._place_and_write(connection, arrivals, now, next_cluster)
-
-    def _place_and_write(
-        self, connection: Connection, arrivals: Sequence[tuple[Progress, Arrival]], now: datetime, next_cluster: int
-    ) -> int:
-        """Place articles and write what changes; return the next free id of a cluster."""
-        if not arrivals:
-            return next_cluster
-        changes = Changes(now)
-        for progress, arrival in arrivals:
-            progress.first_article = progress.first_article or arrival.article_id
-            changes.add_article(
-                arrival.article_id,
-                arrival.article,
-                arrival.fingerprint,
-                arrival.day,
-                progress.claim.id,
-                revision=arrival.revised,
-            )
-        with self.counts.timed("decide"):
-            placed = self._placer.place(connection, [arrival for _, arrival in arrivals], changes, next_cluster)
-        for (progress, _), place in zip(arrivals, placed, strict=True):
-            progress.placed.append(place)
-        with self.counts.timed("write"):
-            write(connection, changes, partial(centres, self.window))
-            settle_status(connection, changes, self._settings.window.quiet_days)
-        return next_cluster + len(changes.clusters)
-
-    def _context(self) -> Context:
-        """Return what reading depends on, now."""
-        formats = self._settings.formats
-        return Context(
-            _now(),
-            ZoneInfo(formats.timezone),
-            formats.max_file_bytes,
-            formats.max_records,
-            formats.max_unpacked_bytes,
-            formats.max_unpack_ratio,
-            formats.max_members,
-            formats.keys,
-        )
-
-    def _tidy_window(self) -> None:
-        forgotten, truncated = self.window.shrink(), self.window.truncated
-        if forgotten:
-            log.info("window.shrunk", forgotten=forgotten, held=len(self.window))
-        if truncated > 2 * self._truncated:
-            log.warning("window.bucket_full", chains=truncated, hint="many are alike; the newest are compared")
-            self._truncated = truncated
+    def _dispose(self, files: Sequence[Finished]) -> None:
+        names = put_away(files, self._after, self._settings.watch.done_suffix)
+        self._patiently(lambda: self.ledger.archived(names))
 
     def _keep_leases(self) -> None:
         """Say that the files in hand are still being worked on, well before anyone could take them over."""
         if time.monotonic() - self._renewed > self._settings.database.lease_seconds / 3:
             self._patiently(lambda: self.ledger.renew(_now()))
             self._renewed = time.monotonic()
-
-    def _forget(self) -> None:
-        """Empty the window: what it held may not have been committed. It fills itself again from the database."""
-        self._placer = Placer(partial(window_of, self._settings))
 
     def _patiently(self, work: Callable[[], _T]) -> _T:
         """Do work on the database, waiting as long as the database or the disk is away. Charges no file."""
@@ -435,65 +342,15 @@ class Line:
             try:
                 return work()
             except SURROUNDINGS as error:
-                self._forget()
+                self._recorder.forget()
                 log.warning("database.away", error=str(error.orig), retry_in_s=pause)
                 if self.stop_waiting(pause):
                     raise Stopped from error
                 pause = min(2 * pause, self._settings.database.retry_seconds)
 
-    # Afterwards
-
-    def _dispose(self, finished: Sequence[Finished]) -> None:
-        """Move files whose fate is in the database; what cannot be moved now is moved when it is seen again."""
-        leaving = [f for f in finished if f.state is not FileState.VANISHED]
-        went = list(zip(leaving, self._moved(leaving), strict=True))
-        markers = [m for f, to in went if isinstance(to, str) and (m := self._marker(f))]
-        went += zip(markers, self._moved(markers), strict=True)
-        for f, to in went:
-            if isinstance(to, OSError):
-                log.warning(
-                    "file.not_moved", path=f.path, error=str(to), hint="it stays where it is until it is seen again"
-                )
-        names = [(f.id, to) for f, to in went if isinstance(to, str) and f.id]
-        self._patiently(lambda: self.ledger.archived(names))
-
-    def _moved(self, leaving: Sequence[Finished]) -> list[str | OSError | None]:
-        """Move or delete files; return for each its new name ("": none), None if it is gone, or what prevented it."""
-        if self._after == "archive":
-            return archive.move([_move(f) for f in leaving])
-        quarantined = {f.id: _move(f) for f in leaving if f.state is FileState.QUARANTINED}
-        moved = dict(zip(quarantined, archive.move(list(quarantined.values())), strict=True))
-        return [moved[f.id] if f.id in moved else _deleted(f) for f in leaving]
-
-    def _marker(self, finished: Finished) -> Finished | None:
-        """Return the marker that goes the way of its finished file; that of a quarantined one waits for its return."""
-        suffix = os.fsencode(self._settings.watch.done_suffix)
-        if not suffix or finished.state is FileState.QUARANTINED:
-            return None
-        seen = look_at(Path(finished.root), finished.path + suffix)
-        return replace(finished, id=0, path=seen.path, look=seen.look, sha256=None) if seen else None
-
-
-def _move(f: Finished) -> archive.Move:
-    if f.state is FileState.QUARANTINED:
-        why = {"reason": f.reason, "detail": f.detail, "sha256": f.sha256, "quarantined_at": f.finished_at}
-        return archive.to_quarantine(f.root, f.path, f.look, f.sha256, why)
-    return archive.to_archive(f.root, f.path, f.look, f.sha256, f.finished_at)
-
-
-def _deleted(f: Finished) -> str | OSError | None:
-    try:
-        return "" if archive.delete(f.root, f.path, f.look, f.sha256) else None
-    except OSError as error:
-        return error
-
 
 def _to_give_back(progress: Progress) -> bool:
     return isinstance(progress.reading.failure, (UnsettledError, DeferredError))
-
-
-def _arrival(article_id: int, article: Article, fingerprint: Fingerprint, now: datetime, *, revised: bool) -> Arrival:
-    return Arrival(article_id, article, fingerprint, (article.published_at or now).date(), revised)
 
 
 def _once(files: Sequence[tuple[Progress, Reading]]) -> list[tuple[Progress, Reading]]:
@@ -502,18 +359,6 @@ def _once(files: Sequence[tuple[Progress, Reading]]) -> list[tuple[Progress, Rea
     for progress, reading in files:
         first.setdefault(reading.sha256, (progress, reading))
     return list(first.values())
-
-
-def _finished(s: Settlement, now: datetime) -> Finished:
-    reason = s.reason.value if s.reason else None
-    return Finished(
-        s.claim.id, s.claim.file.root, s.claim.file.path, s.claim.file.look, s.sha256, s.state, reason, s.detail, now
-    )
-
-
-def window_of(settings: Settings) -> Window:
-    """Return an empty window of the size that the settings give it."""
-    return Window(settings.window.days, settings.window.max_articles, settings.window.quiet_days)
 
 
 def _now() -> datetime:

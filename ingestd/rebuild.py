@@ -26,8 +26,8 @@ from ingestd.core.article import Article, DatePrecision, DateSource
 from ingestd.core.centre import centres
 from ingestd.core.fingerprint import Fingerprint
 from ingestd.errors import CannotStartError
-from ingestd.ingest import window_of
 from ingestd.placement import Arrival, Placer
+from ingestd.recorder import window_of
 from ingestd.settings import Settings
 from ingestd.store import articles as store
 from ingestd.store.articles import chunks

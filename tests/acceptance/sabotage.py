@@ -21,7 +21,7 @@ POINTS: Mapping[str, str] = {
     "after a claim": "ingestd.store.ledger:Ledger.claim:after",
     "before storing": "ingestd.ingest:Line._store:before",
     "before deciding": "ingestd.placement:Placer.place:before",
-    "after the rows are written": "ingestd.ingest:write:after",
+    "after the rows are written": "ingestd.recorder:write:after",
     "before the commit": "ingestd.store.ledger:Ledger.settle:after",
     "after the commit": "ingestd.ingest:Line._transact:after",
     "before a link": "ingestd.intake.archive:_link:before",
@@ -108,7 +108,7 @@ def swallowed_error() -> None:
 
         return record
 
-    replace("ingestd.ingest", "Line._record", careless)
+    replace("ingestd.recorder", "Recorder.record", careless)
 
 
 def keyed_by_name_alone() -> None:
