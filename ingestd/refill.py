@@ -54,10 +54,19 @@ def entries(connection: Connection, reads: Sequence[Read], count: int) -> Iterat
         reads: what to read, one after the other.
         count: how many articles that is, about.
     """
-    readers = min(os.cpu_count() or 1, _MOST_READERS)
-    if count < _FEWEST_DIVIDED or readers == 1:
-        return chain.from_iterable(read(connection) for read in reads)
-    return _received(connection, reads, [_started(connection, reads, Share(n, readers)) for n in range(readers)])
+    n_readers = min(os.cpu_count() or 1, _MOST_READERS)
+    if count < _FEWEST_DIVIDED or n_readers == 1:
+        return _alone(connection, reads)
+    try:
+        readers = [_started(connection, reads, Share(rest, n_readers)) for rest in range(n_readers)]
+    except (EOFError, OSError) as error:
+        log.warning("window.no_readers", error=str(error), hint="reading in this process")
+        return _alone(connection, reads)
+    return _received(connection, reads, readers)
+
+
+def _alone(connection: Connection, reads: Sequence[Read]) -> Iterator[Entries]:
+    return chain.from_iterable(read(connection) for read in reads)
 
 
 def _started(connection: Connection, reads: Sequence[Read], share: Share) -> tuple[BaseProcess, Pipe]:
@@ -88,9 +97,9 @@ def _received(
             if came is not None:
                 yield came
                 pipes.append(pipe)
-    except EOFError:
+    except (EOFError, OSError):  # it ended between two messages, or within one
         log.warning("window.reader_failed", hint="reading everything once more, in this process")
-        yield from chain.from_iterable(read(connection) for read in reads)
+        yield from _alone(connection, reads)
     finally:
         for process, pipe in readers:
             process.terminate()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ingestd.core.bands import Candidates, KeyIndex, band_keys
+from ingestd.core.bands import Candidates, KeyIndex
 from ingestd.core.entries import Rows
-from ingestd.core.fingerprint import COPY_BANDS, COPY_ROWS
+from ingestd.core.fingerprint import COPY_BANDS
 
 # Share of the smaller sample that two texts have to share. A copy has half of it or more in the mean; a passage that
 # both quote, or a line that all pages of an outlet carry, is less. A band in common is more likely for a copy than for
@@ -40,20 +40,20 @@ class CopyIndex:
         self._bands.reserve(articles * COPY_BANDS)
         self._samples.reserve(articles * TYPICAL_SAMPLE)
 
-    def add(self, signatures: NDArray[np.uint32], samples: Rows) -> None:
-        """Add a batch of articles, which take the next positions; signatures have a row for each."""
-        self._bands.add(*_band_keys(signatures))
+    def add(self, keys: NDArray[np.uint32], samples: Rows) -> None:
+        """Add a batch of articles, which take the next positions; the keys of their bands have a row for each."""
+        self._bands.add(*_in_a_row(keys))
         self._samples.add(samples.numbers, samples.counts)
 
     def candidates(
         self,
-        signatures: NDArray[np.uint32],
+        keys: NDArray[np.uint32],
         samples: Rows,
         positions: NDArray[np.int64],
         before: NDArray[np.int64],
     ) -> Candidates:
         """Return candidates, by how many bands and sampled shingles they share; see `KeyIndex.candidates`."""
-        by_band = self._bands.candidates(*_band_keys(signatures), positions, before)
+        by_band = self._bands.candidates(*_in_a_row(keys), positions, before)
         by_sample = self._samples.candidates(samples.numbers, samples.counts, positions, before)
         pairs, which = np.unique(
             np.concatenate([found.queries << 32 | found.positions for found in (by_band, by_sample)]),
@@ -75,5 +75,5 @@ class CopyIndex:
         self._samples.keep(positions)
 
 
-def _band_keys(signatures: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-    return band_keys(signatures, COPY_BANDS, COPY_ROWS).ravel(), np.full(len(signatures), COPY_BANDS)
+def _in_a_row(keys: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    return keys.ravel(), np.full(len(keys), COPY_BANDS)

@@ -10,6 +10,8 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from ingestd.core.bands import band_keys
+from ingestd.core.fingerprint import COPY_BANDS, COPY_ROWS, EVENT_BANDS, EVENT_ROWS
 from ingestd.core.salience import SalientTerms
 
 DAY_S = 86400.0
@@ -59,9 +61,9 @@ class Entries:
     days: NDArray[np.int32]  # ordinals
     n_words: NDArray[np.int32]
     outlets: NDArray[np.uint32]  # a hash of the name, 0: unknown
-    copy_signatures: NDArray[np.uint32]  # (n, length)
+    copy_keys: NDArray[np.uint32]  # (n, bands), of the signatures
     samples: Rows
-    event_sketches: NDArray[np.uint32]  # (n, length)
+    event_keys: NDArray[np.uint32]  # (n, bands), of the sketches; mean nothing without a term
     terms: Rows  # hashes, ascending for each
     weights: NDArray[np.float32]  # of the terms, in the same order
     canonical: NDArray[np.int64]
@@ -76,9 +78,9 @@ class Entries:
             days=np.array([e.day.toordinal() for e in entries], dtype=np.int32),
             n_words=np.array([e.n_words for e in entries], dtype=np.int32),
             outlets=outlet_hashes([e.outlet for e in entries]),
-            copy_signatures=np.stack([e.copy_signature for e in entries]),
+            copy_keys=copy_keys(np.stack([e.copy_signature for e in entries])),
             samples=Rows.of([e.sample for e in entries]),
-            event_sketches=np.stack([e.event_sketch for e in entries]),
+            event_keys=event_keys(np.stack([e.event_sketch for e in entries])),
             terms=Rows.of([e.terms.hashes for e in entries]),
             weights=np.concatenate([e.terms.weights for e in entries]),
             canonical=np.array([e.canonical_id for e in entries], dtype=np.int64),
@@ -95,14 +97,24 @@ class Entries:
             days=self.days[these],
             n_words=self.n_words[these],
             outlets=self.outlets[these],
-            copy_signatures=self.copy_signatures[these],
+            copy_keys=self.copy_keys[these],
             samples=self.samples.where(these),
-            event_sketches=self.event_sketches[these],
+            event_keys=self.event_keys[these],
             terms=self.terms.where(these),
             weights=self.weights[np.repeat(these, self.terms.counts)],
             canonical=self.canonical[these],
             clusters=self.clusters[these],
         )
+
+
+def copy_keys(signatures: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Return the keys by which copies are found, a row for each signature."""
+    return band_keys(signatures, COPY_BANDS, COPY_ROWS)
+
+
+def event_keys(sketches: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Return the keys by which coverage of one event is found, a row for each sketch."""
+    return band_keys(sketches, EVENT_BANDS, EVENT_ROWS)
 
 
 def days_since_1970(moments: Sequence[datetime | None]) -> NDArray[np.float64]:

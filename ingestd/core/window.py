@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ingestd.core.bands import Candidates, KeyIndex, band_keys
+from ingestd.core.bands import Candidates, KeyIndex
 from ingestd.core.copies import Standing
 from ingestd.core.copy_index import CopyIndex
 from ingestd.core.coverage import Vectors, time_penalty
 from ingestd.core.entries import DAY_S, Entries
-from ingestd.core.fingerprint import EVENT_BANDS, EVENT_ROWS
+from ingestd.core.fingerprint import EVENT_BANDS
 from ingestd.core.salience import KEPT_TERMS, TERM_BITS
 
 # Candidates looked at exactly, best first. For events the best 16 give the clusters that the best 64 give.
@@ -177,7 +177,7 @@ class Window:
         ids = entries.ids.tolist()
         first = self._size
         self._grow(first + len(ids))
-        self._copies_index.add(entries.copy_signatures, entries.samples)
+        self._copies_index.add(entries.copy_keys, entries.samples)
         self._vectors.add(entries.terms, entries.weights)
         these = slice(first, first + len(ids))
         self._ids[these] = entries.ids
@@ -204,7 +204,7 @@ class Window:
         """Return what each of some articles that are held is worth comparing with: all others, or those `earlier`."""
         own = self._positions(entries.ids)
         before = own if earlier else np.full(own.size, self._size)
-        by_copy = self._copies_index.candidates(entries.copy_signatures, entries.samples, own, before)
+        by_copy = self._copies_index.candidates(entries.copy_keys, entries.samples, own, before)
         by_event = self._event_bands.candidates(*_event_keys(entries), own, before)
         copies = self._proposals(by_copy, own, COPY_CANDIDATES)
         coverage = self._proposals(by_event, own, EVENT_CANDIDATES)
@@ -381,8 +381,7 @@ class Window:
 def _event_keys(entries: Entries) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     """Return the bands of the sketches in a row, and how many each article has: none without a term."""
     telling = entries.terms.counts > 0
-    keys = band_keys(entries.event_sketches[telling], EVENT_BANDS, EVENT_ROWS)
-    return keys.ravel(), np.where(telling, EVENT_BANDS, 0)
+    return entries.event_keys[telling].ravel(), np.where(telling, EVENT_BANDS, 0)
 
 
 _COLUMNS = ("_ids", "_published", "_day", "_n_words", "_outlet", "_canonical", "_cluster", "_live")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, Select, func, select, union_all, update
 
 from ingestd.core.article import Article
-from ingestd.core.entries import Entries, Rows, days_since_1970, outlet_hashes
+from ingestd.core.entries import Entries, Rows, copy_keys, days_since_1970, event_keys, outlet_hashes
 from ingestd.core.fingerprint import COPY_LABEL, COPY_SCHEME, EVENT_LABEL, EVENT_SCHEME, Fingerprint
 from ingestd.core.signature import SignatureScheme
 from ingestd.store.tables import (
@@ -314,9 +314,9 @@ def _entries(connection: Connection, condition: Any, *order: Any) -> Iterator[En
             days=np.array([day.toordinal() for day in days], dtype=np.int32),
             n_words=np.array(n_words, dtype=np.int32),
             outlets=outlet_hashes(outlets),
-            copy_signatures=copy_signatures,
+            copy_keys=copy_keys(copy_signatures),
             samples=_rows_of(samples),
-            event_sketches=event_sketches,
+            event_keys=event_keys(event_sketches),
             terms=_rows_of([vector[: len(vector) // 2] for vector in vectors]),
             weights=np.frombuffer(b"".join([vector[len(vector) // 2 :] for vector in vectors]), dtype="<f4"),
             canonical=np.array([speaker or own for speaker, own in zip(canonical, ids, strict=True)], dtype=np.int64),

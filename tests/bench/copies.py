@@ -28,7 +28,7 @@ from ingestd.core.bands import Candidates, KeyIndex, band_keys
 from ingestd.core.boilerplate import without_known_forms
 from ingestd.core.copies import MIN_CONTAINMENT, MIN_JACCARD, ComparedText, Kinship, compare
 from ingestd.core.copy_index import CopyIndex
-from ingestd.core.entries import Rows
+from ingestd.core.entries import Rows, copy_keys
 from ingestd.core.fingerprint import COPY_BANDS, COPY_ROWS, COPY_SCHEME, sampled
 from ingestd.core.shingle import WIDTH, shingle_sets
 from ingestd.core.signature import sign
@@ -52,10 +52,11 @@ def with_ingestd(texts: list[str]) -> Pairs:
         parts = [without_known_forms(text) for text in batch]
         sets = shingle_sets(parts)
         compared += [ComparedText(*one) for one in zip(batch, parts, sets, strict=True)]
-        signed, samples = sign(sets, COPY_SCHEME), Rows.of([sampled(shingles) for shingles in sets])
-        index.add(signed, samples)
+        keys = copy_keys(sign(sets, COPY_SCHEME))
+        samples = Rows.of([sampled(shingles) for shingles in sets])
+        index.add(keys, samples)
         own = np.arange(start, start + len(batch))
-        for article, others in proposed(own, index.candidates(signed, samples, own, own)):
+        for article, others in proposed(own, index.candidates(keys, samples, own, own)):
             found += [(article, o) for o in others if compare(compared[article], compared[o]).kinship is Kinship.COPY]
     return found
 

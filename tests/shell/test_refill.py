@@ -44,7 +44,7 @@ def columns(came: list[Entries]) -> dict[int, tuple[Any, ...]]:
     for some in came:
         for i, article in enumerate(some.ids.tolist()):
             one = some.where(some.ids == article)
-            values = (one.published, one.copy_signatures, one.samples.numbers, one.event_sketches, one.terms.numbers)
+            values = (one.published, one.copy_keys, one.samples.numbers, one.event_keys, one.terms.numbers)
             rest = (one.weights, one.days, one.n_words, one.outlets, one.canonical, one.clusters)
             assert article not in found, f"{article} came twice, the second time at {i}"
             found[article] = tuple(value.tobytes() for value in (*values, *rest))
@@ -119,3 +119,13 @@ def test_a_line_that_starts_anew_finds_copies_of_what_processes_read(
     canonical = filled.rows("select canonical_article_id from copies where article_id = (select max(id) from articles)")
     same = filled.rows("select coalesce((select canonical_article_id from copies where article_id = 1), 1)")
     assert canonical == same
+
+
+def test_where_no_process_can_be_started_this_one_reads(filled: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any) -> Any:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(refill, "_started", refused)
+    with filled.database.reading() as connection:
+        came = list(refill.entries(connection, [partial(store.entries_from, first=1)], N))
+    assert len(columns(came)) == N
