@@ -22,6 +22,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, m
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, SQLAlchemyError
 
 from ingestd.errors import CannotStartError, SettingsError
+from ingestd.store.checkpoints import Checkpoints
 from ingestd.store.migrations import NEWEST
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ class Database:
             ) from error
         self._file: int | None = None
         self._session: Connection | None = None
+        path = self.url.database if self.sqlite else None
+        self._checkpoints = Checkpoints(Path(path)) if path and path != ":memory:" else None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -99,6 +102,8 @@ class Database:
                 if not self.sqlite:
                     connection.execute(_TAKE_TURN, {"key": _TRANSACTION_LOCK, "idle": _IDLE})
                 yield connection
+        if self._checkpoints is not None:
+            self._checkpoints.after_commit()
 
     def prepare(self) -> None:
         """
@@ -207,6 +212,8 @@ class Database:
             self._session.invalidate()  # ends the session, and its lock with it
             self._session.close()
             self._session = None
+        if self._checkpoints is not None:
+            self._checkpoints.close()
         self.engine.dispose()
         if self._file is not None:
             os.close(self._file)
@@ -243,7 +250,7 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA synchronous = FULL")  # a file is archived only after its articles are on the disk
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA cache_size = -16384")  # 16 MiB: what is hot of the indexes of a month of news
-    cursor.execute("PRAGMA wal_autocheckpoint = 8000")
+    cursor.execute("PRAGMA wal_autocheckpoint = 8000")  # pages, 32 MB: what was not copied beside the work by then
     cursor.close()
 
 

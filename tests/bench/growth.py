@@ -6,7 +6,7 @@ What one more article costs when a million are there: in the store, in the windo
 
 The first 10,000 articles are made and taken in by the program. From those, as many more as are wanted are synthesised:
 other terms, shingles and names with the same relations among one another, in the tables as the program would have left
-them, all within the days that a new article is compared with. Then the program takes in 2,000 more.
+them, all within the days that a new article is compared with. Then the program takes in 5,000 more.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from ingestd.store.database import Database
 from ingestd.store.tables import ArticleRow, ClusterMemberRow, ClusterRow, CopyRow, SignatureRow
 from tests.bench.corpus import Made, articles
 
-MADE, MEASURED = 10_000, 2_000
+MADE, MEASURED = 10_000, 5_000
 RARE = 0.1  # weight from which a term is of its event, not of the language
 TEXT = 300  # characters kept of a synthesised text: they are compared only within their own kind
 ROUNDS = 3
@@ -244,6 +244,7 @@ def growth(
             ingest(url, first)
             with closing(Database(url)) as database:
                 synthesise(database, n)
+            os.sync()  # or what follows waits for what was written before it
             own = folder / f"more-{kind}-{n}"
             lay_out(iter(more), own)
             m = measured(url, own)

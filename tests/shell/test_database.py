@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import sqlite3
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 from ingestd.errors import CannotStartError, SettingsError
+from ingestd.store import checkpoints
 from ingestd.store.database import Database
 from ingestd.store.migrations import NEWEST
 from ingestd.store.tables import Base
@@ -110,3 +114,36 @@ def test_a_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
 
 def test_the_version_that_is_needed_is_the_last_migration(corpus: Corpus) -> None:
     assert corpus.database.revisions() == (NEWEST, NEWEST)
+
+
+def test_what_is_committed_goes_from_the_log_of_sqlite_into_the_file_while_the_database_is_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cluster(id_: int) -> None:
+        with database.writing() as connection:
+            connection.execute(
+                text(
+                    "INSERT INTO clusters (id, status, keywords, n_articles, n_originals, n_outlets, created_at, updated_at) "
+                    "VALUES (:id, 'open', '[]', 0, 0, 0, '2025-01-01', '2025-01-01')"
+                ),
+                {"id": id_},
+            )
+
+    def in_the_file_alone() -> int:
+        (tmp_path / "alone.db").write_bytes((tmp_path / "c.db").read_bytes())  # without its log
+        with closing(sqlite3.connect(tmp_path / "alone.db")) as alone:
+            return int(alone.execute("SELECT count(*) FROM clusters").fetchone()[0])
+
+    database = Database(f"sqlite:///{tmp_path / 'c.db'}")
+    database.prepare()
+    with database.reading() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        cluster(1)
+        assert in_the_file_alone() == 0  # it is little
+        monkeypatch.setattr(checkpoints, "_WORTH_IT_BYTES", 1)
+        cluster(2)
+        end = time.monotonic() + 10
+        while in_the_file_alone() < 2 and time.monotonic() < end:
+            time.sleep(0.01)
+        assert in_the_file_alone() == 2
+    database.close()
