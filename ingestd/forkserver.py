@@ -6,7 +6,9 @@ Not a plain fork: threads of the folder watcher may hold locks. The server impor
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
+import signal
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 
@@ -22,3 +24,11 @@ def start() -> ForkServerContext:
     context.set_forkserver_preload(["ingestd.warm"])
     forkserver.ensure_running()
     return context
+
+
+def begin() -> None:
+    """Prepare a process that was forked for its work."""
+    # Ctrl-C reaches the whole process group; the main process decides what is still to be finished.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What all such processes share of memory stays shared: the collector would write to every object.
+    gc.freeze()

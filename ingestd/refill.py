@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import signal
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -114,8 +113,7 @@ def _widen(pipe: Pipe) -> None:
 
 def _send(pipe: Pipe, url: str, reads: Sequence[Read], share: Share) -> None:
     """Send a share of some articles, and None after the last."""
-    # Ctrl-C reaches the whole process group; the main process decides what is still to be finished.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    forkserver.begin()
     database = Database(url)
     try:
         with database.reading() as connection:

@@ -8,11 +8,9 @@ changed by the end of the reading, nothing of it is used.
 from __future__ import annotations
 
 import errno
-import gc
 import hashlib
 import io
 import os
-import signal
 import stat
 import time
 import traceback
@@ -386,15 +384,7 @@ def _frequencies(lang: str) -> Callable[[str], float]:
 
 
 def _pool(processes: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(processes, forkserver.start(), initializer=_begin)
-
-
-def _begin() -> None:
-    """Prepare a process for its work."""
-    # Ctrl-C reaches the whole process group; the main process decides what is still to be finished.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # What all workers share of memory stays shared: the collector would write to every object.
-    gc.freeze()
+    return ProcessPoolExecutor(processes, forkserver.start(), initializer=forkserver.begin)
 
 
 def _done(work: Callable[[], _T]) -> Future[_T]:

@@ -83,7 +83,7 @@ class Vectors:
         return packed >> _TERM_SHIFT, _WEIGHTS[packed & _WEIGHT_MASK], owner
 
     def hashes_of(self, positions: NDArray[np.int64]) -> NDArray[np.uint32]:
-        """Return the hashes alone."""
+        """Return the hashes of many articles in a row, without weights."""
         return self._gather(positions)[0] >> _TERM_SHIFT
 
     def cosines(self, position: int, others: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -29,10 +29,6 @@ from sqlalchemy.types import TypeDecorator
 _TIMES_REMEMBERED = 1024
 
 
-def _as_it_is(value: Any) -> Any:
-    return value
-
-
 class UtcDateTime(TypeDecorator[datetime]):
     """A moment in UTC, with time zone on the Python side."""
 
@@ -41,7 +37,8 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     def bind_processor(self, dialect: Dialect) -> Any:
         """Return what converts a time on its way to the database; one batch writes the same few again and again."""
-        return lru_cache(_TIMES_REMEMBERED)(super().bind_processor(dialect) or _as_it_is)
+        convert = super().bind_processor(dialect)
+        return convert and lru_cache(_TIMES_REMEMBERED)(convert)
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Convert to UTC; a time without zone would be a guess and is refused."""

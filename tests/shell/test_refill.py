@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import struct
 import time
 from collections.abc import Iterator
 from datetime import date
 from functools import partial
+from multiprocessing import Pipe
 from typing import Any
 
 import numpy as np
 import pytest
 from sqlalchemy import Connection, text
 
-from ingestd import refill
+from ingestd import forkserver, refill
 from ingestd.core.entries import Entries
 from ingestd.ingest import Line
 from ingestd.intake.scan import files
@@ -24,6 +26,7 @@ from tests.bench.corpus import articles
 from tests.conftest import Corpus
 
 N = 60
+SLOW_S = 5
 
 
 @pytest.fixture
@@ -90,13 +93,14 @@ def test_what_a_reader_that_died_did_not_send_is_read_all_the_same(filled: Corpu
 def slow(connection: Connection, *, share: Share | None = None) -> Iterator[Entries]:
     """Read some articles, and the others after a while."""
     yield from store.entries_from(connection, N - 5, share)
-    time.sleep(2)
+    time.sleep(SLOW_S)
     yield from store.entries_from(connection, 1, share)
 
 
 def test_the_transaction_outlasts_a_slow_reading(filled: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "_IDLE", "1s")
+    monkeypatch.setattr(database, "_IDLE", f"{SLOW_S - 1}s")
     monkeypatch.setattr(refill, "_SPEAKS_AFTER_S", 0.2)
+    forkserver.start()  # what is slow here is to be the reading
     with filled.database.writing() as connection:
         came = list(refill.entries(connection, [slow], N))
         assert connection.execute(text("select count(*) from articles")).scalar_one() == N
@@ -108,7 +112,7 @@ def test_a_line_that_starts_anew_finds_copies_of_what_processes_read(
 ) -> None:
     divided = []
     started = refill._started
-    monkeypatch.setattr(refill, "_started", lambda *a: divided.append(a[2]) or started(*a))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(refill, "_started", lambda *a: divided.append(a[2]) or started(*a))
     first = filled.rows("select text, outlet from articles where id = 1")[0]
     filled.write({"again.json": {"id": "again", "text": first[0] + " And a word.", "outlet": "Another"}})
     line = Line(filled.settings, filled.database, after="keep")
@@ -128,4 +132,21 @@ def test_where_no_process_can_be_started_this_one_reads(filled: Corpus, monkeypa
     monkeypatch.setattr(refill, "_started", refused)
     with filled.database.reading() as connection:
         came = list(refill.entries(connection, [partial(store.entries_from, first=1)], N))
+    assert len(columns(came)) == N
+
+
+class Ended:
+    """A reader that is gone."""
+
+    def terminate(self) -> None:
+        pass
+
+
+def test_a_reader_that_ended_within_a_message_is_noticed(filled: Corpus) -> None:
+    receiving, sending = Pipe(duplex=False)
+    os.write(sending.fileno(), struct.pack("!i", 1000) + b"the beginning of a thousand bytes")
+    sending.close()
+    gone: Any = Ended()
+    with filled.database.reading() as connection:
+        came = list(refill._received(connection, [partial(store.entries_from, first=1)], [(gone, receiving)]))
     assert len(columns(came)) == N
