@@ -294,8 +294,12 @@ class Ledger:
             }
             for f in files
         ]
-        ids = connection.execute(insert(SourceFile).returning(SourceFile.id, sort_by_parameter_order=True), rows)
-        return [Claim(id_, file, 1) for id_, file in zip(ids.scalars(), files, strict=True)]
+        # In any order: asked for theirs, SQLite would be given one row at a time. A name has one unfinished row.
+        inserted = connection.execute(
+            insert(SourceFile).returning(_files.c.id, _files.c.root, _files.c.path_bytes), rows
+        )
+        ids = {(row.root, row.path_bytes): row.id for row in inserted}
+        return [Claim(ids[file.root, file.path], file, 1) for file in files]
 
     def _seen(self, file: SeenFile) -> dict[str, Any]:
         return {"size_bytes": file.size, "mtime_ns": file.mtime_ns, "ctime_ns": file.ctime_ns, "inode": file.inode}
