@@ -34,6 +34,6 @@ class Overlap:
 
 def overlap(shingles: NDArray[np.uint32], others: NDArray[np.uint32]) -> Overlap:
     """Count what two sets share; both sorted, without repeats, not empty."""
-    small, large = (shingles, others) if shingles.size <= others.size else (others, shingles)
-    at = np.minimum(np.searchsorted(large, small), large.size - 1)
-    return Overlap(int(np.count_nonzero(large[at] == small)), shingles.size, others.size)
+    both = np.concatenate([shingles, others])
+    both.sort()  # a fraction of what looking each of them up takes
+    return Overlap(int(np.count_nonzero(both[1:] == both[:-1])), shingles.size, others.size)
