@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from ingestd.core.arrays import distinct, distinct_of, with_room
 from ingestd.core.words import Numbers, Words, words_of
 
-# Frequency of a word in a language, 0..1; 0 for a word that is not in its list.
-Background = Callable[[str], float]
+# Frequencies of words in a language, 0..1 each; 0 for a word that is not in its list.
+Background = Callable[[Sequence[str]], Sequence[float]]
 
 # All constants below were set on basil, wikinews_galaxy and ecbplus together (B-cubed F1 of the mixed stream).
 TYPICAL_WORDS = 500  # words of an article: a word of frequency f occurs in one with 1 - exp(-500 f)
@@ -156,8 +156,9 @@ class Salience:
         at = np.flatnonzero(is_name[:-1] & is_name[1:] & (owner[:-1] == owner[1:]))
         one, other = _numbers(bodies[at]), _numbers(bodies[at + 1])
 
-        def describe(i: int) -> int:
-            return self._term(f"{self._words[one[i]]} {self._words[other[i]]}")
+        def describe(first: NDArray[np.int64]) -> NDArray[np.int64]:
+            names = zip(one[first].tolist(), other[first].tolist(), strict=True)
+            return self._terms([f"{self._words[name]} {self._words[next_one]}" for name, next_one in names])
 
         both = (one + 1).astype(np.uint64) << _HALF | (other + 1).astype(np.uint64)
         pairs, first = np.unique(owner[at] | self._pairs.of(both, describe).view(np.uint64), return_index=True)
@@ -180,27 +181,33 @@ class Salience:
     def _numbered(self, words: Words) -> NDArray[np.int64]:
         """Return the numbers of words as written."""
 
-        def describe(i: int) -> int:
-            number, word = self._n_written, words[i]
-            self._n_written += 1
-            self._term_of, self._capital = with_room(self._term_of, number + 1), with_room(self._capital, number + 1)
-            self._term_of[number] = self._term(word.lower().replace("’", "'").removesuffix("'s"))
-            self._capital[number] = word[0].isupper()
-            return number
+        def describe(first: NDArray[np.int64]) -> NDArray[np.int64]:
+            new = [words[i] for i in first.tolist()]
+            begin, end = self._n_written, self._n_written + len(new)
+            self._n_written = end
+            self._term_of, self._capital = with_room(self._term_of, end), with_room(self._capital, end)
+            self._term_of[begin:end] = self._terms([w.lower().replace("’", "'").removesuffix("'s") for w in new])
+            self._capital[begin:end] = [w[0].isupper() for w in new]
+            return np.arange(begin, end)
 
         return self._written.of(words.hashes, describe)
 
-    def _term(self, word: str) -> int:
-        """Return the number of a term."""
-        number = self._numbers.get(word)
-        if number is None:
-            number = self._numbers[word] = len(self._words)
-            self._weight, self._hash = with_room(self._weight, number + 1), with_room(self._hash, number + 1)
-            weight = -log(max(1 - exp(-TYPICAL_WORDS * self._frequency(word)), RAREST))
-            self._weight[number] = min(weight, NUMBER_CAP) if word.isdigit() else weight
-            self._hash[number] = crc32(f"{self._lang}:{word}".encode("utf-8", "replace"))
-            self._words.append(word)
-        return number
+    def _terms(self, words: Sequence[str]) -> NDArray[np.int64]:
+        """Return the numbers of terms."""
+        new = [word for word in dict.fromkeys(words) if word not in self._numbers]
+        begin, end = len(self._words), len(self._words) + len(new)
+        self._words += new
+        self._numbers.update(zip(new, range(begin, end), strict=True))
+        self._weight, self._hash = with_room(self._weight, end), with_room(self._hash, end)
+        self._weight[begin:end] = [_weight(*one) for one in zip(new, self._frequency(new), strict=True)]
+        self._hash[begin:end] = [crc32(f"{self._lang}:{word}".encode("utf-8", "replace")) for word in new]
+        return np.array([self._numbers[word] for word in words], dtype=np.int64)
+
+
+def _weight(word: str, frequency: float) -> float:
+    """Return what a word of such a frequency says."""
+    weight = -log(max(1 - exp(-TYPICAL_WORDS * frequency), RAREST))
+    return min(weight, NUMBER_CAP) if word.isdigit() else weight
 
 
 def _articles(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
@@ -235,13 +242,13 @@ def _heaviest(
     return np.concatenate([np.flatnonzero(sure), tied[place < left[of]]])
 
 
-def frequency_by_length(word: str) -> float:
+def frequency_by_length(words: Sequence[str]) -> list[float]:
     """
-    Return a frequency for a word of a language without a word list: the shorter, the more common.
+    Return frequencies for words of a language without a word list: the shorter, the more common.
 
     Source: Zipf 1935 (law of abbreviation); the slope is that of the English list.
     """
-    return float(10 ** (-1 - len(word) / 1.5))
+    return [float(10 ** (-1 - len(word) / 1.5)) for word in words]
 
 
 def lead(text: str) -> str:

@@ -166,21 +166,23 @@ class Numbers:
         self._hashes = np.zeros(_FEWEST_SLOTS, dtype=np.uint64)  # 0: a free place
         self._numbers = np.zeros(_FEWEST_SLOTS, dtype=np.int64)
 
-    def of(self, hashes: NDArray[np.uint64], describe: Callable[[int], int]) -> NDArray[np.int64]:
+    def of(
+        self, hashes: NDArray[np.uint64], describe: Callable[[NDArray[np.int64]], NDArray[np.int64]]
+    ) -> NDArray[np.int64]:
         """
         Return the number of each hash (never 0).
 
         Args:
             hashes: in any order, with repeats.
-            describe: gives a hash that is new its number, when it is told where in `hashes` it comes first.
+            describe: gives hashes that are new their numbers, told where in `hashes` each comes first, ascending.
         """
         numbers = self._known(hashes)
         unknown = np.flatnonzero(numbers < 0)
         if unknown.size:
             new, first, which = np.unique(hashes[unknown], return_index=True, return_inverse=True)
+            order = np.argsort(first)
             given = np.empty(new.size, dtype=np.int64)
-            for i in np.argsort(first).tolist():  # in the order in which they come
-                given[i] = describe(int(unknown[first[i]]))
+            given[order] = describe(unknown[first[order]])
             self._add(new, given)
             numbers[unknown] = given[which]
         return numbers

@@ -25,7 +25,7 @@ from ingestd.core.entries import Rows
 from ingestd.core.salience import PAIR_WEIGHT, TERM_BITS, Salience, SalientTerms
 
 FREQUENCIES = {"the": 5e-2, "of": 3e-2, "said": 2e-3, "minister": 2e-4, "ferry": 1e-5}
-salience = Salience("en", lambda word: FREQUENCIES.get(word, 0.0))
+salience = Salience("en", lambda words: [FREQUENCIES.get(w, 0.0) for w in words])
 
 weights = st.dictionaries(st.integers(0, 40), st.floats(0.1, 1.0), min_size=0, max_size=15)
 
@@ -101,7 +101,7 @@ def test_case_and_a_final_s_make_no_difference_to_a_term() -> None:
 
 
 def test_the_same_word_of_two_languages_is_two_terms() -> None:
-    german = Salience("de", lambda _: 0.0).terms(None, "die")
+    german = Salience("de", lambda words: [0.0] * len(words)).terms(None, "die")
     assert german.words == salience.terms(None, "die").words
     assert german.hashes.tolist() != salience.terms(None, "die").hashes.tolist()
 
@@ -135,7 +135,7 @@ def test_whole_names_tell_apart_who_shares_a_part() -> None:
 
 
 def test_words_met_before_make_no_difference_however_many_they_are() -> None:
-    fresh, used = (Salience("en", lambda word: FREQUENCIES.get(word, 0.0)) for _ in range(2))
+    fresh, used = (Salience("en", lambda words: [FREQUENCIES.get(w, 0.0) for w in words]) for _ in range(2))
     for start in range(0, 9_000, 1_000):
         used.terms(f"Title{start}", " ".join(f"w{n} W{n}" for n in range(start, start + 1_000)))
     article = ("Ferry strikes pier", "The ferry Lady Marisol struck the pier.\n\nThe minister said little.")

@@ -70,10 +70,12 @@ def test_every_hash_keeps_its_number(drawn: list[list[int]]) -> None:
     for batch in drawn:
         hashes = np.array(batch, dtype=np.uint64)
 
-        def describe(i: int, batch: list[int] = batch) -> int:
-            assert batch[i] not in given_to
-            given_to[batch[i]] = next(names)
-            return given_to[batch[i]]
+        def describe(first: np.ndarray, batch: list[int] = batch) -> np.ndarray:
+            new = [batch[i] for i in first.tolist()]
+            assert not given_to.keys() & set(new)
+            assert len(set(new)) == len(new)
+            given_to.update(zip(new, names, strict=False))
+            return np.array([given_to[hash_] for hash_ in new])
 
         found = numbers.of(hashes, describe)
         assert found.tolist() == [given_to[hash_] for hash_ in batch]
@@ -87,7 +89,7 @@ articles = st.lists(st.tuples(st.none() | text, text), min_size=1, max_size=5)
 def test_the_terms_of_an_article_do_not_depend_on_those_beside_it(
     drawn: list[tuple[str | None, str]], kept: int
 ) -> None:
-    weigher = Salience("en", lambda word: 10 ** -(1 + len(word) % 3))
+    weigher = Salience("en", lambda new: [10 ** -(1 + len(word) % 3) for word in new])
     with mock.patch.object(salience_module, "KEPT_TERMS", kept):
         together, alone = weigher.terms_of(drawn), [Salience("en", weigher._frequency).terms(*one) for one in drawn]
     for one, other in zip(together, alone, strict=True):
