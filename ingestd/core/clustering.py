@@ -130,6 +130,7 @@ def average_link(
     np.fill_diagonal(link, -np.inf)
     parts: list[list[int]] = [[i] for i in range(len(scores))]
     sizes, squares, inside = np.ones(len(scores)), weight**2, np.zeros(len(scores))  # inside: what total is within
+    gone = np.zeros(len(scores), dtype=bool)
     while True:
         i, j = divmod(int(link.argmax()), len(scores))
         if link[i, j] == -np.inf:
@@ -139,7 +140,7 @@ def average_link(
             if link[i, j] < contrast * within:
                 link[i, j] = link[j, i] = -np.inf  # until one of them has changed
                 continue
-        parts[i], parts[j] = parts[i] + parts[j], []
+        parts[i], parts[j], gone[j] = parts[i] + parts[j], [], True
         inside[i] += inside[j] + total[i, j]
         for of_part in (sizes, squares, weight):
             of_part[i] += of_part[j]
@@ -147,7 +148,8 @@ def average_link(
         total[:, i] = total[i, :]
         row = total[i] / (weight[i] * weight)
         needed = threshold * (1 + tightening * np.log2(np.minimum(sizes[i], sizes)))
-        row[(row < needed) | [not part or p == i for p, part in enumerate(parts)]] = -np.inf
+        row[(row < needed) | gone] = -np.inf
+        row[i] = -np.inf
         link[i, :], link[:, i] = row, row
         link[j, :], link[:, j] = -np.inf, -np.inf
     return [sorted(part) for part in parts if part]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from functools import lru_cache
-from itertools import pairwise
+from itertools import compress, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -171,7 +171,8 @@ def _clipped(words: Sequence[str]) -> str:
 
 
 def _only(text: _Parsed, other: _Parsed) -> tuple[str, ...]:
-    new = dict.fromkeys(w for w, folded in zip(text.words, text.folded, strict=True) if folded not in other.known_words)
+    lacking = text.known_words - other.known_words
+    new = dict.fromkeys(compress(text.words, map(lacking.__contains__, text.folded)))
     return tuple(sorted(new, key=lambda word: not _is_fact(word))[:SHOWN_WORDS])
 
 
