@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from types import FrameType
 
 import structlog
 
+from ingestd.bell import Bell
 from ingestd.errors import SettingsError
 from ingestd.ingest import Line, Stopped
 from ingestd.intake.listen import Mode
@@ -45,7 +45,8 @@ class Daemon:
         """
         self._settings, self._database, self._reload = settings, database, reload
         self._manager = ServiceManager()
-        self._wanted = threading.Event()  # something other than files
+        self._bell = Bell()
+        self._wanted = False  # something other than files
         self._stop_why = ""
 
     def run(self) -> None:
@@ -71,7 +72,7 @@ class Daemon:
                 workers=self._line.workers.processes,
             )
             self._manager.ready(f"watching {', '.join(roots)}")
-            while not self._wanted.is_set():
+            while not self._wanted:
                 self._turn(roots)
                 self._manager.alive(self._status())
             log.info("daemon.stopping", signal=self._stop_why or "SIGHUP", batches_in_flight=self._line.depth)
@@ -89,7 +90,7 @@ class Daemon:
     def _begin(self) -> None:
         watch = self._settings.watch
         self._line = Line(self._settings, self._database, after=watch.after)
-        self._line.stop_waiting = self._wanted.wait
+        self._line.stop_waiting = self._pause
         modes = dict.fromkeys(watch.roots, watch.mode) | dict(watch.modes)
         self._inbox = Inbox(
             watch.roots,
@@ -98,13 +99,14 @@ class Daemon:
             ignore=watch.ignore,
             modes={root: Mode(mode) for root, mode in modes.items()},
             done_suffix=os.fsencode(watch.done_suffix),
+            bell=self._bell,
         )
         self._later: list[tuple[float, str, bytes]] = []  # when to look at a file again
         self._next_due = 0.0
 
     def _read_settings(self) -> None:
         """Take the new settings whole, or go on with the old ones."""
-        self._wanted.clear()
+        self._wanted = False
         self._manager.reloading()
         try:
             settings = self._reload()
@@ -166,12 +168,19 @@ class Daemon:
             repeats=counts.repeats,
         )
 
+    def _pause(self, seconds: float) -> bool:
+        """Wait for the database, and say whether to give up: something else is wanted."""
+        deadline = time.monotonic() + seconds
+        while not self._wanted and (left := deadline - time.monotonic()) > 0:
+            self._bell.wait(left)  # it rings for files as well
+        return self._wanted
+
     def _asked(self, why: str) -> None:
-        """From a signal handler: note it, and wake the loop."""
+        """From a signal handler, which may have interrupted anything: note it, and wake the loop."""
         if why != "SIGHUP":
             self._stop_why = why
-        self._wanted.set()
-        self._inbox.wake()
+        self._wanted = True
+        self._bell.ring()
 
 
 @contextmanager

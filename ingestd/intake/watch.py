@@ -8,7 +8,6 @@ lost one costs time, never a file. So whatever a handler hears, it does no more 
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import structlog
 
+from ingestd.bell import Bell
 from ingestd.core.stability import EMPTY_QUIET_S, Look, Settling
 from ingestd.errors import CannotStartError
 from ingestd.intake.listen import Listener, Mode
@@ -43,15 +43,16 @@ class Inbox:
         done_suffix: bytes = b"",
         empty_quiet_s: float = EMPTY_QUIET_S,
         clock: Callable[[], float] = time.monotonic,
+        bell: Bell | None = None,
     ) -> None:
-        """Watch `roots`; nothing happens before `start`."""
+        """Watch `roots`; nothing happens before `start`. Ringing `bell` ends a wait for files."""
         self.roots = [Path(root).resolve() for root in roots]
         self._ignore, self._rescan_s, self._clock = tuple(ignore), rescan_s, clock
         self._done = done_suffix
         self._forgotten: set[tuple[str, bytes]] = set()  # unfinished files that were named
         self._settling: Settling[tuple[str, bytes]] = Settling(quiet_s, empty_quiet_s)
         self._hints: deque[tuple[str, bytes, bool]] = deque(maxlen=2 * MOST_WAITING)
-        self._heard = threading.Event()
+        self._bell = bell or Bell()
         self._out: dict[tuple[str, bytes], Look] = {}  # handed out, or finished and left in place
         self._next_scan = 0.0
         self._more = False  # the last scan stopped before the end
@@ -85,34 +86,31 @@ class Inbox:
         """Whether every folder is heard, or is meant to be read only."""
         return all(listener.hears or listener.mode is Mode.POLL for listener in self._listeners)
 
-    def wake(self) -> None:
-        """End a wait for files, from any thread or signal handler."""
-        self._heard.set()
-
     def settled(self, most: int, wait_s: float) -> list[SeenFile]:
         """
         Return files that are complete, at most so many; wait for the first of them no longer than `wait_s` seconds.
 
-        A file is returned once. It is returned again when it has changed, or after `again`.
+        A file is returned once. It is returned again when it has changed, or after `again`. Nothing is returned before
+        the time is over when the bell rang for something that is no complete file.
         """
         deadline = self._clock() + wait_s
+        rung = False
         while True:
             found = self._collect(most)
             now = self._clock()
-            if found or now >= deadline:
+            if found or rung or now >= deadline:
                 return found
             due = self._settling.next_due()
             until = min(t for t in (deadline, self._next_scan, due) if t is not None)
             # Events come in bursts: what arrives within a moment is taken up together.
-            if self._heard.wait(max(0.0, min(until - now, wait_s))):
-                self._heard.clear()
+            rung = self._bell.wait(min(until - now, wait_s))
 
     def again(self, wanted: Iterable[tuple[str, bytes]]) -> None:
         """Hand out files once more, when they are complete."""
         for key in wanted:
             self._out.pop(key, None)
             self._hints.append((*key, False))
-        self._heard.set()
+        self._bell.ring()
 
     @property
     def waiting(self) -> int:
@@ -211,7 +209,7 @@ class Inbox:
 
     def _note(self, root: Path, path: bytes, complete: bool) -> None:
         self._hints.append((str(root), path, complete))
-        self._heard.set()
+        self._bell.ring()
 
 
 def _age_s(root: Path, path: bytes) -> float:

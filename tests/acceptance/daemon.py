@@ -21,7 +21,9 @@ class Daemon:
         self.inbox.mkdir(exist_ok=True)
         self.url = f"sqlite:///{self.path}"
         self.environment = (
-            os.environ | {"INGESTD_INGEST__WORKERS": "1", "INGESTD_WATCH__RESCAN_SECONDS": "1"} | environment
+            os.environ
+            | {"INGESTD_INGEST__WORKERS": "1", "INGESTD_WATCH__RESCAN_SECONDS": "1", "PYTHONFAULTHANDLER": "1"}
+            | environment
         )
         self.process: subprocess.Popen[bytes] | None = None
         self.program = [sys.executable, "-m", "ingestd"]
@@ -43,7 +45,11 @@ class Daemon:
     def stop(self, number: int = signal.SIGTERM) -> int:
         assert self.process is not None
         self.process.send_signal(number)
-        code = self.process.wait(timeout=30)
+        try:
+            code = self.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)  # writes to the log what every thread is at
+            code = self.process.wait()
         assert code == 0 or number == signal.SIGKILL, self.log.read_text()[-3000:]
         return code
 

@@ -18,6 +18,7 @@ from ingestd.errors import CannotStartError
 from ingestd.intake import listen
 from ingestd.intake import watch as watch_module
 from ingestd.intake.listen import Mode
+from ingestd.intake.scan import SeenFile
 from ingestd.intake.watch import Inbox
 
 NEVER_S = 3600.0
@@ -46,13 +47,18 @@ def watching(root: Path) -> Iterator[Callable[..., Inbox]]:
         inbox.stop()
 
 
-def names(inbox: Inbox, wait_s: float = 3.0, n: int = 1) -> list[str]:
-    """The names handed out until there are n of them, or the time is over."""
-    found: list[str] = []
+def handed_out(inbox: Inbox, wait_s: float = 3.0, n: int = 1) -> list[SeenFile]:
+    """What is handed out until there are n of them, or the time is over."""
+    found: list[SeenFile] = []
     deadline = time.monotonic() + wait_s
     while len(found) < n and (left := deadline - time.monotonic()) > 0:
-        found += [seen.name for seen in inbox.settled(100, left)]
-    return sorted(found)
+        found += inbox.settled(100, left)
+    return found
+
+
+def names(inbox: Inbox, wait_s: float = 3.0, n: int = 1) -> list[str]:
+    """Their names."""
+    return sorted(seen.name for seen in handed_out(inbox, wait_s, n))
 
 
 def test_a_file_that_was_there_before_is_found(root: Path, watching: Callable[..., Inbox]) -> None:
@@ -89,8 +95,8 @@ def test_a_file_written_in_place_is_found_when_it_has_been_quiet(root: Path, wat
         for _ in range(6):
             file.write("x" * 100)
             file.flush()
-            assert inbox.settled(1, 0.15) == []
-    (seen,) = inbox.settled(1, 3.0)
+            assert names(inbox, 0.15) == []
+    (seen,) = handed_out(inbox)
     assert (seen.name, seen.size) == ("slow.json", 600)
 
 
@@ -145,7 +151,7 @@ def test_the_programs_own_folder_and_names_left_alone_raise_nothing(root: Path, 
 def test_names_to_be_ignored_are_so_in_events_and_in_scans(root: Path, watching: Callable[..., Inbox]) -> None:
     (root / "before.lock").write_text("x")
     inbox = watching(quiet_s=0.1, rescan_s=0.3, ignore=("*.lock", "skipped"))
-    inbox.settled(1, 0.2)
+    names(inbox, 0.2)
     for name in ("heard.lock", "sub/heard.lock", "skipped/a.json", "kept.json"):
         (root / name).parent.mkdir(exist_ok=True)
         (root / f"{name}.part").write_text("x")
@@ -157,7 +163,7 @@ def test_a_folder_that_is_removed_and_made_again_is_watched_again(root: Path, wa
     inbox = watching(rescan_s=0.2)
     inbox.settled(1, 0.0)
     shutil.rmtree(root)
-    inbox.settled(1, 0.5)
+    names(inbox, 0.5)
     root.mkdir()
     (root / "a.json").write_text("{}")
     assert names(inbox) == ["a.json"]
@@ -188,7 +194,7 @@ def test_a_folder_inside_another_is_refused(root: Path) -> None:
 def test_a_name_that_is_no_text_is_handed_out_as_bytes(root: Path, watching: Callable[..., Inbox]) -> None:
     inbox = watching()
     (root / os.fsdecode(b"caf\xff.json")).write_text("{}")
-    (seen,) = inbox.settled(1, 3.0)
+    (seen,) = handed_out(inbox)
     assert seen.path == b"caf\xff.json"
     assert seen.name.isprintable()
 
@@ -234,11 +240,11 @@ def test_when_nothing_is_heard_any_more_listening_begins_anew(
 ) -> None:
     monkeypatch.setattr(listen, "_CANARY_S", 0.3)
     inbox = watching(quiet_s=0.1, rescan_s=0.5)
-    inbox.settled(1, 0.2)
+    names(inbox, 0.2)
     getattr(Deaf(inbox), how)()
     (root / "meanwhile.json").write_text("{}")
     assert names(inbox) == ["meanwhile.json"]  # by the scan
-    inbox.settled(1, 1.5)
+    names(inbox, 1.5)
     inbox._rescan_s = inbox._next_scan = NEVER_S + time.monotonic()
     (root / "later.json").write_text("{}")
     assert names(inbox) == ["later.json"]  # by an event
@@ -256,13 +262,13 @@ def test_a_folder_that_raises_no_events_is_read_more_often_until_it_does(
         inbox = watching(quiet_s=0.1, rescan_s=0.5)
         deadline = time.monotonic() + 5
         while inbox.ready and time.monotonic() < deadline:
-            inbox.settled(1, 0.2)
+            names(inbox, 0.2)
         assert not inbox.ready
         (root / "blind.json").write_text("{}")
         assert names(inbox) == ["blind.json"]
     deadline = time.monotonic() + 5
     while not inbox.ready and time.monotonic() < deadline:
-        inbox.settled(1, 0.2)
+        names(inbox, 0.2)
     assert inbox.ready
 
 
@@ -273,11 +279,11 @@ def test_a_handler_that_fails_ends_no_thread(
         raise OSError("no such thing")
 
     inbox = watching(quiet_s=0.1)
-    inbox.settled(1, 0.2)
+    names(inbox, 0.2)
     with monkeypatch.context() as patched:
         patched.setattr(os.path, "relpath", fail)
         (root / "lost.json").write_text("{}")
-        inbox.settled(1, 0.5)
+        names(inbox, 0.5)
     (root / "heard.json").write_text("{}")
     assert "heard.json" in names(inbox)
 
@@ -302,7 +308,7 @@ def test_an_overflow_has_the_folder_read_at_once_and_several_end_the_listening(
 ) -> None:
     monkeypatch.setattr(listen._Handler, "on_any_event", lambda _self, _event: None)  # lost, as in an overflow
     inbox = watching(quiet_s=0.1)
-    inbox.settled(1, 0.2)
+    names(inbox, 0.2)
     for number in range(3):
         (root / f"{number}.json").write_text("{}")
         assert names(inbox, wait_s=0.5) == []
@@ -313,7 +319,7 @@ def test_an_overflow_has_the_folder_read_at_once_and_several_end_the_listening(
 
 def test_a_polled_folder_is_never_listened_to(root: Path, watching: Callable[..., Inbox]) -> None:
     inbox = watching(rescan_s=0.3, blind=True)
-    inbox.settled(1, 1.0)
+    names(inbox, 1.0)
     assert inbox.ready
     assert not any(listener.hears for listener in inbox._listeners)
 
