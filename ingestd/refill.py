@@ -29,6 +29,7 @@ log = structlog.get_logger()
 
 _FEWEST_DIVIDED = 20_000  # one process has read fewer when the others have only begun
 _MOST_READERS = 4
+_STRETCH = 256  # ids that one process reads in a row: SQLite comes from one to the next with a step, in every table
 _PIPE_BYTES = 1 << 20  # what Linux allows everybody; with the usual 64 KiB the processes wait for each other
 _SPEAKS_AFTER_S = 5.0
 
@@ -57,7 +58,7 @@ def entries(connection: Connection, reads: Sequence[Read], count: int) -> Iterat
     if count < _FEWEST_DIVIDED or n_readers == 1:
         return _alone(connection, reads)
     try:
-        readers = [_started(connection, reads, Share(rest, n_readers)) for rest in range(n_readers)]
+        readers = [_started(connection, reads, Share(rest, n_readers, _STRETCH)) for rest in range(n_readers)]
     except (EOFError, OSError) as error:
         log.warning("window.no_readers", error=str(error), hint="reading in this process")
         return _alone(connection, reads)

@@ -22,9 +22,11 @@ from ingestd.core.postings import ChainedPostings, SortedPostings
 # posting is moved nine times in all, and often enough that few take the room of a new one.
 _FEWEST_MERGED = 1 << 18
 _MERGED_SHARE = 8
-# When very many come at once and nothing is asked meanwhile, as at a start, so many times: each takes time, and what
-# waits for it takes memory.
-_FILLED_IN = 4
+# When very many come at once and nothing is asked meanwhile, as at a start, such a share of them: each time takes time,
+# and what waits for it takes memory. After the fourth time fewer are left than would be merged otherwise.
+_FILLED_SHARE = 0.24
+# What is made of so many signatures stays in the processor's cache.
+_SIGNATURES_AT_ONCE = 64
 _HALF = np.uint64(32)
 _SPREAD = np.uint32(0x9E3779B1)  # odd: different keys stay different (Knuth 1973, 6.4)
 
@@ -38,12 +40,18 @@ def band_keys(signatures: NDArray[np.uint32], bands: int, rows: int) -> NDArray[
         bands: how many.
         rows: positions of the signature that make a band.
     """
-    blocks = signatures[:, : bands * rows].astype(np.uint64).reshape(len(signatures), bands, rows)
-    key = np.arange(bands, dtype=np.uint64)[None, :] * np.uint64(0x9E3779B97F4A7C15)
-    for row in range(rows):
-        key = (key ^ blocks[:, :, row]) * np.uint64(0xD6E8FEB86659FD93)
-        key ^= key >> _HALF
-    return key.astype(np.uint32)
+    keys = np.empty((len(signatures), bands), dtype=np.uint32)
+    for first in range(0, len(signatures), _SIGNATURES_AT_ONCE):
+        some = signatures[first : first + _SIGNATURES_AT_ONCE, : bands * rows]
+        key = np.tile(np.arange(bands, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15), (len(some), 1))
+        high = np.empty_like(key)
+        for row in range(rows):
+            key ^= some[:, row::rows]
+            key *= np.uint64(0xD6E8FEB86659FD93)
+            np.right_shift(key, _HALF, out=high)
+            key ^= high
+        keys[first : first + _SIGNATURES_AT_ONCE] = key
+    return keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +109,7 @@ class KeyIndex:
     @property
     def _most(self) -> int:
         """How many postings may gather before they are merged."""
-        return max(_FEWEST_MERGED, len(self._others) // _MERGED_SHARE, self._expected // _FILLED_IN)
+        return max(_FEWEST_MERGED, len(self._others) // _MERGED_SHARE, int(self._expected * _FILLED_SHARE))
 
     def _merge(self) -> None:
         if len(self._newest) > self._most:

@@ -58,13 +58,16 @@ class Vectors:
         self._starts = with_room(self._starts, self._size + vectors + 1)
         self._terms = with_room(self._terms, int(self._starts[self._size]) + terms)
 
-    def add(self, terms: Rows, weights: NDArray[np.float32]) -> None:
+    def add(self, terms: Rows, weights: NDArray[np.float32]) -> NDArray[np.uint32]:
         """
         Add vectors, which take the next positions.
 
         Args:
             terms: hashes, ascending within a vector.
             weights: of the terms, in the same order.
+
+        Returns:
+            Hashes of `TERM_BITS` bits as they are held, of all vectors in a row.
         """
         packed, counts = _packed(terms, weights)
         first, size = int(self._starts[self._size]), self._size + counts.size
@@ -72,6 +75,7 @@ class Vectors:
         self._starts[self._size + 1 : size + 1] = first + np.cumsum(counts)
         self._terms[first : first + packed.size] = packed
         self._size = size
+        return packed >> _TERM_SHIFT
 
     def terms(self, position: int) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
         """Return hashes (ascending, of `TERM_BITS` bits) and weights of one article."""
@@ -142,12 +146,13 @@ def _packed(terms: Rows, weights: NDArray[np.float32]) -> tuple[NDArray[np.uint3
     steps = np.log2(np.maximum(weights, np.float32(2.0**-_OCTAVES))) * np.float32(_STEPS / _OCTAVES) + _STEPS
     packed = terms.numbers & ~_WEIGHT_MASK | steps.round().astype(np.uint32)
     # Two terms of one article whose hashes begin alike are one.
-    again = np.zeros(packed.size + 1, dtype=bool)
-    again[1:-1] = packed[1:] >> _TERM_SHIFT == packed[:-1] >> _TERM_SHIFT
+    hashes = packed >> _TERM_SHIFT
+    again = np.flatnonzero(hashes[1:] == hashes[:-1]) + 1
     ends = np.cumsum(terms.counts)
-    again[ends - terms.counts] = False
-    left_out = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(again)])
-    return packed[~again[:-1]], terms.counts - (left_out[ends] - left_out[ends - terms.counts])
+    of = np.searchsorted(ends, again, side="right")
+    own = again > ends[of] - terms.counts[of]
+    again, of = again[own], of[own]
+    return np.delete(packed, again), terms.counts - np.bincount(of, minlength=terms.counts.size)
 
 
 def probability(score: float) -> float:

@@ -176,15 +176,17 @@ class SortedPostings:
         """Merge into the buckets from `low` to `high`, which end at `end` and move by `moved`; return their begin."""
         begin = int(self._begins[low])
         ends = np.append(self._begins[low + 1 : high], end).astype(np.int64)
-        buckets = (entries >> np.uint64(64 - self._bits)).astype(np.int64) - low
-        new = ends[buckets] - begin + np.arange(entries.size)  # behind those that the bucket has
-        old = np.ones(end - begin + entries.size, dtype=bool)
-        old[new] = False
+        size = end - begin + entries.size
+        buckets = (entries >> np.uint64(64 - self._bits)).view(np.int64) - low
+        new = ends[buckets] + np.arange(-begin, entries.size - begin)  # behind those that the bucket has
+        free = np.ones(size, dtype=bool)
+        free[new] = False
+        old = np.flatnonzero(free)  # several times quicker, twice, than the mask
         for column, incoming in ((self._checks, entries >> _HALF), (self._articles, entries)):
-            merged = np.empty(old.size, dtype=column.dtype)
+            merged = np.empty(size, dtype=column.dtype)
             merged[new] = incoming.astype(column.dtype)  # its lower bits
             merged[old] = column[begin:end]
-            column[begin + moved : begin + moved + old.size] = merged
+            column[begin + moved : begin + moved + size] = merged
         grown = np.cumsum(np.bincount(buckets, minlength=high - low))
         self._begins[low] = begin + moved
         self._begins[low + 1 : high] = (ends + grown + moved)[:-1]
@@ -214,6 +216,9 @@ class SortedPostings:
         """Have as many buckets as so many postings need, each divided in its place."""
         bits = min(32, max(self._bits, int(postings / _BUCKET_LOAD).bit_length()))
         if bits == self._bits:
+            return
+        if not len(self):
+            self._begins, self._bits = np.zeros((1 << bits) + 1, dtype=np.uint32), bits
             return
         begins = np.empty((1 << bits) + 1, dtype=np.uint32)
         below, more = np.uint32(32 - self._bits), bits - self._bits

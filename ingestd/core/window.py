@@ -178,7 +178,7 @@ class Window:
         first = self._size
         self._grow(first + len(ids))
         self._copies_index.add(entries.copy_keys, entries.samples)
-        self._vectors.add(entries.terms, entries.weights)
+        np.add.at(self._spread, self._vectors.add(entries.terms, entries.weights), np.int32(1))
         these = slice(first, first + len(ids))
         self._ids[these] = entries.ids
         self._published[these] = entries.published
@@ -190,15 +190,11 @@ class Window:
         self._cluster[these] = np.where(own, entries.clusters, 0)
         self._live[these] = True
         self._size = these.stop
-        self._count(np.arange(first, self._size), 1)
         self._position.update(zip(ids, range(first, self._size), strict=True))
         for at in np.flatnonzero(own & (entries.clusters > 0)).tolist():
             self._members.setdefault(int(entries.clusters[at]), []).append(first + at)
         for at in np.flatnonzero(~own).tolist():
             self._copies.setdefault(int(entries.canonical[at]), []).append(ids[at])
-
-    def _count(self, positions: NDArray[np.int64], times: int) -> None:
-        np.add.at(self._spread, self._vectors.hashes_of(positions), np.int32(times))
 
     def near(self, entries: Entries, *, earlier: bool) -> list[Near]:
         """Return what each of some articles that are held is worth comparing with: all others, or those `earlier`."""
@@ -346,7 +342,7 @@ class Window:
             self._cluster[position] = 0
 
     def _drop(self, positions: NDArray[np.int64]) -> None:
-        self._count(positions, -1)
+        np.subtract.at(self._spread, self._vectors.hashes_of(positions), np.int32(1))
         self._live[positions] = False
         for position, article_id in zip(positions.tolist(), self._ids[positions].tolist(), strict=True):
             self._leave_cluster(position)

@@ -231,14 +231,15 @@ def _stored_texts() -> Select[tuple[int, str | None, str, str | None]]:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One of several parts of some articles: those whose id leaves this rest."""
+    """One of several parts of some articles: of stretches of so many ids, those whose number leaves this rest."""
 
     rest: int
     of: int
+    stretch: int
 
     def condition(self) -> ColumnElement[bool]:
         """Return what its articles fulfil, for a query."""
-        return _articles.c.id % self.of == self.rest
+        return _articles.c.id // self.stretch % self.of == self.rest
 
 
 def entries_of_days(

@@ -27,11 +27,13 @@ from tests.conftest import Corpus
 
 N = 60
 SLOW_S = 5
+STRETCH = 4  # ids that one process reads in a row
 
 
 @pytest.fixture
 def filled(corpus_on_each: Corpus, monkeypatch: pytest.MonkeyPatch) -> Corpus:
     monkeypatch.setattr(refill, "_FEWEST_DIVIDED", 1)
+    monkeypatch.setattr(refill, "_STRETCH", STRETCH)
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
     made: list[dict[str, Any]] = [
         {"id": a.id, "title": a.title, "text": a.text, "outlet": a.outlet, "published": a.published.isoformat()}
@@ -39,6 +41,11 @@ def filled(corpus_on_each: Corpus, monkeypatch: pytest.MonkeyPatch) -> Corpus:
     ]
     corpus_on_each.take_in(made=made)
     return corpus_on_each
+
+
+def reader(article_id: int) -> int:
+    """Which of three reads an article."""
+    return article_id // STRETCH % 3
 
 
 def columns(came: list[Entries]) -> dict[int, tuple[Any, ...]]:
@@ -68,12 +75,11 @@ def test_processes_read_what_one_reads_and_always_in_one_order(filled: Corpus) -
             assert columns(together) == columns(alone)
             assert len(columns(together)) == N
             order = np.concatenate([some.ids for some in together]).tolist()
-            # The first of three has those that leave no rest, and so on, some in turns.
-            shares = [
-                [id_ for id_ in np.concatenate([s.ids for s in alone]).tolist() if id_ % 3 == n] for n in range(3)
-            ]
-            assert [[id_ for id_ in order if id_ % 3 == n] for n in range(3)] == shares
-            assert [some.ids[0] % 3 for some in together] == [0, 1, 2] * (len(together) // 3)
+            # The first of three has the first stretch, and so on, some in turns.
+            inorder = np.concatenate([some.ids for some in alone]).tolist()
+            for n in range(3):
+                assert [id_ for id_ in order if reader(id_) == n] == [id_ for id_ in inorder if reader(id_) == n]
+            assert [reader(some.ids[0]) for some in together] == [0, 1, 2] * (len(together) // 3)
 
 
 def dying(connection: Connection, *, share: Share | None = None) -> Iterator[Entries]:
