@@ -90,7 +90,7 @@ def _event(a: dict[str, Any], b: dict[str, Any], print_a: Fingerprint, print_b: 
     penalty = 0.0 if apart is None else float(time_penalty(0.0, np.array([apart]))[0])
     vectors = Vectors()
     vectors.add(Rows.of([x.hashes, y.hashes]), np.concatenate([x.weights, y.weights]))
-    cosine = float(vectors.cosines(0, np.array([1]))[0])  # as the window has it
+    cosine = float(vectors.cosines(*np.array([[0], [1], [0]]))[0])  # as the window has it
     score = cosine - penalty
     short = THRESHOLD - score
     shared_bands = int(np.count_nonzero(np.all((print_a.event_sketch == print_b.event_sketch).reshape(-1, 2), axis=1)))

@@ -14,6 +14,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from ingestd.core.arrays import distinct
 from ingestd.core.shingle import SHORT_WORDS
 
 # A line recurs when it stands under so many of the headlines that its outlet had last. An update seldom changes its
@@ -109,8 +110,9 @@ class OutletLines:
     def recurring(self) -> NDArray[np.uint32]:
         """Keys of the lines that recur, ascending."""
         if self._recurring is None:
-            keys, headlines = np.unique(np.concatenate([*self._lines.values()]), return_counts=True)
-            self._recurring = keys[headlines >= HEADLINES_TO_RECUR]
+            keys = np.sort(np.concatenate([*self._lines.values()]))
+            others = HEADLINES_TO_RECUR - 1  # no headline has a key twice
+            self._recurring = distinct(keys[others:][keys[others:] == keys[:-others]])
         return self._recurring
 
 

@@ -7,6 +7,8 @@ than its content, and a term with its weight in one number.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,7 +34,9 @@ _WEIGHTS = np.exp2(_OCTAVES * (np.arange(_STEPS + 1) / _STEPS - 1)).astype(np.fl
 _TERM_SHIFT = np.uint32(32 - TERM_BITS)
 _WEIGHT_MASK = np.uint32(_STEPS)
 # Places of a table by which terms that are not shared are told: 200 terms fill a fortieth of it, and it takes 8 kB.
+# So many articles are compared together: all that is at hand stays in the processor's cache.
 _TABLE = 1 << 13
+_TOGETHER = 16
 _HALF, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 
@@ -93,23 +97,43 @@ class Vectors:
         """Return the hashes of many articles in a row, without weights."""
         return self._gather(positions)[0] >> _TERM_SHIFT
 
-    def cosines(self, position: int, others: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the cosine of one article with each of the others, shape of `others`."""
-        terms, weights = self.terms(position)
-        if not terms.size or not others.size:
+    def cosines(
+        self, articles: NDArray[np.int64], others: NDArray[np.int64], of: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """
+        Return the cosines of pairs.
+
+        Args:
+            articles: shape (m,), one side of the pairs.
+            others: shape (n,), the other side.
+            of: shape (n,), the index in `articles` of the first side of each pair, ascending.
+        """
+        edges = np.searchsorted(of, np.arange(0, articles.size + _TOGETHER, _TOGETHER)).tolist()
+        found = [
+            self._cosines(articles[first : first + _TOGETHER], others[begin:end], of[begin:end] - first)
+            for first, (begin, end) in zip(range(0, articles.size, _TOGETHER), pairwise(edges), strict=True)
+        ]
+        return np.concatenate([np.zeros(0), *found])
+
+    def _cosines(
+        self, articles: NDArray[np.int64], others: NDArray[np.int64], of: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        packed, owner = self._gather(articles)
+        other_packed, pair = self._gather(others)
+        if not packed.size:
             return np.zeros(others.size)
-        packed, owner = self._gather(others)
-        # Few terms are shared: those that are not are mostly told by a part of their bits, in a table that stays in
-        # the processor's cache.
-        table = np.zeros(_TABLE, dtype=bool)
-        table[terms & np.uint32(_TABLE - 1)] = True
-        likely = np.flatnonzero(table[packed >> _TERM_SHIFT & np.uint32(_TABLE - 1)])
-        theirs = packed[likely] >> _TERM_SHIFT
-        at = terms[:-1].searchsorted(theirs)
-        hit = np.flatnonzero(terms[at] == theirs)
+        terms, which = other_packed >> _TERM_SHIFT, of[pair]
+        own = owner << TERM_BITS | packed >> _TERM_SHIFT  # of article and term one number, ascending
+        # Few terms are shared: those that are not are mostly told by a part of their bits, in a table for each article.
+        table = np.zeros((articles.size, _TABLE), dtype=bool)
+        table[owner, own & (_TABLE - 1)] = True
+        likely = np.flatnonzero(table[which, terms & np.uint32(_TABLE - 1)])
+        wanted = which[likely] << TERM_BITS | terms[likely]
+        at = own[:-1].searchsorted(wanted)
+        hit = np.flatnonzero(own[at] == wanted)
         shared = likely[hit]
-        product = weights[at[hit]] * _WEIGHTS[packed[shared] & _WEIGHT_MASK]
-        return np.bincount(owner[shared], weights=product, minlength=others.size).astype(np.float64)
+        product = _WEIGHTS[packed[at[hit]] & _WEIGHT_MASK] * _WEIGHTS[other_packed[shared] & _WEIGHT_MASK]
+        return np.bincount(pair[shared], weights=product, minlength=others.size).astype(np.float64)
 
     def gram(self, positions: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the cosines of all pairs, shape (n, n); the diagonal means nothing."""

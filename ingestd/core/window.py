@@ -276,9 +276,8 @@ class Window:
         their own. Where no date is known, it is.
         """
         day = self._published[self._position[article_id]]
-        apart = np.abs(self._published[self._members.get(cluster_id, [])] - day)
-        known = apart[~np.isnan(apart)]
-        return not known.size or bool(known.min() <= self.quiet_days)
+        nearest = np.fmin.reduce(np.abs(self._published[self._members.get(cluster_id, [])] - day), initial=np.nan)
+        return not nearest > self.quiet_days
 
     def members(self, cluster_id: int, most: int | None = None) -> NDArray[np.int64]:
         """Return the canonical articles of a cluster that are held, by id; of a large one the `most` that came last."""
@@ -291,10 +290,15 @@ class Window:
 
     def scores(self, article_id: int, others: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return how surely an article covers the same event as each of the others (by id)."""
-        position = self._position[article_id]
-        theirs = self._positions(others)
-        cosines = self._vectors.cosines(position, theirs)
-        return cosines - time_penalty(float(self._published[position]), self._published[theirs])
+        return self.pair_scores(np.array([article_id]), others, np.zeros(others.size, dtype=np.int64))
+
+    def pair_scores(
+        self, articles: NDArray[np.int64], others: NDArray[np.int64], of: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return the scores of pairs (by id); `of` tells which of `articles` each of `others` goes with, ascending."""
+        own, theirs = self._positions(articles), self._positions(others)
+        apart = time_penalty(self._published[own][of], self._published[theirs])
+        return self._vectors.cosines(own, theirs, of) - apart
 
     def all_scores(self, articles: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the scores of all pairs of some articles (by id), shape (n, n)."""

@@ -93,6 +93,15 @@ class Needs:
             self._verdicts[one, other] = compare(self.text(one), self.text(other))
         return self._verdicts[one, other]
 
+    def score(self, article_ids: Sequence[int], near: Sequence[Near]) -> None:
+        """Score all articles of a batch with what they come near to, at once."""
+        counts = [len(n.coverage) for n in near]
+        others = np.array([other for n in near for other in n.coverage], dtype=np.int64)
+        of = np.repeat(np.arange(len(counts)), counts)
+        scores = iter(self.window.pair_scores(np.array(article_ids), others, of).tolist())
+        for article_id, n in zip(article_ids, near, strict=True):
+            self._scored[article_id] = {other: next(scores) for other in n.coverage}
+
     def scores(self, article_id: int, others: Sequence[int]) -> dict[int, float]:
         """Return the scores of an article with (at least) some others; each pair is scored once in a batch."""
         known = self._scored.setdefault(article_id, {})

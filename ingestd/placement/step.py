@@ -46,6 +46,7 @@ class Step:
         self._needs.texts.arrive(self._connection, [(a.article_id, a.stored, a.fingerprint) for a in batch])
         ids = [arrival.article_id for arrival in batch]
         near = self._window.near(self._entries, earlier=True)
+        self._needs.score(ids, near)
         compared = [self._to_compare(article_id, n) for article_id, n in zip(ids, near, strict=True)]
         self._needs.load_texts(near, compared)
         placed = []

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from unittest import mock
 
 import numpy as np
 from hypothesis import given
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
+from ingestd.core import coverage
 from ingestd.core.clustering import (
     CONTRAST,
     MOST_TOGETHER,
@@ -46,8 +48,8 @@ def add(vectors: Vectors, terms: SalientTerms) -> None:
     vectors.add(Rows.of([terms.hashes]), terms.weights)
 
 
-@given(st.lists(weights, min_size=2, max_size=8))
-def test_cosines_are_those_of_the_dense_vectors(drawn: list[dict[int, float]]) -> None:
+@given(st.lists(weights, min_size=2, max_size=8), st.data())
+def test_cosines_are_those_of_the_dense_vectors(drawn: list[dict[int, float]], data: st.DataObject) -> None:
     vectors, dense = Vectors(), np.zeros((len(drawn), 41))
     for i, d in enumerate(drawn):
         v = vector(d)
@@ -57,8 +59,13 @@ def test_cosines_are_those_of_the_dense_vectors(drawn: list[dict[int, float]]) -
     expected = dense @ dense.T
     off_diagonal = ~np.eye(len(drawn), dtype=bool)
     assert np.allclose(vectors.gram(everyone)[off_diagonal], expected[off_diagonal], rtol=0.01)
-    for i in everyone:
-        assert np.allclose(vectors.cosines(int(i), everyone), expected[i], rtol=0.01)
+    some = st.lists(st.sampled_from(range(len(drawn))))
+    others_of = data.draw(st.lists(some, min_size=1, max_size=7))
+    articles = np.array(data.draw(st.lists(st.sampled_from(everyone), min_size=7, max_size=7))[: len(others_of)])
+    others = np.array([other for others in others_of for other in others], dtype=np.int64)
+    of = np.repeat(np.arange(articles.size), [len(others) for others in others_of])
+    with mock.patch.object(coverage, "_TOGETHER", 3):
+        assert np.allclose(vectors.cosines(articles, others, of), expected[articles[of], others], rtol=0.01)
 
 
 @given(st.lists(weights, min_size=1, max_size=8), st.data())
@@ -81,7 +88,7 @@ def test_two_terms_whose_hashes_begin_alike_are_one() -> None:
     vectors.add(Rows.of([alike, alike[2:]]), np.concatenate([values, values[2:]]))
     assert vectors.terms(0)[0].tolist() == [3, 4]
     assert vectors.terms(1)[0].tolist() == [4]
-    assert np.allclose(vectors.cosines(0, np.array([1])), 0.25, rtol=0.01)
+    assert np.allclose(vectors.cosines(*np.array([[0], [1], [0]])), 0.25, rtol=0.01)
 
 
 def test_time_takes_off_a_little_and_an_unknown_date_nothing() -> None:
