@@ -29,6 +29,8 @@ _REMOTE = (
     "afs",
     "virtiofs",
 )
+_INOTIFY = Path("/proc/sys/fs/inotify")
+_USUAL_QUEUE = 16_384  # events, what Linux has been holding since inotify came
 
 
 class Grade(StrEnum):
@@ -134,7 +136,7 @@ def _file_system(root: Path) -> str:
 
 
 def _watches(root: Path) -> Finding:
-    limit_file = Path("/proc/sys/fs/inotify/max_user_watches")
+    limit_file, queue_file = _INOTIFY / "max_user_watches", _INOTIFY / "max_queued_events"
     if not limit_file.exists():
         return Finding(
             Grade.WARNING, f"{root}: no inotify here", "the folder is read in full every watch.rescan_seconds"
@@ -146,5 +148,12 @@ def _watches(root: Path) -> Finding:
             Grade.WARNING,
             f"{root}: {folders} folders, but inotify allows {limit} watches",
             f"sysctl fs.inotify.max_user_watches={2 * folders}; until then new files wait for the next rescan",
+        )
+    held = int(queue_file.read_text())
+    if held < _USUAL_QUEUE:
+        return Finding(
+            Grade.WARNING,
+            f"{root}: inotify forgets events after {held:,} that are not read yet",
+            f"sysctl fs.inotify.max_queued_events={_USUAL_QUEUE}; until then files of a burst wait for the next rescan",
         )
     return Finding(Grade.OK, f"{root}: {folders} folders, inotify allows {limit} watches")

@@ -115,7 +115,6 @@ def _linked(one: Move) -> bytes | None:
     spare = len(REASON_SUFFIX) if one.beside is not None else 0
     if not _unchanged(source, one.look, one.sha256):
         return _moved_before(base, below, os.path.basename(named), one.look, spare)
-    os.makedirs(os.path.join(base, below), exist_ok=True)
     number = 0
     while True:
         target = os.path.join(below, _name(os.path.basename(named), number, spare))
@@ -127,7 +126,10 @@ def _linked(one: Move) -> bytes | None:
                 break  # a move that was interrupted between its two steps
             number += 1
         except FileNotFoundError:
-            return None
+            if not os.path.lexists(source):
+                return None
+            # Mostly once a day: to ask beforehand, for every file, costs as much as to link it.
+            os.makedirs(os.path.join(base, below), exist_ok=True)
     if one.beside is not None:  # before the old name is gone: a file in quarantine is never without its reason
         _write(os.path.join(base, target) + REASON_SUFFIX, one.beside)
     return target

@@ -122,12 +122,15 @@ class Inbox:
     def _collect(self, most: int) -> list[SeenFile]:
         now = self._clock()
         found: list[SeenFile] = []
-        while self._hints and len(found) < most:
+        due = self._settling.due(now)
+        # Where more come than can be stored, those that are heard of and those that are found each get half.
+        for_heard = most - min(len(due), most // 2)
+        while self._hints and len(found) < for_heard:
             root, path, complete = self._hints.popleft()
             self._see(root, path, complete, now, found)
-        for root, path in self._settling.due(now):
+        for root, path in due:
             if len(found) >= most:
-                return found
+                break
             self._see(root, path, False, now, found)
         if self._overflow() or now >= self._next_scan or (self._more and len(self._settling) < MOST_WAITING // 2):
             self._scan(now)

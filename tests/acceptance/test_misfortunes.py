@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -64,16 +66,18 @@ def staged(daemon: Daemon, number: int) -> None:
 
 @contextmanager
 def short_queue() -> Iterator[None]:
-    """A kernel that forgets events after 128 of them."""
-    before = QUEUE.read_text() if QUEUE.exists() else ""
-    try:
-        QUEUE.write_text("128")
-    except OSError:
-        pytest.skip("the length of the kernel's queue cannot be changed here (needs root)")
-    try:
-        yield
-    finally:
-        QUEUE.write_text(before)
+    """A kernel that forgets events after 128 of them; one test at a time, or the last would restore what another set."""
+    with Path(tempfile.gettempdir(), "ingestd-short-queue.lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        before = QUEUE.read_text() if QUEUE.exists() else ""
+        try:
+            QUEUE.write_text("128")
+        except OSError:
+            pytest.skip("the length of the kernel's queue cannot be changed here (needs root)")
+        try:
+            yield
+        finally:
+            QUEUE.write_text(before)
 
 
 @pytest.mark.parametrize("how", [directly, renamed, staged])

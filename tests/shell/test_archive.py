@@ -42,7 +42,7 @@ def test_many_files_move_together_and_each_answers_for_itself(tmp_path: Path) ->
     (tmp_path / ".ingestd/archive/2025-03-04").mkdir(parents=True)
     (tmp_path / ".ingestd/archive/2025-03-04/sub").write_text("in the way of a folder")
     moved = archive.move([archive.to_archive(str(tmp_path), *file, DAY) for file in files])
-    assert [type(to).__name__ for to in moved] == ["str", "NoneType", "str", "FileExistsError"]
+    assert [type(to).__name__ for to in moved] == ["str", "NoneType", "str", "NotADirectoryError"]
     assert sorted(p.name for p in tmp_path.glob("*.json")) == ["b.json"]
     assert (tmp_path / "sub/a.json").exists()
     assert [(tmp_path / str(moved[i])).read_bytes() for i in (0, 2)] == [b"a.json", b"c.json"]

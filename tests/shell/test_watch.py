@@ -251,6 +251,30 @@ def test_when_nothing_is_heard_any_more_listening_begins_anew(
     assert inbox.ready
 
 
+def test_a_file_whose_event_was_lost_is_not_held_up_by_those_that_keep_coming(
+    root: Path, watching: Callable[..., Inbox], tmp_path: Path
+) -> None:
+    inbox = watching(quiet_s=0.1)
+    names(inbox, 0.2)
+    listener = inbox._listeners[0]
+    heard, listener._heard = listener._heard, lambda _path, _complete: None  # type: ignore[method-assign]
+    (root / "lost.json").write_text("{}")
+    time.sleep(0.2)
+    listener._heard = heard  # type: ignore[method-assign]
+    listener._on_overflow()
+    found: list[str] = []
+    for number in range(200):
+        for more in range(4):  # twice as many as are taken
+            (tmp_path / "next.json").write_text("{}")
+            (tmp_path / "next.json").rename(root / f"{number}-{more}.json")
+        time.sleep(0.01)
+        found += [seen.name for seen in inbox.settled(2, 0.0)]
+        if "lost.json" in found:
+            break
+    assert "lost.json" in found
+    assert len(found) > 2
+
+
 def test_a_folder_that_raises_no_events_is_read_more_often_until_it_does(
     root: Path, watching: Callable[..., Inbox], monkeypatch: pytest.MonkeyPatch
 ) -> None:
