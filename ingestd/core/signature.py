@@ -6,9 +6,13 @@ The permutations come from datasketch itself, so a stored signature can be read,
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +21,7 @@ from numpy.typing import NDArray
 # overhead, and what one step makes stays in the processor's cache.
 _SHINGLES = 1 << 15
 _PRODUCTS = 1 << 17
+_INTEGRATE = "scipy.integrate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +127,25 @@ def finalise(values: NDArray[np.uint32]) -> NDArray[np.uint32]:
 @cache
 def permutations(scheme: SignatureScheme) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     """Return multipliers and addends of the hash family, shape (scheme.length,) each."""
-    from datasketch import MinHash  # slow to import, for it brings scipy
-
-    a, b = MinHash(num_perm=scheme.length, seed=scheme.seed, scheme="affine32").permutations
+    a, b = _min_hash()(num_perm=scheme.length, seed=scheme.seed, scheme="affine32").permutations
     return np.ascontiguousarray(a, dtype=np.uint32), np.ascontiguousarray(b, dtype=np.uint32)
+
+
+def _min_hash() -> Any:
+    """
+    Import datasketch's MinHash without `scipy.integrate`, which takes five times as long to load as all the rest.
+
+    datasketch integrates when its index is to choose bands for a threshold; should anyone ask for that, it is loaded.
+    """
+    if _INTEGRATE in sys.modules:
+        from datasketch import MinHash
+
+        return MinHash
+    stand_in = ModuleType(_INTEGRATE)
+    vars(stand_in)["quad"] = lambda *args, **kwargs: import_module(_INTEGRATE).quad(*args, **kwargs)
+    sys.modules[_INTEGRATE] = stand_in
+    try:
+        from datasketch import MinHash
+    finally:
+        del sys.modules[_INTEGRATE]
+    return MinHash

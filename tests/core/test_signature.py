@@ -1,11 +1,26 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
-from datasketch import MinHash
+from datasketch import MinHash, MinHashLSH
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestd.core.signature import SignatureScheme, sign, sign_weighted
+
+UNLOADED = """
+import sys
+from ingestd.core.signature import SignatureScheme, permutations
+
+permutations(SignatureScheme())
+assert "datasketch" in sys.modules and "scipy.integrate" not in sys.modules
+import datasketch, scipy.integrate
+
+index = datasketch.MinHashLSH(threshold=0.5, num_perm=128)
+print(index.b, index.r, scipy.integrate.quad(lambda x: x, 0, 1)[0])
+"""
 
 hashes = st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=700, unique=True)
 
@@ -68,3 +83,10 @@ def test_sketches_agree_as_often_as_the_probability_jaccard_similarity_says() ->
 def test_an_empty_set_gets_the_largest_value_everywhere() -> None:
     empty = sign([np.zeros(0, dtype=np.uint32)], SignatureScheme())[0]
     assert (empty == 2**32 - 1).all()
+
+
+def test_datasketch_is_loaded_without_what_it_seldom_needs_and_gets_it_when_it_does() -> None:
+    done = subprocess.run([sys.executable, "-c", UNLOADED], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    index = MinHashLSH(threshold=0.5, num_perm=128)
+    assert done.stdout.split() == [str(index.b), str(index.r), "0.5"]
