@@ -125,9 +125,9 @@ class Vectors:
         terms, which = other_packed >> _TERM_SHIFT, of[pair]
         own = owner << TERM_BITS | packed >> _TERM_SHIFT  # of article and term one number, ascending
         # Few terms are shared: those that are not are mostly told by a part of their bits, in a table for each article.
-        table = np.zeros((articles.size, _TABLE), dtype=bool)
-        table[owner, own & (_TABLE - 1)] = True
-        likely = np.flatnonzero(table[which, terms & np.uint32(_TABLE - 1)])
+        table = np.zeros(articles.size * _TABLE, dtype=bool)
+        table[owner * _TABLE + (own & (_TABLE - 1))] = True
+        likely = np.flatnonzero(table.take(which * _TABLE + (terms & np.uint32(_TABLE - 1))))
         wanted = which[likely] << TERM_BITS | terms[likely]
         at = own[:-1].searchsorted(wanted)
         hit = np.flatnonzero(own[at] == wanted)

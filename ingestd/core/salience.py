@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from math import exp, log
 from zlib import crc32
@@ -46,7 +47,7 @@ _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SalientTerms:
     """The terms of one article, as a vector of unit length."""
 
@@ -54,7 +55,7 @@ class SalientTerms:
     weights: NDArray[np.float32]
     lines: str  # the words in the same order, one a line; empty where only the numbers are known
 
-    @property
+    @cached_property
     def words(self) -> tuple[str, ...]:
         """The words, in the order of their hashes."""
         return tuple(self.lines.split("\n")) if self.lines else ()
@@ -63,8 +64,7 @@ class SalientTerms:
         """Return the words of some hashes of `TERM_BITS` bits, None for those that this article does not have."""
         if not self.lines:
             return [None] * terms.size
-        words = self.lines.split("\n")
-        hashes = self.hashes >> np.uint32(32 - TERM_BITS)
+        words, hashes = self.words, self.hashes >> np.uint32(32 - TERM_BITS)
         at = np.minimum(hashes.searchsorted(terms), hashes.size - 1)
         own = (hashes[at] == terms).tolist()
         return [words[i] if has else None for i, has in zip(at.tolist(), own, strict=True)]
