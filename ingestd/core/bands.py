@@ -22,8 +22,8 @@ from ingestd.core.postings import ChainedPostings, SortedPostings
 # posting is moved nine times in all, and often enough that few take the room of a new one.
 _FEWEST_MERGED = 1 << 18
 _MERGED_SHARE = 8
-# When very many come at once and nothing is asked meanwhile, as at a start, such a share of them: each time takes time,
-# and what waits for it takes memory. After the fourth time fewer are left than would be merged otherwise.
+# When very many come at once and nothing is asked meanwhile, as at a start, such a share of them at a time: to merge
+# takes time, what waits for it takes memory. After the fourth time fewer are left than would be merged otherwise.
 _FILLED_SHARE = 0.24
 # What is made of so many signatures stays in the processor's cache.
 _SIGNATURES_AT_ONCE = 64

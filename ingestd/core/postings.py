@@ -181,7 +181,7 @@ class SortedPostings:
         new = ends[buckets] + np.arange(-begin, entries.size - begin)  # behind those that the bucket has
         free = np.ones(size, dtype=bool)
         free[new] = False
-        old = np.flatnonzero(free)  # several times quicker, twice, than the mask
+        old = np.flatnonzero(free)  # both columns go to places in a fraction of the time that they go to a mask
         for column, incoming in ((self._checks, entries >> _HALF), (self._articles, entries)):
             merged = np.empty(size, dtype=column.dtype)
             merged[new] = incoming.astype(column.dtype)  # its lower bits
