@@ -107,11 +107,13 @@ def _json(event: Any, **options: Any) -> str:
 def _printable(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """Escape what a file name can hold and a terminal must not be sent: control characters, broken encodings."""
     for key, value in event.items():
-        if isinstance(value, str) and not value.isprintable() and key != "exception":
+        if isinstance(value, str) and key != "exception":
             event[key] = printable(value)
     return event
 
 
 def printable(name: str) -> str:
     """Return a name with control characters and undecodable bytes as escapes."""
+    if name.isprintable():
+        return name
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in name)
