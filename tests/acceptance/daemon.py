@@ -50,7 +50,7 @@ class Daemon:
         except subprocess.TimeoutExpired:
             self.process.send_signal(signal.SIGABRT)  # writes to the log what every thread is at
             code = self.process.wait()
-        assert code == 0 or number == signal.SIGKILL, self.log.read_text()[-3000:]
+        assert code == 0 or number == signal.SIGKILL, self.log.read_text()[-9000:]
         return code
 
     def close(self) -> None:
