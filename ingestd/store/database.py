@@ -93,17 +93,11 @@ class Database:
             yield connection
 
     @contextmanager
-    def writing(self, *, lasting: bool = True) -> Iterator[Connection]:
-        """
-        A transaction that writes, and the only one that does so while it lasts. Commits at the end.
-
-        Args:
-            lasting: what is committed is on the disk. Otherwise SQLite does not wait for it, and a power cut may undo
-                the transaction until a lasting one follows; the end of this process never does.
-        """
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that writes, and the only one that does so while it lasts. Commits at the end."""
         with self.engine.connect() as connection:
             if self.sqlite:
-                connection.execution_options(ingestd_synchronous="FULL" if lasting else "NORMAL")
+                connection.execution_options(ingestd_writes=True)
             with connection.begin():
                 if not self.sqlite:
                     connection.execute(_TAKE_TURN, {"key": _TRANSACTION_LOCK, "idle": _IDLE})
@@ -253,6 +247,7 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode = WAL")  # readers work while the daemon writes
+    cursor.execute("PRAGMA synchronous = FULL")  # a file is archived only after its articles are on the disk
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA cache_size = -16384")  # 16 MiB: what is hot of the indexes of a month of news
     cursor.execute("PRAGMA wal_autocheckpoint = 8000")  # pages, 32 MB: what was not copied beside the work by then
@@ -260,10 +255,8 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    synchronous = connection.get_execution_options().get("ingestd_synchronous")
-    if synchronous:
-        connection.exec_driver_sql(f"PRAGMA synchronous = {synchronous}")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if synchronous else "BEGIN")
+    writes = connection.get_execution_options().get("ingestd_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _first_line(error: Exception) -> str:

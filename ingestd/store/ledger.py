@@ -111,8 +111,7 @@ class Ledger:
         claims: list[Claim] = []
         settled: list[Finished] = []
         busy: list[SeenFile] = []
-        # A claim that a power cut undoes is made again: the file is still there.
-        with self._database.writing(lasting=False) as connection:
+        with self._database.writing() as connection:
             rows = self._newest(connection, files)
             fresh: list[SeenFile] = []
             for file in files:
@@ -212,8 +211,7 @@ class Ledger:
     def archived(self, names: Sequence[tuple[int, str]]) -> None:
         """Note under which name finished files now lie, by row id."""
         if names:
-            # Where that gets lost, the next start finds the files where they are, and notes it.
-            with self._database.writing(lasting=False) as connection:
+            with self._database.writing() as connection:
                 connection.execute(
                     update(SourceFile).where(_files.c.id == bindparam("file_id")),
                     [{"file_id": id_, "archived_as": name} for id_, name in names],

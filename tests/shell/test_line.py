@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from ingestd.formats import Context
@@ -30,9 +30,9 @@ class FlakyDatabase(Database):
         self.failing, self.transactions = failing, 0
 
     @contextmanager
-    def writing(self, *, lasting: bool = True) -> Iterator[Connection]:
+    def writing(self) -> Iterator[Connection]:
         self.transactions += 1
-        with super().writing(lasting=lasting) as connection:
+        with super().writing() as connection:
             yield connection
             if self.transactions in self.failing:
                 raise OperationalError("COMMIT", {}, Exception("server closed the connection"))
@@ -148,35 +148,3 @@ def test_a_file_of_many_articles_is_stored_in_pieces_and_once(corpus: Corpus, li
     assert corpus.rows("select count(*), count(distinct external_id) from articles") == [(700, 700)]
     assert corpus.rows("select state, n_articles, article_id from source_files") == [("stored", 700, 1)]
     assert (line.counts.articles, line.counts.repeats) == (700, 0)
-
-
-def test_what_is_stored_waits_for_the_disk_and_what_can_be_made_again_does_not(corpus: Corpus) -> None:
-    engine = corpus.database.engine
-    written: list[str] = []
-    waits: dict[str, set[int]] = {}
-
-    @event.listens_for(engine, "before_cursor_execute")
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if statement.startswith(("INSERT", "UPDATE")):
-            written.append(" ".join(statement.split()[:3]))
-
-    @event.listens_for(engine, "commit")
-    def look(connection: Connection) -> None:
-        (level,) = connection.connection.cursor().execute("PRAGMA synchronous").fetchone()
-        for one in written:
-            waits.setdefault(one, set()).add(level)
-        written.clear()
-
-    corpus.write(
-        {"one.json": {"title": "One", "text": "Some words of one."}, "two.json": {"title": "Two", "text": "Two."}}
-    )
-    line = Line(corpus.settings, corpus.database, after="archive")
-    for file in list(files(corpus.folder)):
-        line.feed([file])
-        line.advance(10)
-    line.close()
-    full, normal = {2}, {1}
-    assert waits["INSERT INTO articles"] == full
-    assert waits["INSERT INTO cluster_members"] == full
-    assert waits["INSERT INTO source_files"] == normal
-    assert not list(corpus.folder.glob("*.json"))  # they were moved

@@ -164,9 +164,9 @@ class Deaf(Database):
         self.deaf_at, self.transactions = 0, 0
 
     @contextmanager
-    def writing(self, *, lasting: bool = True) -> Iterator[Connection]:
+    def writing(self) -> Iterator[Connection]:
         self.transactions += 1
-        with super().writing(lasting=lasting) as connection:
+        with super().writing() as connection:
             yield connection
         if self.transactions == self.deaf_at:
             raise OperationalError("COMMIT", {}, Exception("server closed the connection unexpectedly"))
