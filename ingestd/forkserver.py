@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import os
 import signal
+import threading
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 
@@ -32,3 +34,16 @@ def begin() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What all such processes share of memory stays shared: the collector would write to every object.
     gc.freeze()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """
+    End when the process is gone that this one works for: killed, it could not say so, and nothing else would tell.
+
+    The server ends with the last of those that were forked from it.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -396,6 +396,21 @@ def test_several_daemons_on_one_folder_take_turns_when_they_are_killed(daemon: D
 # Orders to stop
 
 
+def test_killed_alone_it_leaves_no_process_behind(daemon: Daemon) -> None:
+    daemon.drop("one.json", record(1))
+    daemon.start()
+    daemon.until(lambda: daemon.left() == [], 60)
+    assert daemon.process
+    others = psutil.Process(daemon.process.pid).children(recursive=True)
+    assert len(others) >= 2  # the server that readers are forked from, and a reader
+    daemon.process.kill()
+    daemon.process.wait()
+    _, alive = psutil.wait_procs(others, timeout=20)
+    for process in alive:
+        process.kill()
+    assert alive == []
+
+
 def test_asked_to_stop_under_load_it_ends_in_time_and_leaves_no_lease(daemon: Daemon, long: bool) -> None:
     times, files = (50, 300) if long else (2, 150)
     took = []
