@@ -90,8 +90,8 @@ class Inbox:
         """
         Return files that are complete, at most so many; wait for the first of them no longer than `wait_s` seconds.
 
-        A file is returned once. It is returned again when it has changed, or after `again`. Nothing is returned before
-        the time is over when the bell rang for something that is no complete file.
+        A file is returned once. It is returned again when it has changed, or after `again`. When the bell rings for
+        something else, the wait ends early and without a file.
         """
         deadline = self._clock() + wait_s
         rung = False
