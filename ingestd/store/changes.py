@@ -17,6 +17,7 @@ from ingestd.core.copies import Differences, Place, Relation
 from ingestd.core.fingerprint import COPY_LABEL, EVENT_LABEL, Fingerprint
 from ingestd.core.salience import SalientTerms
 from ingestd.store.articles import chunks, copy_to_bytes, event_to_bytes
+from ingestd.store.bulk import Bulk
 from ingestd.store.tables import (
     ArticleRevision,
     ArticleRow,
@@ -33,6 +34,11 @@ _articles = ArticleRow.__table__
 _copies = CopyRow.__table__
 _clusters = ClusterRow.__table__
 _members = ClusterMemberRow.__table__
+_INSERT = {
+    table: Bulk(insert(table))
+    for table in (ArticleRow, SignatureRow, CopyRow, ClusterRow, ClusterMemberRow, ClusterLogRow)
+}
+_SUM_UP = Bulk(update(ClusterRow).where(_clusters.c.id == bindparam("cluster")))
 
 # Of clusters, the article that speaks for each and the hashes of its most telling terms; nothing where none is held.
 Centres = Callable[[Sequence[int]], Mapping[int, Centre]]
@@ -182,12 +188,11 @@ def write(connection: Connection, changes: Changes, centres: Centres) -> None:
     """
     _write_articles(connection, changes)
     if changes.clusters:
-        connection.execute(insert(ClusterRow), _opened(changes, centres))
+        _INSERT[ClusterRow].execute(connection, _opened(changes, centres))
     _replace(connection, CopyRow, changes.copies, {row["id"] for row in changes.articles})
     _write_members(connection, changes)
     _sum_up(connection, changes, centres)
-    if changes.log:
-        connection.execute(insert(ClusterLogRow), changes.log)
+    _INSERT[ClusterLogRow].execute(connection, changes.log)
 
 
 def settle_status(connection: Connection, changes: Changes, quiet_days: int) -> None:
@@ -268,8 +273,7 @@ def _complete(
 
 
 def _write_articles(connection: Connection, changes: Changes) -> None:
-    if changes.articles:
-        connection.execute(insert(ArticleRow), changes.articles)
+    _INSERT[ArticleRow].execute(connection, changes.articles)
     if changes.revised:
         ids = [row["article"] for row in changes.revised]
         a = _articles.c
@@ -286,8 +290,7 @@ def _write_articles(connection: Connection, changes: Changes) -> None:
             update(ArticleRow).where(a.id == bindparam("article")).values(revision=a.revision + 1, pruned=None),
             changes.revised,
         )
-    if changes.signatures:
-        connection.execute(insert(SignatureRow), changes.signatures)
+    _INSERT[SignatureRow].execute(connection, changes.signatures)
 
 
 def _replace(
@@ -295,9 +298,7 @@ def _replace(
 ) -> None:
     for chunk in chunks([article_id for article_id in rows if article_id not in new]):
         connection.execute(delete(table).where(table.article_id.in_(chunk)))
-    present = [row for row in rows.values() if row is not None]
-    if present:
-        connection.execute(insert(table), present)
+    _INSERT[table].execute(connection, [row for row in rows.values() if row is not None])
 
 
 def _write_members(connection: Connection, changes: Changes) -> None:
@@ -365,8 +366,7 @@ def _sum_up(connection: Connection, changes: Changes, centres: Centres) -> None:
             )
             if row.spoke not in (None, speaker):
                 changes.note("canonical", row.cluster_id, article=speaker, before=row.spoke)
-        if rows:
-            connection.execute(update(ClusterRow).where(_clusters.c.id == bindparam("cluster")), rows)
+        _SUM_UP.execute(connection, rows)
 
 
 def _counted(connection: Connection, clusters: Sequence[int]) -> Sequence[Row[*tuple[Any, ...]]]:

@@ -21,11 +21,13 @@ from ingestd.core.stability import Look
 from ingestd.errors import Reason
 from ingestd.formats import Rejected
 from ingestd.intake.scan import SeenFile
+from ingestd.store.bulk import Bulk
 from ingestd.store.database import Database
 from ingestd.store.tables import FileState, RejectedRecord, SourceFile
 
 _KEYS_A_QUERY = 500  # below the limit of bound parameters of every database
 _files = SourceFile.__table__
+_UPDATE = Bulk(update(SourceFile).where(_files.c.id == bindparam("file_id")))
 _T = TypeVar("_T")
 
 
@@ -150,10 +152,8 @@ class Ledger:
 
     def settle(self, connection: Connection, settlements: Sequence[Settlement], now: datetime) -> None:
         """Write what became of files, in the transaction that stores their articles."""
-        if not settlements:
-            return
-        connection.execute(
-            update(SourceFile).where(_files.c.id == bindparam("file_id")),
+        _UPDATE.execute(
+            connection,
             [
                 {
                     "file_id": s.claim.id,
@@ -212,10 +212,7 @@ class Ledger:
         """Note under which name finished files now lie, by row id."""
         if names:
             with self._database.writing() as connection:
-                connection.execute(
-                    update(SourceFile).where(_files.c.id == bindparam("file_id")),
-                    [{"file_id": id_, "archived_as": name} for id_, name in names],
-                )
+                _UPDATE.execute(connection, [{"file_id": id_, "archived_as": name} for id_, name in names])
 
     def unmoved(self, roots: Sequence[str]) -> list[Finished]:
         """Return finished files that may still lie in the folder: the process ended before it moved them."""
