@@ -85,7 +85,8 @@ def understand(record: Record, context: Context) -> Iterator[Article | Rejected]
     """Yield the articles that a record holds, or why it holds none."""
     try:
         for article in record.understand(record.value, context):
-            yield replace(_dated(article, record, context), record_no=record.record_no)
+            dated = _dated(article, record, context)
+            yield dated if dated.record_no == record.record_no else replace(dated, record_no=record.record_no)
     except UnusableError as error:
         yield Rejected(record.record_no, error.reason, error.detail)
 

@@ -79,7 +79,19 @@ class Watched:
 
 
 def ingest(made: list[Made], files: Path, folder: Path) -> Run:
-    command = [sys.executable, "-m", "ingestd", "ingest", str(files), "--db", "sqlite:///c.db", "--profile", "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "ingestd",
+        "ingest",
+        str(files),
+        "--db",
+        "sqlite:///c.db",
+        "--log-format",
+        "json",
+        "--profile",
+        "--json",
+    ]
     watched = Watched(command, folder)
     while watched.look():
         pass
@@ -237,6 +249,7 @@ def main() -> None:
     parser.add_argument("rounds", nargs="?", type=int, default=5)
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # as for users: modules are compiled once, and not at every start
     made = list(articles(arguments.n))
     runs: dict[str, list[Run]] = {name: [] for name in CONTESTANTS}
     with tempfile.TemporaryDirectory(prefix="ingestd-bench-") as folder:
