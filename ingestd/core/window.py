@@ -268,13 +268,16 @@ class Window:
             self._cluster[position] = cluster_id
             self._members.setdefault(cluster_id, []).append(position)
 
-    def open_for(self, cluster_id: int, article_id: int) -> bool:
+    def open_for(self, cluster_id: int, article_id: int, member: int) -> bool:
         """
-        Tell whether a cluster was being fed when an article came out.
+        Tell whether a cluster was being fed when an article came out, which has come near to a member of it.
 
         It is not where the nearest of its articles is more than `quiet_days` away: chapters of a saga are events of
-        their own. Where no date is known, it is.
+        their own. Where no date is known of the article or of that member, it is: whichever of the two comes last, the
+        outcome is the same then.
         """
+        if np.isnan(self._published[self._position[member]]):
+            return True
         day = self._published[self._position[article_id]]
         nearest = np.fmin.reduce(np.abs(self._published[self._members.get(cluster_id, [])] - day), initial=np.nan)
         return not nearest > self.quiet_days

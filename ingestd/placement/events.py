@@ -33,7 +33,7 @@ class Events:
             if scores[other] < THRESHOLD * NEARLY:
                 break
             cluster = self._window.cluster_of(other)
-            if cluster is not None and cluster not in touched and self._window.open_for(cluster, article_id):
+            if cluster is not None and cluster not in touched and self._window.open_for(cluster, article_id, other):
                 # As many as can be decided again at once, which also bounds the cost of joining a giant.
                 touched[cluster] = self._window.members(cluster, MOST_TOGETHER)
         means = self._means(article_id, touched)

@@ -236,6 +236,10 @@ def test_the_order_of_arrival_hardly_matters(
     agreement = [adjusted_rand(found[0], other) for other in found[1:]]
     print(agreement)
     assert min(agreement) >= floor
+    if query == CLUSTER_OF:
+        gold = ",".join(str(shared / "corpora" / corpus) for corpus in corpora)
+        f1 = [scores(shared, "events", gold, tmp_path / f"{n}.db")["all"]["b3_f1"] for n in range(len(found))]
+        assert max(f1) - min(f1) <= 0.005
 
 
 def test_the_same_files_in_other_orders_give_the_same_corpus(ingestd: Run, tmp_path: Path, long: bool) -> None:

@@ -45,7 +45,7 @@ def settle(window: Window, article: int, near: Sequence[int], next_cluster: int)
     touched: dict[int, np.ndarray] = {}
     for other in candidates[order][scores[order] >= clustering.THRESHOLD * NEARLY].tolist():
         cluster = window.cluster_of(other)
-        if cluster is not None and cluster not in touched and window.open_for(cluster, article):
+        if cluster is not None and cluster not in touched and window.open_for(cluster, article, other):
             touched[cluster] = window.members(cluster, MOST_TOGETHER)
     means = {
         cluster: float(np.average(window.scores(article, members), weights=shares(window.outlets(members).tolist())))

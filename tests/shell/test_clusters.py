@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import permutations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from ingestd import explain
 from ingestd.core.centre import centres
@@ -64,6 +67,15 @@ def test_a_late_arrival_joins_its_closed_cluster_which_stays_closed(corpus: Corp
 def test_an_article_without_a_date_may_belong_to_any(corpus: Corpus) -> None:
     corpus.take_in(a=[report(0, "2025-03-01", FERRY[0]), report(1, None, FERRY[1])])
     assert clusters(corpus) == [("open", 2)]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_an_article_without_a_date_holds_what_lies_apart_together_whenever_it_comes(
+    corpus: Corpus, order: Sequence[int]
+) -> None:
+    reports = [report(n, day, FERRY[n]) for n, day in enumerate(("2025-03-01", None, "2025-03-12"))]
+    corpus.take_in(a=[reports[n] for n in order])
+    assert [n for status, n in clusters(corpus) if status != "merged"] == [3]
 
 
 def why(corpus: Corpus, one: str, other: str) -> dict[str, Any]:
