@@ -21,28 +21,40 @@ log = structlog.get_logger()
 After = Literal["archive", "keep", "delete"]
 
 
-def put_away(finished: Sequence[Finished], after: After, done_suffix: str) -> list[tuple[int, str]]:
+def move_of(f: Finished, after: After) -> archive.Move:
+    """Return where a file is to go; one that cannot be used goes to quarantine in any case."""
+    if f.state is FileState.QUARANTINED:
+        why = {"reason": f.reason, "detail": f.detail, "sha256": f.sha256, "quarantined_at": f.finished_at}
+        return archive.to_quarantine(f.root, f.path, f.look, f.sha256, why)
+    if after == "delete":
+        return archive.removal(f.root, f.path, f.look, f.sha256)
+    return archive.to_archive(f.root, f.path, f.look, f.sha256, f.finished_at)
+
+
+def gone(
+    leaving: Sequence[Finished], moved: Sequence[str | OSError | None], after: After, done_suffix: str
+) -> list[tuple[int, str]]:
     """
-    Move files; what cannot be moved now is moved when it is seen again.
+    See to what is left to do for files that were moved; what could not be moved now is when it is seen again.
 
     Args:
-        finished: files, and what they were when they were read; one that is another by now stays.
-        after: what becomes of a file; one that cannot be used goes to quarantine in any case.
+        leaving: the files.
+        moved: what became of each: its new name, None if it was another by then, or what prevented the move.
+        after: what becomes of a file.
         done_suffix: of markers that go the way of their files; empty if there are none.
 
     Returns:
         Ledger id and new name ("": none) of each file that is gone from where it was.
     """
-    leaving = [f for f in finished if f.state is not FileState.VANISHED]
-    went = list(zip(leaving, _moved(leaving, after), strict=True))
+    went = list(zip(leaving, moved, strict=True))
     markers = [m for f, to in went if isinstance(to, str) and (m := _marker(f, os.fsencode(done_suffix)))]
-    went += zip(markers, _moved(markers, after), strict=True)
-    for f, to in went:
+    markers_moved = archive.move([move_of(m, after) for m in markers])
+    for f, to in [*went, *zip(markers, markers_moved, strict=True)]:
         if isinstance(to, OSError):
             log.warning(
                 "file.not_moved", path=f.path, error=str(to), hint="it stays where it is until it is seen again"
             )
-    return [(f.id, to) for f, to in went if isinstance(to, str) and f.id]
+    return [(f.id, to) for f, to in went if isinstance(to, str)]
 
 
 def finished(s: Settlement, now: datetime) -> Finished:
@@ -51,29 +63,6 @@ def finished(s: Settlement, now: datetime) -> Finished:
     return Finished(
         s.claim.id, s.claim.file.root, s.claim.file.path, s.claim.file.look, s.sha256, s.state, reason, s.detail, now
     )
-
-
-def _moved(leaving: Sequence[Finished], after: After) -> list[str | OSError | None]:
-    """Move or delete files; return for each its new name ("": none), None if it is gone, or what prevented it."""
-    if after == "archive":
-        return archive.move([_move(f) for f in leaving])
-    quarantined = {f.id: _move(f) for f in leaving if f.state is FileState.QUARANTINED}
-    moved = dict(zip(quarantined, archive.move(list(quarantined.values())), strict=True))
-    return [moved[f.id] if f.id in moved else _deleted(f) for f in leaving]
-
-
-def _move(f: Finished) -> archive.Move:
-    if f.state is FileState.QUARANTINED:
-        why = {"reason": f.reason, "detail": f.detail, "sha256": f.sha256, "quarantined_at": f.finished_at}
-        return archive.to_quarantine(f.root, f.path, f.look, f.sha256, why)
-    return archive.to_archive(f.root, f.path, f.look, f.sha256, f.finished_at)
-
-
-def _deleted(f: Finished) -> str | OSError | None:
-    try:
-        return "" if archive.delete(f.root, f.path, f.look, f.sha256) else None
-    except OSError as error:
-        return error
 
 
 def _marker(f: Finished, suffix: bytes) -> Finished | None:

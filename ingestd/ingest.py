@@ -13,7 +13,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -25,9 +25,10 @@ import structlog
 from sqlalchemy import Connection
 
 from ingestd.core.window import Window
-from ingestd.disposal import After, finished, put_away
+from ingestd.disposal import After, finished, gone, move_of
 from ingestd.errors import DeferredError, Reason, UnsettledError, UnusableError
 from ingestd.formats import Context
+from ingestd.intake import archive
 from ingestd.intake.scan import SeenFile
 from ingestd.large import LargeFile
 from ingestd.progress import Counts, Progress, report
@@ -44,6 +45,7 @@ _T = TypeVar("_T")
 
 _FIRST_PAUSE_S = 0.5  # doubled with every further attempt
 _UNREADABLE_AGAIN_S = 30.0  # until a file that may not be read is tried again
+_LAST_MOVES_S = 5.0  # that a shutdown waits for; the next start makes and notes what is left
 
 
 class Stopped(Exception):  # noqa: N818 - not an error: the end that was asked for
@@ -57,6 +59,15 @@ class _Work:
     claims: Sequence[Claim]
     readings: Future[list[Reading]]
     since: float
+
+
+@dataclass(slots=True)
+class _Leaving:
+    """Finished files on their way out of the folder."""
+
+    files: Sequence[Finished]
+    moves: Sequence[archive.Move]
+    moved: Future[list[str | OSError | None]]
 
 
 class Line:
@@ -80,6 +91,7 @@ class Line:
         self._queue: deque[_Work] = deque()
         self._waiting: deque[Progress] = deque()  # files that are too large to be read at once
         self.large: LargeFile | None = None  # the one of them that is being read
+        self._leaving: deque[_Leaving] = deque()
 
     @property
     def window(self) -> Window:
@@ -88,8 +100,8 @@ class Line:
 
     @property
     def depth(self) -> int:
-        """Batches and large files in hand."""
-        return len(self._queue) + len(self._waiting) + (self.large is not None)
+        """Batches and large files in hand, on their way in or out."""
+        return len(self._queue) + len(self._waiting) + (self.large is not None) + len(self._leaving)
 
     @property
     def full(self) -> bool:
@@ -101,6 +113,7 @@ class Line:
         released = self._patiently(partial(self.ledger.recover, _now()))
         unmoved = self._patiently(partial(self.ledger.unmoved, roots)) if self._after != "keep" else []
         self._dispose(unmoved)
+        self._note_moves(within_s=None)
         if released or unmoved:
             log.info("work.recovered", claims_released=released, moves_finished=len(unmoved))
 
@@ -131,13 +144,17 @@ class Line:
         if self.large is None and self._waiting:
             self.large = LargeFile(self._waiting.popleft(), self.workers, self._context())
         with self.counts.timed("wait for readers"):
-            self._wait_for_readers(wait_s)
-        return self._advance_batch() + self._advance_large()
+            self._wait_for_processes(wait_s)
+        again = self._advance_batch() + self._advance_large()
+        self._note_moves()
+        return again
 
-    def _wait_for_readers(self, wait_s: float) -> None:
+    def _wait_for_processes(self, wait_s: float) -> None:
         pending: list[Future[Any]] = [self._queue[0].readings] if self._queue else []
         if self.large:
             pending += [self.large.waiting_for]
+        if self._leaving:
+            pending += [self._leaving[0].moved]
         if pending:
             wait(pending, wait_s, FIRST_COMPLETED)
 
@@ -210,7 +227,11 @@ class Line:
         self._queue.clear()
         self._waiting.clear()
         self._finish_large()
-        self.workers.close()
+        try:
+            self._note_moves(within_s=_LAST_MOVES_S)
+        finally:
+            self._leaving.clear()
+            self.workers.close()
         if claims:
             self.ledger.defer(claims, _now(), "released at shutdown")
 
@@ -297,8 +318,7 @@ class Line:
         for settlement in settlements:
             report(by_claim[settlement.claim.id], settlement, self.counts)
         if self._after != "keep":
-            with self.counts.timed("move"):
-                self._dispose([finished(s, now) for s in settlements])
+            self._dispose([finished(s, now) for s in settlements])
 
     def _transact(
         self, batch: Sequence[Progress], part: Reading | None, now: datetime, *, last: bool
@@ -325,8 +345,26 @@ class Line:
                 log.warning("file.taken_over", path=claim.file.name, hint="another process has it; nothing was stored")
         return settled
 
+    # Leaving
+
     def _dispose(self, files: Sequence[Finished]) -> None:
-        names = put_away(files, self._after, self._settings.watch.done_suffix)
+        """Have files moved out of the folder, beside all other work."""
+        files = [file for file in files if file.state is not FileState.VANISHED]
+        if files:
+            moves = [move_of(file, self._after) for file in files]
+            self._leaving.append(_Leaving(files, moves, self.workers.move(moves)))
+
+    def _note_moves(self, within_s: float | None = 0.0) -> None:
+        """Write down where files have gone whose move ends within so many seconds; None: all, however long it takes."""
+        wait([leaving.moved for leaving in self._leaving], within_s)
+        names: list[tuple[int, str]] = []
+        while self._leaving and self._leaving[0].moved.done():
+            leaving = self._leaving.popleft()
+            try:
+                moved = leaving.moved.result()
+            except (BrokenProcessPool, CancelledError):  # the process died, of a file that it was reading
+                moved = archive.move(leaving.moves)
+            names += gone(leaving.files, moved, self._after, self._settings.watch.done_suffix)
         self._patiently(lambda: self.ledger.archived(names))
 
     def _keep_leases(self) -> None:

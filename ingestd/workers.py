@@ -34,6 +34,8 @@ from ingestd.core.salience import Background, Salience, frequency_by_length
 from ingestd.errors import DeferredError, IngestdError, Reason, UnsettledError, UnusableError, VanishedError
 from ingestd.formats import Context, Record, Rejected, Skipped, language, records, streams, understand
 from ingestd.formats.source import HEAD_BYTES
+from ingestd.intake import archive
+from ingestd.intake.archive import Move
 from ingestd.intake.scan import SeenFile
 
 _T = TypeVar("_T")
@@ -96,6 +98,10 @@ class Workers:
     def understand(self, file: SeenFile, cut: Cut, context: Context) -> Future[Reading]:
         """Turn the records of a piece into fingerprinted articles."""
         return self._submit(partial(_understood, file, cut, context))
+
+    def move(self, moves: Sequence[Move]) -> Future[list[str | OSError | None]]:
+        """Move files: the deciding process would wait for the disk, some times for each of them."""
+        return self._submit(partial(archive.move, tuple(moves)))
 
     def warm_up(self) -> None:
         """Start all processes now, and wait for them: the first files do not have to."""

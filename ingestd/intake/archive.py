@@ -1,5 +1,5 @@
 """
-Where files go once their fate is in the database: the archive, or quarantine with the reason beside them.
+Where files go once their fate is in the database: the archive, quarantine with the reason beside them, or nowhere.
 
 A file is linked to its new name before its old one is removed, so that at every moment it has at least one; a name
 that is taken is never overwritten, and a newer version of a file that has meanwhile appeared under the old name is
@@ -41,7 +41,7 @@ class Move:
     path: bytes  # of the file below it
     look: Look  # how it looked when it was read
     sha256: str | None  # of what was read; None: it was not read
-    folder: bytes  # below the root
+    folder: bytes | None  # below the root; None: it is removed
     beside: bytes | None = None  # is written into NAME.reason.json
 
 
@@ -56,16 +56,24 @@ def to_quarantine(root: str, path: bytes, look: Look, sha256: str | None, reason
     return Move(root, path, look, sha256, os.path.join(OWN_FOLDER, b"quarantine"), beside)
 
 
+def removal(root: str, path: bytes, look: Look, sha256: str | None) -> Move:
+    """Return the move of a finished file to nowhere."""
+    return Move(root, path, look, sha256, None)
+
+
 def move(moves: Sequence[Move]) -> list[str | OSError | None]:
     """
     Move files, all of them a step at a time, so that the disk is waited for once for many.
 
     Returns:
-        For each its new path below the root, also where it was moved before and that was not noted; None where it is no
-        longer there as it was read; the error where it could not be moved, and is where it was.
+        For each its new path below the root ("" of one that was removed), also where it was moved before and that was
+        not noted; None where it is no longer there as it was read; the error where it could not be moved, and is where
+        it was.
     """
     linked = [_tried(_linked, one) for one in moves]
-    places = {(one.root, os.path.dirname(to)) for one, to in zip(moves, linked, strict=True) if isinstance(to, bytes)}
+    places = {
+        (m.root, os.path.dirname(to)) for m, to in zip(moves, linked, strict=True) if to and isinstance(to, bytes)
+    }
     synced = {place: _tried(_sync_folder, *place) for place in places}
     done: list[str | OSError | None] = []
     for one, to in zip(moves, linked, strict=True):
@@ -74,15 +82,6 @@ def move(moves: Sequence[Move]) -> list[str | OSError | None]:
             error = _tried(_unlinked, one)
         done.append(error or (os.fsdecode(to) if isinstance(to, bytes) else to))
     return done
-
-
-def delete(root: str, path: bytes, look: Look, sha256: str | None) -> bool:
-    """Remove a finished file; return whether it was still there as it was read."""
-    source = os.path.join(os.fsencode(root), path)
-    if not _unchanged(source, look, sha256):
-        return False
-    os.unlink(source)
-    return True
 
 
 def restore(root: str, quarantined: str, path: bytes) -> bool:
@@ -110,6 +109,8 @@ def _linked(one: Move) -> bytes | None:
     """Give a file its new name beside the old one; return that, or None where it is no longer there as it was read."""
     base = os.fsencode(one.root)
     source = os.path.join(base, one.path)
+    if one.folder is None:
+        return b"" if _unchanged(source, one.look, one.sha256) else None
     named = _as_text(one.path)
     below = os.path.join(one.folder, os.path.dirname(named))
     spare = len(REASON_SUFFIX) if one.beside is not None else 0

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
+from ingestd import ingest
 from ingestd.formats import Context
 from ingestd.ingest import Line
 from ingestd.intake.scan import SeenFile, files
@@ -106,6 +107,35 @@ def test_the_file_that_a_worker_dies_of_is_kept_with_that_reason_and_the_others_
     assert corpus.rows("select path, state, reason from source_files order by path") == [
         ("0.json", "stored", None), ("1.json", "stored", None), ("2.json", "quarantined", "internal"), ("3.json", "stored", None),
     ]  # fmt: skip
+
+
+def test_files_are_moved_even_if_the_process_dies_that_was_to_move_them(
+    corpus: Corpus, line_on: Callable[..., Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus.write(records(4))
+    line = line_on()
+    died: Future[Any] = Future()
+    died.set_exception(BrokenProcessPool("a process was terminated abruptly"))
+    monkeypatch.setattr(line.workers, "move", lambda _moves: died)
+    run(line, sorted(files(corpus.folder), key=lambda f: f.path))
+    assert list(files(corpus.folder)) == []
+    assert corpus.rows("select count(*) from source_files where archived_as like '.ingestd/archive/%'") == [4]
+
+
+def test_moves_that_take_too_long_for_a_shutdown_are_made_at_the_next_start(
+    corpus: Corpus, line_on: Callable[..., Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus.write(records(4))
+    line = line_on()
+    monkeypatch.setattr(ingest, "_LAST_MOVES_S", 0.1)
+    monkeypatch.setattr(line.workers, "move", lambda _moves: Future())
+    line.feed(list(files(corpus.folder)))
+    line.advance(10)
+    line.close()
+    assert corpus.rows("select state, archived_as from source_files") == [("stored", None)] * 4
+    line_on().recover([str(corpus.folder)])
+    assert list(files(corpus.folder)) == []
+    assert corpus.rows("select count(*) from source_files where archived_as is null") == [0]
 
 
 def test_what_another_process_has_taken_over_meanwhile_is_left_to_it(
