@@ -100,8 +100,8 @@ class Line:
 
     @property
     def depth(self) -> int:
-        """Batches and large files in hand, on their way in or out."""
-        return len(self._queue) + len(self._waiting) + (self.large is not None) + len(self._leaving)
+        """Batches and large files in hand."""
+        return len(self._queue) + len(self._waiting) + (self.large is not None)
 
     @property
     def full(self) -> bool:
@@ -144,17 +144,15 @@ class Line:
         if self.large is None and self._waiting:
             self.large = LargeFile(self._waiting.popleft(), self.workers, self._context())
         with self.counts.timed("wait for readers"):
-            self._wait_for_processes(wait_s)
+            self._wait_for_readers(wait_s)
         again = self._advance_batch() + self._advance_large()
         self._note_moves()
         return again
 
-    def _wait_for_processes(self, wait_s: float) -> None:
+    def _wait_for_readers(self, wait_s: float) -> None:
         pending: list[Future[Any]] = [self._queue[0].readings] if self._queue else []
         if self.large:
             pending += [self.large.waiting_for]
-        if self._leaving:
-            pending += [self._leaving[0].moved]
         if pending:
             wait(pending, wait_s, FIRST_COMPLETED)
 
