@@ -2,7 +2,7 @@
 The straight line: a file is claimed, read, decided on, stored, and only then moved.
 
     claim -> read and fingerprint (worker processes) -> ONE transaction { identity, copies, event, rows, ledger }
-          -> COMMIT -> archive or quarantine -> one log line
+          -> COMMIT -> one log line -> archive or quarantine (worker processes)
 
 A crash anywhere means that the file is taken up again; what was committed before is recognised and not stored twice.
 """

@@ -2,7 +2,7 @@
 Reading and fingerprinting, in processes of their own: the part of the work that spreads over all cores.
 
 A file is opened once, without following links or waiting for a pipe, and read from that one descriptor; when it has
-changed by the end of the reading, nothing of it is used.
+changed by the end of the reading, nothing of it is used. The same processes move files once they are settled.
 """
 
 from __future__ import annotations

@@ -95,6 +95,12 @@ def test_new_content_with_the_old_size_and_time_is_noticed_by_its_hash(tmp_path:
     assert (tmp_path / "a.json").read_bytes() == b"newer text"
 
 
+def test_a_file_that_is_to_be_removed_is_gone_and_its_new_name_is_empty(tmp_path: Path) -> None:
+    path, look, sha256 = drop(tmp_path, "sub/a.json")
+    assert archive.move([archive.removal(str(tmp_path), path, look, sha256)]) == [""]
+    assert list(tmp_path.rglob("*.json")) == []
+
+
 def test_a_move_that_was_interrupted_is_finished(tmp_path: Path) -> None:
     path, look, sha256 = drop(tmp_path, "a.json")
     target = tmp_path / ".ingestd/archive/2025-03-04/a.json"

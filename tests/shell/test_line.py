@@ -122,6 +122,18 @@ def test_files_are_moved_even_if_the_process_dies_that_was_to_move_them(
     assert corpus.rows("select count(*) from source_files where archived_as like '.ingestd/archive/%'") == [4]
 
 
+def test_where_finished_files_are_deleted_one_that_cannot_be_used_is_kept_with_its_reason(corpus: Corpus) -> None:
+    corpus.write({**records(2), "broken.json": b'{"title": '})
+    line = Line(corpus.settings, corpus.database, after="delete")
+    run(line, sorted(files(corpus.folder), key=lambda f: f.path))
+    line.close()
+    kept = sorted(path.name for path in corpus.folder.rglob("*.json"))
+    assert kept == ["broken.json", "broken.json.reason.json"]
+    assert dict(corpus.rows("select path, archived_as from source_files")) == {
+        "0.json": "", "1.json": "", "broken.json": ".ingestd/quarantine/broken.json",
+    }  # fmt: skip
+
+
 def test_moves_that_take_too_long_for_a_shutdown_are_made_at_the_next_start(
     corpus: Corpus, line_on: Callable[..., Line], monkeypatch: pytest.MonkeyPatch
 ) -> None:
