@@ -18,6 +18,8 @@ from ingestd.store.database import Database
 from ingestd.store.ledger import requeue
 from ingestd.terminal import bar
 
+_FIRST_BATCH = 256  # files: what stores them would have nothing to do until the first batch is read
+
 
 def ingest_paths(settings: Settings, database: Database, paths: Sequence[Path], *, progress: bool) -> Counts:
     """
@@ -36,9 +38,11 @@ def ingest_paths(settings: Settings, database: Database, paths: Sequence[Path], 
     with bar("files", total, shown=progress) as advance:
         line.recover([])
         try:
+            size = min(_FIRST_BATCH, settings.ingest.batch_files)
             while True:
-                while not line.full and (batch := list(islice(waiting, settings.ingest.batch_files))):
+                while not line.full and (batch := list(islice(waiting, size))):
                     line.feed(batch)
+                    size = min(2 * size, settings.ingest.batch_files)
                 if not line.depth:
                     break
                 # One that changed while it was read is taken up once more, as it looks then.

@@ -51,7 +51,7 @@ class Texts:
         arrivals = list(arrivals)
         self._load_outlets(connection, {stored.outlet for _, stored, _ in arrivals})
         for article_id, stored, made in arrivals:
-            compared = ComparedText(stored.text, without_known_forms(stored.text), made.shingles)
+            compared = ComparedText(stored.text, stored.text, made.shingles)
             self._texts[article_id] = _Held(stored, made.lines, compared, _NO_LINES)
             if stored.outlet is not None:
                 self._outlets[stored.outlet].add(stored.headline, made.lines)
@@ -114,8 +114,8 @@ def compared_texts(texts: Iterable[StoredText], left_out: NDArray[np.uint32] | N
     """Return what is compared of some texts, without lines of known forms and without those left out."""
     whole = [stored.text for stored in texts]
     parts = whole if left_out is None else [without(text, left_out) for text in whole]
-    parts = [without_known_forms(text) for text in parts]
-    return [ComparedText(*one) for one in zip(whole, parts, shingle_sets(parts), strict=True)]
+    sets = shingle_sets([without_known_forms(text) for text in parts])
+    return [ComparedText(*one) for one in zip(whole, parts, sets, strict=True)]
 
 
 def outlet_lines(connection: Connection, outlets: Iterable[str]) -> dict[str, OutletLines]:

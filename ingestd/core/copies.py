@@ -21,6 +21,7 @@ from itertools import compress, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from ingestd.core.boilerplate import without_known_forms
 from ingestd.core.similarity import Overlap, overlap
 
 # All set on the labelled near-duplicates. There a true copy has a Jaccard of at least .36 or a containment of at
@@ -63,8 +64,13 @@ class ComparedText:
     """What the comparison needs of one text."""
 
     text: str  # as stored
-    compared: str  # without the lines that are not its story
-    shingles: NDArray[np.uint32]
+    body: str  # without the lines that its outlet puts under other stories, too
+    shingles: NDArray[np.uint32]  # of what is compared
+
+    @property
+    def compared(self) -> str:
+        """The text without the lines that are not its story. Made when it is asked for, which is seldom."""
+        return without_known_forms(self.body)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,11 +81,6 @@ class Vectors:
         self._size = size
         return packed >> _TERM_SHIFT
 
-    def terms(self, position: int) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
-        """Return hashes (ascending, of `TERM_BITS` bits) and weights of one article."""
-        packed = self._terms[int(self._starts[position]) : int(self._starts[position + 1])]
-        return packed >> _TERM_SHIFT, _WEIGHTS[packed & _WEIGHT_MASK]
-
     def terms_of(
         self, positions: NDArray[np.int64]
     ) -> tuple[NDArray[np.uint32], NDArray[np.float32], NDArray[np.int64]]:
@@ -109,20 +104,47 @@ class Vectors:
             of: shape (n,), the index in `articles` of the first side of each pair, ascending.
         """
         edges = np.searchsorted(of, np.arange(0, articles.size + _TOGETHER, _TOGETHER)).tolist()
-        found = [
-            self._cosines(articles[first : first + _TOGETHER], others[begin:end], of[begin:end] - first)
-            for first, (begin, end) in zip(range(0, articles.size, _TOGETHER), pairwise(edges), strict=True)
-        ]
-        return np.concatenate([np.zeros(0), *found])
+        found = [np.zeros(0)]
+        for first, (begin, end) in zip(range(0, articles.size, _TOGETHER), pairwise(edges), strict=True):
+            some = articles[first : first + _TOGETHER], others[begin:end], of[begin:end] - first
+            pair, _, product = self._in_common(*some)
+            found.append(np.bincount(pair, weights=product, minlength=end - begin).astype(np.float64))
+        return np.concatenate(found)
 
-    def _cosines(
+    def shared(
+        self, articles: NDArray[np.int64], others: NDArray[np.int64], most: int
+    ) -> list[tuple[NDArray[np.uint32], NDArray[np.float32]]]:
+        """
+        Return which terms make most of the cosine of pairs, heaviest first.
+
+        Args:
+            articles: shape (n,), one side of the pairs.
+            others: shape (n,), the other side.
+            most: of each pair.
+
+        Returns:
+            Hashes of `TERM_BITS` bits, and what each adds to the cosine, for every pair.
+        """
+        found: list[tuple[NDArray[np.uint32], NDArray[np.float32]]] = []
+        for first in range(0, articles.size, _TOGETHER):
+            some = articles[first : first + _TOGETHER]
+            each = np.arange(some.size)
+            pair, terms, product = self._in_common(some, others[first : first + _TOGETHER], each)
+            order = np.lexsort((-product, pair))
+            begins, ends = np.searchsorted(pair, each), np.searchsorted(pair, each, side="right")
+            tops = [order[a : min(b, a + most)] for a, b in zip(begins.tolist(), ends.tolist(), strict=True)]
+            found += [(terms[top], product[top]) for top in tops]
+        return found
+
+    def _in_common(
         self, articles: NDArray[np.int64], others: NDArray[np.int64], of: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
+    ) -> tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.float32]]:
+        """Return the terms that pairs share, pair by pair: index of the pair, hash, product of the weights."""
         packed, owner = self._gather(articles)
         other_packed, pair = self._gather(others)
-        if not packed.size:
-            return np.zeros(others.size)
         terms, which = other_packed >> _TERM_SHIFT, of[pair]
+        if not packed.size:
+            return pair[:0], terms[:0], np.zeros(0, dtype=np.float32)
         own = owner << TERM_BITS | packed >> _TERM_SHIFT  # of article and term one number, ascending
         # Few terms are shared: those that are not are mostly told by a part of their bits, in a table for each article.
         table = np.zeros(articles.size * _TABLE, dtype=bool)
@@ -133,7 +155,7 @@ class Vectors:
         hit = np.flatnonzero(own[at] == wanted)
         shared = likely[hit]
         product = _WEIGHTS[packed[at[hit]] & _WEIGHT_MASK] * _WEIGHTS[other_packed[shared] & _WEIGHT_MASK]
-        return np.bincount(pair[shared], weights=product, minlength=others.size).astype(np.float64)
+        return pair[shared], terms[shared], product
 
     def gram(self, positions: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the cosines of all pairs, shape (n, n); the diagonal means nothing."""

@@ -60,15 +60,6 @@ class SalientTerms:
         """The words, in the order of their hashes."""
         return tuple(self.lines.split("\n")) if self.lines else ()
 
-    def words_of(self, terms: NDArray[np.uint32]) -> list[str | None]:
-        """Return the words of some hashes of `TERM_BITS` bits, None for those that this article does not have."""
-        if not self.lines:
-            return [None] * terms.size
-        words, hashes = self.words, self.hashes >> np.uint32(32 - TERM_BITS)
-        at = np.minimum(hashes.searchsorted(terms), hashes.size - 1)
-        own = (hashes[at] == terms).tolist()
-        return [words[i] if has else None for i, has in zip(at.tolist(), own, strict=True)]
-
 
 class Salience:
     """

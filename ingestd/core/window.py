@@ -325,9 +325,11 @@ class Window:
         published, unknown = self._published[at], np.isnan(self._published[at])
         return unknown, np.where(unknown, 0, published), -self._n_words[at], articles
 
-    def terms(self, article_id: int) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
-        """Return the salient terms of an article: hashes of `TERM_BITS` bits and weights."""
-        return self._vectors.terms(self._position[article_id])
+    def shared_terms(
+        self, articles: NDArray[np.int64], others: NDArray[np.int64], most: int
+    ) -> list[tuple[NDArray[np.uint32], NDArray[np.float32]]]:
+        """Return, for pairs (by id), hashes of `TERM_BITS` bits and weight of the terms that make most of the score."""
+        return self._vectors.shared(self._positions(articles), self._positions(others), most)
 
     def spread(self, terms: NDArray[np.uint32]) -> NDArray[np.int32]:
         """Return how many of the articles held have each of some terms (hashes of `TERM_BITS` bits)."""

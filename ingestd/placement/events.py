@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from ingestd.core.clustering import MOST_TOGETHER, NEARLY, THRESHOLD, Part, deci
 from ingestd.core.coverage import probability
 from ingestd.placement.needs import Needs
 from ingestd.store.changes import Changes
+
+_NAMED_TERMS = 8  # of those that two articles share, in the evidence
+_NO_TERMS = np.zeros(0, dtype=np.uint32)
 
 
 class Events:
@@ -22,6 +26,7 @@ class Events:
         self._needs, self._window, self._changes = needs, needs.window, changes
         self._next_cluster = next_cluster
         self.came_from: dict[int, int] = {}  # clusters of articles whose text has changed
+        self._joined: list[tuple[int, int, dict[str, float]]] = []  # article, the nearest member, words to be named
 
     def decide(self, article_id: int, near: Sequence[int]) -> None:
         """Decide the event of an article that is nobody's copy, from those that it comes near to."""
@@ -39,6 +44,17 @@ class Events:
         means = self._means(article_id, touched)
         parts = decide(article_id, touched, means, self._window.all_scores, self._window.outlets)
         self._carry_out(article_id, parts, touched)
+
+    def name_terms(self) -> None:
+        """Write into the evidence of all that joined a cluster which words made most of the score, and how much."""
+        ones, others = np.array([joined[:2] for joined in self._joined], dtype=np.int64).reshape(-1, 2).T
+        shared = self._window.shared_terms(ones, others, _NAMED_TERMS)
+        articles = [one for one, (terms, _) in zip(ones.tolist(), shared, strict=True) for _ in range(terms.size)]
+        glossary = self._changes.glossary
+        places = iter(glossary.find(articles, np.concatenate([_NO_TERMS, *(terms for terms, _ in shared)])))
+        for (_, _, named), (_, products) in zip(self._joined, shared, strict=True):
+            found = zip(islice(places, products.size), products.tolist(), strict=True)
+            named.update({glossary.word(place): round(product, 4) for place, product in found if place >= 0})
 
     def _means(self, article_id: int, clusters: Mapping[int, NDArray[np.int64]]) -> dict[int, float]:
         """Return the mean score of an article with the members of each cluster."""
@@ -87,12 +103,14 @@ class Events:
             return
         scores = self._needs.scores(newcomer, others)
         mean, best = self._mean(newcomer, np.array(others)), max(others, key=scores.__getitem__)
+        terms: dict[str, float] = {}
         evidence = {
             "mean_score": round(mean, 4),
             "best_score": round(scores[best], 4),
             "compared_with": len(others),
-            "terms": self._shared_terms(newcomer, best),
+            "terms": terms,
         }
+        self._joined.append((newcomer, best, terms))
         self._changes.join(newcomer, cluster, "coverage", probability(mean), best, evidence)
         self._changes.note("joined", cluster, article=newcomer, mean_score=round(mean, 4))
 
@@ -103,15 +121,3 @@ class Events:
         else:
             for cluster, count in to.items():
                 self._changes.note("left", left, other=cluster, article=newcomer, articles=count)
-
-    def _shared_terms(self, one: int, other: int) -> dict[str, float]:
-        """Return the words that made most of the score, with what each contributed to the cosine."""
-        words = self._changes.terms.get(one)
-        if words is None:
-            return {}
-        (terms, weights), (their_terms, their_weights) = self._window.terms(one), self._window.terms(other)
-        at = np.minimum(their_terms.searchsorted(terms), their_terms.size - 1)
-        product = np.where(their_terms[at] == terms, weights * their_weights[at], 0)
-        top = np.argsort(-product, kind="stable")[:8]
-        found = zip(words.words_of(terms[top]), product[top].tolist(), strict=True)
-        return {word: round(p, 4) for word, p in found if word and p > 0}

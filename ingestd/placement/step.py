@@ -57,6 +57,7 @@ class Step:
         for orphan in orphans:
             self._place_anew(orphan)
             self._place_freed()
+        self._events.name_terms()
         return placed
 
     def _take_out_revised(self, batch: Sequence[Arrival]) -> list[int]:

@@ -344,7 +344,10 @@ def _rows_of(payloads: Sequence[bytes]) -> Rows:
 
 def copy_to_bytes(fingerprint: Fingerprint) -> bytes:
     """Return a copy signature and the sample of the shingles as they are stored."""
-    return fingerprint.copy_signature.astype("<u4").tobytes() + fingerprint.sample.astype("<u4").tobytes()
+    return (
+        fingerprint.copy_signature.astype("<u4", copy=False).tobytes()
+        + fingerprint.sample.astype("<u4", copy=False).tobytes()
+    )
 
 
 def event_to_bytes(fingerprint: Fingerprint) -> bytes:
@@ -352,9 +355,9 @@ def event_to_bytes(fingerprint: Fingerprint) -> bytes:
     terms = fingerprint.terms
     return b"".join(
         (
-            fingerprint.event_sketch.astype("<u4").tobytes(),
-            terms.hashes.astype("<u4").tobytes(),
-            terms.weights.astype("<f4").tobytes(),
+            fingerprint.event_sketch.astype("<u4", copy=False).tobytes(),
+            terms.hashes.astype("<u4", copy=False).tobytes(),
+            terms.weights.astype("<f4", copy=False).tobytes(),
         )
     )
 

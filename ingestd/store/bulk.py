@@ -39,7 +39,7 @@ class Bulk:
         columns = []
         for name, convert in zip(compiled.names, compiled.converters, strict=True):
             column = [row[name] for row in rows]
-            columns.append(column if convert is None else list(map(convert, column)))
+            columns.append(column if convert is None else _converted(column, convert))
         values = list(zip(*columns, strict=True))
         if not compiled.positional:
             connection.exec_driver_sql(compiled.sql, [dict(zip(compiled.names, row, strict=True)) for row in values])
@@ -56,3 +56,10 @@ class Bulk:
             known = _Compiled(str(made), names or (), converters, bool(made.positional))
             self._compiled[dialect.name, keys] = known
         return known
+
+
+def _converted(column: Sequence[Any], convert: Callable[[Any], Any]) -> list[Any]:
+    first = column[0]
+    if all(value is first for value in column):  # the time, or nothing, as in a third of all columns
+        return [convert(first)] * len(column)
+    return list(map(convert, column))

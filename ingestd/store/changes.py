@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from ingestd.core.article import Article
 from ingestd.core.centre import Centre
 from ingestd.core.copies import Differences, Place, Relation
 from ingestd.core.fingerprint import COPY_LABEL, EVENT_LABEL, Fingerprint
+from ingestd.core.glossary import Glossary
 from ingestd.core.salience import SalientTerms
 from ingestd.store.articles import chunks, copy_to_bytes, event_to_bytes
 from ingestd.store.bulk import Bulk
@@ -61,6 +63,7 @@ class Changes:
     log: list[dict[str, Any]] = field(default_factory=list)
     touched: set[int] = field(default_factory=set)  # clusters to be summed up again
     terms: dict[int, SalientTerms] = field(default_factory=dict)  # of the articles at hand, with their words
+    _glossary: Glossary | None = None
 
     def add_article(  # noqa: PLR0913 - one row, once
         self, article_id: int, article: Article, fingerprint: Fingerprint, day: date, file_id: int, *, revision: bool
@@ -96,6 +99,14 @@ class Changes:
         ):
             self.signatures.append({"article_id": article_id, "kind": kind, "scheme": scheme, "payload": payload})
         self.terms[article_id] = fingerprint.terms
+        self._glossary = None
+
+    @property
+    def glossary(self) -> Glossary:
+        """The words of the articles at hand."""
+        if self._glossary is None:
+            self._glossary = Glossary(self.terms)
+        return self._glossary
 
     def copy(self, article_id: int, place: Place, relation: Relation, differences: Differences) -> None:
         """Make an article a copy, with what says that it is one."""
@@ -227,6 +238,7 @@ def _opened(changes: Changes, centres: Centres) -> list[dict[str, Any]]:
     members = _joined_by_cluster(changes)
     articles = {row["id"]: row for row in changes.articles}
     telling = {cluster: terms for cluster, (_, terms) in centres(_complete(changes, members, articles)).items()}
+    keywords = _keywords(changes, members, telling)
     rows = []
     for cluster in changes.clusters:
         joined = members.get(cluster, [])
@@ -248,7 +260,7 @@ def _opened(changes: Changes, centres: Centres) -> list[dict[str, Any]]:
         if cluster in telling:
             only = articles[joined[0]]
             row |= {
-                "keywords": _words(changes, joined, telling[cluster]),
+                "keywords": keywords[cluster],
                 "n_articles": 1,
                 "n_originals": 1,
                 "n_outlets": int(only["outlet"] is not None),
@@ -343,9 +355,9 @@ def _sum_up(connection: Connection, changes: Changes, centres: Centres) -> None:
         known = centres([row.cluster_id for row in counted])
         found = {row.cluster_id: known.get(row.cluster_id, (row.spoke or row.any, _NO_TERMS)) for row in counted}
         heads = _heads(connection, [article for article, _ in found.values()])
-        words = {cluster: _words(changes, joined.get(cluster, ()), telling) for cluster, (_, telling) in found.items()}
+        keywords = _keywords(changes, joined, {cluster: telling for cluster, (_, telling) in found.items()})
         # Where members only left, no article at hand knows the words: the old ones stay.
-        words |= _keywords(connection, [cluster for cluster, known in words.items() if not known])
+        keywords |= _old_keywords(connection, [cluster for cluster, words in keywords.items() if not words])
         rows = []
         for row in counted:
             speaker, _ = found[row.cluster_id]
@@ -361,7 +373,7 @@ def _sum_up(connection: Connection, changes: Changes, centres: Centres) -> None:
                     "canonical_article_id": speaker,
                     "title": heads[speaker].title,
                     "lang": heads[speaker].lang,
-                    "keywords": words[row.cluster_id],
+                    "keywords": keywords[row.cluster_id],
                 }
             )
             if row.spoke not in (None, speaker):
@@ -389,7 +401,7 @@ def _counted(connection: Connection, clusters: Sequence[int]) -> Sequence[Row[*t
     ).all()
 
 
-def _keywords(connection: Connection, clusters: Sequence[int]) -> dict[int, list[str]]:
+def _old_keywords(connection: Connection, clusters: Sequence[int]) -> dict[int, list[str]]:
     if not clusters:
         return {}
     query = select(_clusters.c.id, _clusters.c.keywords).where(_clusters.c.id.in_(clusters))
@@ -404,14 +416,23 @@ def _joined_by_cluster(changes: Changes) -> dict[int, list[int]]:
     return joined
 
 
-def _words(changes: Changes, members: Sequence[int], hashes: NDArray[np.uint32]) -> list[str]:
-    """Return the words of some terms, as far as members at hand have them."""
-    known: dict[int, str] = {}
-    for article_id in members:
-        if article_id in changes.terms:
-            named = zip(hashes.tolist(), changes.terms[article_id].words_of(hashes), strict=True)
-            known |= {term: word for term, word in named if word is not None}
-    return [known[term] for term in hashes.tolist() if term in known][:KEYWORDS]
+def _keywords(
+    changes: Changes, joined: Mapping[int, Sequence[int]], telling: Mapping[int, NDArray[np.uint32]]
+) -> dict[int, list[str]]:
+    """Return the most telling words of clusters, as far as those who joined in this batch have them."""
+    asked = [(cluster, article) for cluster in telling for article in joined.get(cluster, ())]
+    terms = [telling[cluster] for cluster, _ in asked]
+    articles = [article for (_, article), its in zip(asked, terms, strict=True) for _ in range(its.size)]
+    found = iter(changes.glossary.find(articles, np.concatenate([_NO_TERMS, *terms])))
+    places: dict[int, dict[int, int]] = {cluster: {} for cluster in telling}  # of the terms that are known, by term
+    for (cluster, _), its in zip(asked, terms, strict=True):
+        looked_up = zip(its.tolist(), islice(found, its.size), strict=True)
+        places[cluster].update((term, place) for term, place in looked_up if place >= 0)
+    keywords = {}
+    for cluster, known in places.items():
+        first = islice((known[term] for term in telling[cluster].tolist() if term in known), KEYWORDS)
+        keywords[cluster] = list(map(changes.glossary.word, first))
+    return keywords
 
 
 def _heads(connection: Connection, article_ids: Sequence[int]) -> dict[int, Row[*tuple[Any, ...]]]:

@@ -49,9 +49,8 @@ def with_ingestd(texts: list[str]) -> Pairs:
     found: Pairs = []
     for start in range(0, len(texts), BATCH):
         batch = texts[start : start + BATCH]
-        parts = [without_known_forms(text) for text in batch]
-        sets = shingle_sets(parts)
-        compared += [ComparedText(*one) for one in zip(batch, parts, sets, strict=True)]
+        sets = shingle_sets([without_known_forms(text) for text in batch])
+        compared += [ComparedText(*one) for one in zip(batch, batch, sets, strict=True)]
         keys = copy_keys(sign(sets, COPY_SCHEME))
         samples = Rows.of([sampled(shingles) for shingles in sets])
         index.add(keys, samples)

@@ -47,7 +47,8 @@ def test_the_article_nearest_to_all_others_speaks_and_its_terms_are_told_best_fi
         if members.size <= 2:  # both are as near
             assert speaker == min(members.tolist(), key=lambda a: window.standing(a).order)
         heaviness: dict[int, float] = {}
-        held = [dict(zip(*(part.tolist() for part in window.terms(a)), strict=True)) for a in members.tolist()]
+        each = [window.terms_of(members[i : i + 1]) for i in range(members.size)]
+        held = [dict(zip(terms.tolist(), weights.tolist(), strict=True)) for terms, weights, _ in each]
         for term in {term for terms in held for term in terms}:
             own = [terms[term] for terms in held if term in terms]
             elsewhere = int(window.spread(np.array([term], dtype=np.uint32))[0]) - len(own)

@@ -68,26 +68,45 @@ def test_cosines_are_those_of_the_dense_vectors(drawn: list[dict[int, float]], d
         assert np.allclose(vectors.cosines(articles, others, of), expected[articles[of], others], rtol=0.01)
 
 
+@given(st.lists(weights, min_size=1, max_size=8), st.integers(1, 4), st.data())
+def test_the_terms_named_make_most_of_the_cosine(drawn: list[dict[int, float]], most: int, data: st.DataObject) -> None:
+    vectors = Vectors()
+    for d in drawn:
+        add(vectors, vector(d))
+    one = st.sampled_from(range(len(drawn)))
+    pairs = np.array(data.draw(st.lists(st.tuples(one, one))), dtype=np.int64).reshape(-1, 2)
+    with mock.patch.object(coverage, "_TOGETHER", 3):
+        named = vectors.shared(pairs[:, 0], pairs[:, 1], most)
+    for (a, b), (terms, products) in zip(pairs.tolist(), named, strict=True):
+        held = [vector(drawn[i]) for i in (a, b)]
+        mine, theirs = (
+            dict(zip(sorted(drawn[i]), v.weights.tolist(), strict=True)) for i, v in zip((a, b), held, strict=True)
+        )
+        expected = {term: mine[term] * theirs[term] for term in mine.keys() & theirs.keys()}
+        assert np.allclose(products, sorted(expected.values(), reverse=True)[:most], rtol=0.02)
+        assert np.allclose(products, [expected[term] for term in terms.tolist()], rtol=0.02)
+
+
 @given(st.lists(weights, min_size=1, max_size=8), st.data())
 def test_vectors_kept_stay_what_they_were(drawn: list[dict[int, float]], data: st.DataObject) -> None:
     vectors = Vectors()
     for d in drawn:
         add(vectors, vector(d))
     keep = sorted(data.draw(st.sets(st.integers(0, len(drawn) - 1), min_size=1)))
-    before = [vectors.terms(i) for i in keep]
+    before = [vectors.terms_of(np.array([i])) for i in keep]
     vectors.keep(np.array(keep))
     add(vectors, vector({1: 1.0}))
-    for i, (terms, values) in enumerate(before):
-        assert np.array_equal(vectors.terms(i)[0], terms)
-        assert np.array_equal(vectors.terms(i)[1], values)
+    for i, (terms, values, _) in enumerate(before):
+        assert np.array_equal(vectors.terms_of(np.array([i]))[0], terms)
+        assert np.array_equal(vectors.terms_of(np.array([i]))[1], values)
 
 
 def test_two_terms_whose_hashes_begin_alike_are_one() -> None:
     vectors, alike = Vectors(), hashes([3, 3, 4]) + np.array([0, 1, 0], dtype=np.uint32)
     values = np.array([0.5, 0.25, 0.5], dtype=np.float32)
     vectors.add(Rows.of([alike, alike[2:]]), np.concatenate([values, values[2:]]))
-    assert vectors.terms(0)[0].tolist() == [3, 4]
-    assert vectors.terms(1)[0].tolist() == [4]
+    terms, _, owner = vectors.terms_of(np.arange(2))
+    assert list(zip(owner.tolist(), terms.tolist(), strict=True)) == [(0, 3), (0, 4), (1, 4)]
     assert np.allclose(vectors.cosines(*np.array([[0], [1], [0]])), 0.25, rtol=0.01)
 
 
@@ -120,10 +139,6 @@ def test_terms_are_of_unit_length_and_name_their_words() -> None:
     weight = dict(zip(terms.words, terms.weights.tolist(), strict=True))
     assert weight["pier"] > weight["little"] > weight["minister"]  # in title and lead; in the lead; common
     assert np.isclose(weight["lady marisol"], PAIR_WEIGHT * (weight["lady"] + weight["marisol"]) / 2)
-    held = terms.hashes >> np.uint32(32 - TERM_BITS)
-    assert terms.words_of(held[[2, 0]]) == [terms.words[2], terms.words[0]]
-    assert terms.words_of(held[:2] + np.uint32(1)) == [None, None]
-    assert SalientTerms(terms.hashes, terms.weights, "").words_of(held[:1]) == [None]
 
 
 def test_whole_names_tell_apart_who_shares_a_part() -> None:
