@@ -18,7 +18,7 @@ from ingestd.store.database import Database
 from ingestd.store.ledger import requeue
 from ingestd.terminal import bar
 
-_FIRST_BATCH = 256  # files: what stores them would have nothing to do until the first batch is read
+_FIRST_BATCH = 32  # files: what stores them would have nothing to do until the first batch is read
 
 
 def ingest_paths(settings: Settings, database: Database, paths: Sequence[Path], *, progress: bool) -> Counts:

@@ -9,6 +9,7 @@ article between two events would fuse them.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ TIGHTENING = 0.05
 # on some are. A group of fewer members says too little of how close its event's reports are.
 CONTRAST = 0.65
 CONTRAST_MEMBERS = 4
+# Of so few articles no two groups are both that large: they are one part for certain if all of them are near enough.
+INSEPARABLE = 2 * CONTRAST_MEMBERS - 1
 # A cluster this near to the threshold is decided again together with the one that is joined.
 NEARLY = 0.6
 # Articles decided again at once; the cost grows with their square.
@@ -42,10 +45,18 @@ class Part:
     members: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """A cluster that an article comes near to."""
+
+    members: NDArray[np.int64]  # copies counted once
+    mean: float  # score of the article with them, weighed by `shares`
+    lowest: float = -math.inf  # of the scores of all pairs of them and the article, where it is known
+
+
 def decide(
     newcomer: int,
-    touched: Mapping[int, NDArray[np.int64]],
-    means: Mapping[int, float],
+    touched: Mapping[int, Touched],
     all_scores: Callable[[NDArray[np.int64]], NDArray[np.float64]],
     outlets: Callable[[NDArray[np.int64]], NDArray[np.uint32]],
 ) -> tuple[Part, ...]:
@@ -54,8 +65,7 @@ def decide(
 
     Args:
         newcomer: the article.
-        touched: members of each cluster that holds a candidate, by cluster id; copies counted once.
-        means: the newcomer's mean score with those members, weighed by `shares`, by cluster id.
+        touched: the clusters that hold a candidate, by id.
         all_scores: from n articles to their scores among one another, shape (n, n).
         outlets: from n articles to a number for the outlet of each, 0 where it is unknown.
 
@@ -64,21 +74,29 @@ def decide(
         reach the newcomer is a part of its own.
     """
     # Ids break ties: the older cluster wins.
-    nearest = sorted(means, key=lambda cluster: (-means[cluster], cluster))
-    if not nearest or means[nearest[0]] < THRESHOLD * NEARLY:
+    nearest = sorted(touched, key=lambda cluster: (-touched[cluster].mean, cluster))
+    if not nearest or touched[nearest[0]].mean < THRESHOLD * NEARLY:
         return (Part(None, (newcomer,)),)
-    together = _within_reach(nearest, touched, means)
-    size = touched[nearest[0]].size
+    together = _within_reach(nearest, touched)
+    first = touched[nearest[0]]
+    size = first.members.size
     due = size <= OFTEN_DIVIDED or size % (OFTEN_DIVIDED // 8) == 0
     due = due and size > 1  # two articles go together or they do not
-    if means[nearest[0]] >= THRESHOLD and (not together or (len(together) == 1 and not due)):
-        return (Part(nearest[0], (*touched[nearest[0]].tolist(), newcomer)),)
+    due = due and not _inseparable(size + 1, first.lowest)
+    if first.mean >= THRESHOLD and (not together or (len(together) == 1 and not due)):
+        return (Part(nearest[0], (*first.members.tolist(), newcomer)),)
     if not together or (len(together) == 1 and size == 1):
         return (Part(None, (newcomer,)),)
-    pool = np.concatenate([np.array([newcomer]), *(touched[cluster] for cluster in together)])
-    home = {int(member): cluster for cluster in together for member in touched[cluster]}
+    pool = np.concatenate([np.array([newcomer]), *(touched[cluster].members for cluster in together)])
+    home = {int(member): cluster for cluster in together for member in touched[cluster].members}
     parts = average_link(all_scores(pool), shares(outlets(pool).tolist()), THRESHOLD, TIGHTENING, CONTRAST)
     return _named(parts, pool, home)
+
+
+def _inseparable(articles: int, lowest: float) -> bool:
+    """Tell whether so many articles are one part for certain: no mean of scores lies below the lowest of them."""
+    needed = THRESHOLD * (1 + TIGHTENING * math.log2(max(1, articles // 2)))
+    return articles <= INSEPARABLE and lowest >= needed
 
 
 def shares(outlets: Sequence[int]) -> list[float]:
@@ -91,14 +109,12 @@ def shares(outlets: Sequence[int]) -> list[float]:
     return [1 / times[outlet] if outlet else 1.0 for outlet in outlets]
 
 
-def _within_reach(
-    nearest: Sequence[int], touched: Mapping[int, NDArray[np.int64]], means: Mapping[int, float]
-) -> list[int]:
+def _within_reach(nearest: Sequence[int], touched: Mapping[int, Touched]) -> list[int]:
     """Return the clusters to decide again, nearest first, as many as can be taken together."""
     chosen, size = [], 1
     for cluster in nearest:
-        size += touched[cluster].size
-        if means[cluster] >= THRESHOLD * NEARLY and size <= MOST_TOGETHER:
+        size += touched[cluster].members.size
+        if touched[cluster].mean >= THRESHOLD * NEARLY and size <= MOST_TOGETHER:
             chosen.append(cluster)
     return chosen
 

@@ -64,6 +64,7 @@ class Window:
         self._position: dict[int, int] = {}
         self._copies: dict[int, list[int]] = {}  # ids of the copies of a canonical article
         self._members: dict[int, list[int]] = {}  # positions of the canonical articles of a cluster
+        self._lowest: dict[int, float] = {}  # score of two of them, where it has been asked for
         self._asked: dict[int, int] = {}  # ordinal of a day held -> when it was last asked for
         self._clock = 0  # in articles that arrived
 
@@ -192,7 +193,7 @@ class Window:
         self._size = these.stop
         self._position.update(zip(ids, range(first, self._size), strict=True))
         for at in np.flatnonzero(own & (entries.clusters > 0)).tolist():
-            self._members.setdefault(int(entries.clusters[at]), []).append(first + at)
+            self._enter_cluster(first + at, int(entries.clusters[at]))
         for at in np.flatnonzero(~own).tolist():
             self._copies.setdefault(int(entries.canonical[at]), []).append(ids[at])
 
@@ -266,7 +267,21 @@ class Window:
         if int(self._cluster[position]) != cluster_id:
             self._leave_cluster(position)
             self._cluster[position] = cluster_id
-            self._members.setdefault(cluster_id, []).append(position)
+            self._enter_cluster(position, cluster_id)
+
+    def lowest_score(self, cluster_id: int) -> float:
+        """Return the lowest score of two members of a cluster, infinite of less than two; it is remembered."""
+        if len(self._members.get(cluster_id, ())) < 2:
+            return np.inf
+        if cluster_id not in self._lowest:
+            scores = self.all_scores(self.members(cluster_id))
+            np.fill_diagonal(scores, np.inf)
+            self._lowest[cluster_id] = float(scores.min())
+        return self._lowest[cluster_id]
+
+    def has_lowest_score(self, cluster_id: int, score: float) -> None:
+        """Take note of the lowest score of two members of a cluster, which somebody knows already."""
+        self._lowest[cluster_id] = score
 
     def open_for(self, cluster_id: int, article_id: int, member: int) -> bool:
         """
@@ -341,9 +356,14 @@ class Window:
     def _positions(self, article_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         return np.array([self._position[a] for a in article_ids.tolist()], dtype=np.int64)
 
+    def _enter_cluster(self, position: int, cluster: int) -> None:
+        self._members.setdefault(cluster, []).append(position)
+        self._lowest.pop(cluster, None)
+
     def _leave_cluster(self, position: int) -> None:
         cluster = int(self._cluster[position])
         if cluster:
+            self._lowest.pop(cluster, None)
             members = self._members[cluster]
             members.remove(position)
             if not members:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -9,7 +10,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from ingestd.core.clustering import MOST_TOGETHER, NEARLY, THRESHOLD, Part, decide, shares
+from ingestd.core.clustering import INSEPARABLE, MOST_TOGETHER, NEARLY, THRESHOLD, Part, Touched, decide, shares
 from ingestd.core.coverage import probability
 from ingestd.placement.needs import Needs
 from ingestd.store.changes import Changes
@@ -33,17 +34,20 @@ class Events:
         originals = dict.fromkeys(self._window.canonical_of(other) for other in near)
         candidates = [c for c in originals if c in self._window and c != article_id]
         scores = self._needs.scores(article_id, candidates)
-        touched: dict[int, NDArray[np.int64]] = {}
+        clusters: dict[int, NDArray[np.int64]] = {}
         for other in sorted(candidates, key=lambda c: -scores[c]):
             if scores[other] < THRESHOLD * NEARLY:
                 break
             cluster = self._window.cluster_of(other)
-            if cluster is not None and cluster not in touched and self._window.open_for(cluster, article_id, other):
+            if cluster is not None and cluster not in clusters and self._window.open_for(cluster, article_id, other):
                 # As many as can be decided again at once, which also bounds the cost of joining a giant.
-                touched[cluster] = self._window.members(cluster, MOST_TOGETHER)
-        means = self._means(article_id, touched)
-        parts = decide(article_id, touched, means, self._window.all_scores, self._window.outlets)
-        self._carry_out(article_id, parts, touched)
+                clusters[cluster] = self._window.members(cluster, MOST_TOGETHER)
+        touched = self._touched(article_id, clusters)
+        parts = decide(article_id, touched, self._window.all_scores, self._window.outlets)
+        self._carry_out(article_id, parts, clusters)
+        for part in parts:
+            if part.cluster_id in touched and {*part.members} == {article_id, *clusters[part.cluster_id].tolist()}:
+                self._window.has_lowest_score(part.cluster_id, touched[part.cluster_id].lowest)
 
     def name_terms(self) -> None:
         """Write into the evidence of all that joined a cluster which words made most of the score, and how much."""
@@ -56,10 +60,16 @@ class Events:
             found = zip(islice(places, products.size), products.tolist(), strict=True)
             named.update({glossary.word(place): round(product, 4) for place, product in found if place >= 0})
 
-    def _means(self, article_id: int, clusters: Mapping[int, NDArray[np.int64]]) -> dict[int, float]:
-        """Return the mean score of an article with the members of each cluster."""
-        self._needs.scores(article_id, [member for ids in clusters.values() for member in ids.tolist()])
-        return {cluster: self._mean(article_id, ids) for cluster, ids in clusters.items()}
+    def _touched(self, article_id: int, clusters: Mapping[int, NDArray[np.int64]]) -> dict[int, Touched]:
+        """Return how an article scores with the members of each cluster."""
+        scores = self._needs.scores(article_id, [member for ids in clusters.values() for member in ids.tolist()])
+        touched = {}
+        for cluster, ids in clusters.items():
+            mean, lowest = self._mean(article_id, ids), -math.inf
+            if mean >= THRESHOLD and ids.size < INSEPARABLE:
+                lowest = min(self._window.lowest_score(cluster), *(scores[other] for other in ids.tolist()))
+            touched[cluster] = Touched(ids, mean, lowest)
+        return touched
 
     def _mean(self, article_id: int, others: NDArray[np.int64]) -> float:
         scores = self._needs.scores(article_id, others.tolist())

@@ -17,7 +17,7 @@ import numpy as np
 
 from ingestd.core import clustering
 from ingestd.core.article import Article
-from ingestd.core.clustering import MOST_TOGETHER, NEARLY, decide, shares
+from ingestd.core.clustering import INSEPARABLE, MOST_TOGETHER, NEARLY, Touched, decide, shares
 from ingestd.core.entries import Entries, Entry
 from ingestd.core.fingerprint import Fingerprint, event_features, fingerprints
 from ingestd.core.window import Window
@@ -42,16 +42,18 @@ def settle(window: Window, article: int, near: Sequence[int], next_cluster: int)
     candidates = np.array(near, dtype=np.int64)
     scores = window.scores(article, candidates)
     order = np.argsort(-scores, kind="stable")
-    touched: dict[int, np.ndarray] = {}
+    touched: dict[int, Touched] = {}
     for other in candidates[order][scores[order] >= clustering.THRESHOLD * NEARLY].tolist():
         cluster = window.cluster_of(other)
-        if cluster is not None and cluster not in touched and window.open_for(cluster, article, other):
-            touched[cluster] = window.members(cluster, MOST_TOGETHER)
-    means = {
-        cluster: float(np.average(window.scores(article, members), weights=shares(window.outlets(members).tolist())))
-        for cluster, members in touched.items()
-    }
-    for part in decide(article, touched, means, window.all_scores, window.outlets):
+        if cluster is None or cluster in touched or not window.open_for(cluster, article, other):
+            continue
+        members = window.members(cluster, MOST_TOGETHER)
+        scored = window.scores(article, members)
+        mean = float(np.average(scored, weights=shares(window.outlets(members).tolist())))
+        small = mean >= clustering.THRESHOLD and members.size < INSEPARABLE
+        lowest = float(min(window.lowest_score(cluster), scored.min())) if small else -np.inf
+        touched[cluster] = Touched(members, mean, lowest)
+    for part in decide(article, touched, window.all_scores, window.outlets):
         cluster = part.cluster_id
         if cluster is None:
             cluster, next_cluster = next_cluster, next_cluster + 1

@@ -18,6 +18,7 @@ from ingestd.core.clustering import (
     THRESHOLD,
     TIGHTENING,
     Part,
+    Touched,
     average_link,
     decide,
     shares,
@@ -190,19 +191,21 @@ def test_average_link_is_that_of_scipy(drawn: list[float], threshold: float) -> 
 # Deciding, with scores that are made up. Articles are numbers; the newcomer is 100.
 
 
-def decided(clusters: dict[int, list[int]], pairs: dict[tuple[int, int], float]) -> tuple[Part, ...]:
+def decided(
+    clusters: dict[int, list[int]], pairs: dict[tuple[int, int], float], *, known: bool = False
+) -> tuple[Part, ...]:
     def score(a: int, b: int) -> float:
         return pairs.get((a, b), pairs.get((b, a), 0.0))
 
-    touched = {c: np.array(members) for c, members in clusters.items()}
-    means = {c: float(np.mean([score(100, m) for m in members])) for c, members in clusters.items()}
-    return decide(
-        100,
-        touched,
-        means,
-        lambda articles: np.array([[score(int(a), int(b)) for b in articles] for a in articles]),
-        no_outlets,
-    )
+    def all_scores(articles: np.ndarray) -> np.ndarray:
+        return np.array([[score(int(a), int(b)) for b in articles] for a in articles])
+
+    touched = {}
+    for cluster, members in clusters.items():
+        of = all_scores(np.array([100, *members]))
+        lowest = of[~np.eye(len(of), dtype=bool)].min() if known else -np.inf
+        touched[cluster] = Touched(np.array(members), float(of[0, 1:].mean()), float(lowest))
+    return decide(100, touched, all_scores, no_outlets)
 
 
 def no_outlets(articles: np.ndarray) -> np.ndarray:
@@ -304,6 +307,15 @@ def test_a_cluster_that_turns_out_to_be_two_events_is_split() -> None:
     assert frozenset({5, 9}) in together
 
 
+@given(st.integers(1, 9), st.data())
+def test_knowing_the_lowest_score_changes_nothing_but_the_work(members: int, data: st.DataObject) -> None:
+    near = st.floats(0.9 * THRESHOLD, 1.3 * THRESHOLD)
+    everyone = [100, *range(members)]
+    pairs = {(a, b): data.draw(near) for a in everyone for b in everyone if a < b}
+    found = [decided({1: list(range(members))}, pairs, known=known) for known in (True, False)]
+    assert len({frozenset((p.cluster_id, frozenset(p.members)) for p in parts) for parts in found}) == 1
+
+
 def test_no_more_is_decided_again_at_once_than_the_bound_allows() -> None:
     giant, small = list(range(MOST_TOGETHER + 50)), [90_001, 90_002]
     asked: list[int] = []
@@ -312,7 +324,7 @@ def test_no_more_is_decided_again_at_once_than_the_bound_allows() -> None:
         asked.append(articles.size)
         return np.ones((articles.size, articles.size))
 
-    touched = {1: np.array(giant), 2: np.array(small)}
-    assert decide(100_000, {1: touched[1]}, {1: 0.3}, all_scores, no_outlets) == (Part(1, (*giant, 100_000)),)
-    decide(100_000, touched, {1: 0.3, 2: 0.25}, all_scores, no_outlets)
+    touched = {1: Touched(np.array(giant), 0.3), 2: Touched(np.array(small), 0.25)}
+    assert decide(100_000, {1: touched[1]}, all_scores, no_outlets) == (Part(1, (*giant, 100_000)),)
+    decide(100_000, touched, all_scores, no_outlets)
     assert all(size <= MOST_TOGETHER for size in asked)

@@ -5,6 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ingestd.core.entries import Entries, Entry
 from ingestd.core.fingerprint import COPY_SCHEME, EVENT_SCHEME
@@ -90,6 +92,30 @@ def test_a_copy_is_of_its_canonical_articles_cluster() -> None:
     window.set_cluster(1, 6)
     assert window.cluster_of(2) == 6
     assert [s.article_id for s in window.group(1)] == [1, 2]
+
+
+@given(st.lists(st.tuples(st.integers(1, 6), st.integers(1, 3), st.booleans()), max_size=12))
+def test_the_lowest_score_of_a_cluster_is_that_of_those_who_are_in_it(moves: list[tuple[int, int, bool]]) -> None:
+    def scored(number: int) -> Entry:
+        hashes = np.array([1, number + 1], dtype=np.uint32) << np.uint32(10)
+        weights = np.array([number, 3], dtype=np.float32)
+        return replace(entry(number, 0), terms=SalientTerms(hashes, weights / np.linalg.norm(weights), ""))
+
+    window = Window(days=7, max_articles=1000)
+    window.add(Entries.of([scored(number) for number in range(1, 7)]))
+    for number, cluster, again in moves:
+        if again:  # its text has changed
+            window.add(Entries.of([replace(scored(number), cluster_id=cluster)]))
+        else:
+            window.set_cluster(number, cluster)
+        for c in (1, 2, 3):
+            scores = window.all_scores(window.members(c))
+            apart = scores[~np.eye(len(scores), dtype=bool)]
+            assert window.lowest_score(c) == (apart.min() if apart.size else np.inf)
+    window.set_cluster(1, 4)
+    window.set_cluster(2, 4)
+    window.has_lowest_score(4, 0.125)
+    assert window.lowest_score(4) == 0.125
 
 
 def test_a_revised_article_takes_the_place_of_its_older_text() -> None:
