@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -32,6 +32,10 @@ from tests.bench.corpus import Made, articles, write
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 PEERS = ("datasketch", "rensa", "xxhash", "SQLAlchemy", "numpy")
+
+_LOOK_EVERY_S = 0.2
+# To find all processes and what they share takes milliseconds of a core, which those with readers have not to spare.
+_CLOSER_EVERY = 5  # looks
 
 Pairs = list[tuple[str, str]]  # file, and the file that it is taken for a copy of
 
@@ -56,21 +60,23 @@ class Watched:
         self.start = time.monotonic()
         error = said.open("wb") if said else subprocess.DEVNULL
         self.process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=error)
-        self.main_bytes = self.bytes = 0
+        self._main = psutil.Process(self.process.pid)
+        self._parts: list[psutil.Process] = []
+        self.main_bytes = self.bytes = self._looks = 0
 
     def look(self) -> bool:
-        """Note how much memory it has; return whether it still runs."""
+        """Note how much memory it has, and wait a moment; return whether it still runs."""
         if self.process.poll() is not None:
             return False
-        try:
-            process = psutil.Process(self.process.pid)
-            self.main_bytes = max(self.main_bytes, process.memory_info().rss)
-            parts = [process, *process.children(recursive=True)]
-            self._cpu |= {part.pid: sum(part.cpu_times()[:2]) for part in parts}
-            self.bytes = max(self.bytes, sum(part.memory_full_info().pss for part in parts))
-        except psutil.Error:
-            pass
-        time.sleep(0.2)
+        with suppress(psutil.Error):
+            if self._looks % _CLOSER_EVERY == 0:
+                self._parts = [self._main, *self._main.children(recursive=True)]
+                self.bytes = max(self.bytes, sum(part.memory_full_info().pss for part in self._parts))
+            self._looks += 1
+            self.main_bytes = max(self.main_bytes, self._main.memory_info().rss)
+            self._cpu |= {part.pid: sum(part.cpu_times()[:2]) for part in self._parts}
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(_LOOK_EVERY_S)
         return True
 
     def cpu_seconds(self) -> float:
