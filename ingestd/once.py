@@ -18,8 +18,6 @@ from ingestd.store.database import Database
 from ingestd.store.ledger import requeue
 from ingestd.terminal import bar
 
-_FIRST_BATCH = 32  # files: what stores them would have nothing to do until the first batch is read
-
 
 def ingest_paths(settings: Settings, database: Database, paths: Sequence[Path], *, progress: bool) -> Counts:
     """
@@ -38,11 +36,9 @@ def ingest_paths(settings: Settings, database: Database, paths: Sequence[Path], 
     with bar("files", total, shown=progress) as advance:
         line.recover([])
         try:
-            size = min(_FIRST_BATCH, settings.ingest.batch_files)
             while True:
-                while not line.full and (batch := list(islice(waiting, size))):
+                while not line.full and (batch := list(islice(waiting, settings.ingest.batch_files))):
                     line.feed(batch)
-                    size = min(2 * size, settings.ingest.batch_files)
                 if not line.depth:
                     break
                 # One that changed while it was read is taken up once more, as it looks then.
