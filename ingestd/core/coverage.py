@@ -85,8 +85,8 @@ class Vectors:
         self, positions: NDArray[np.int64]
     ) -> tuple[NDArray[np.uint32], NDArray[np.float32], NDArray[np.int64]]:
         """Return hashes and weights of many articles in a row, and whose each is (index into `positions`)."""
-        packed, owner = self._gather(positions)
-        return packed >> _TERM_SHIFT, _WEIGHTS[packed & _WEIGHT_MASK], owner
+        packed, sizes = self._gather(positions)
+        return packed >> _TERM_SHIFT, _WEIGHTS[packed & _WEIGHT_MASK], _numbered(sizes)
 
     def hashes_of(self, positions: NDArray[np.int64]) -> NDArray[np.uint32]:
         """Return the hashes of many articles in a row, without weights."""
@@ -140,26 +140,30 @@ class Vectors:
         self, articles: NDArray[np.int64], others: NDArray[np.int64], of: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.float32]]:
         """Return the terms that pairs share, pair by pair: index of the pair, hash, product of the weights."""
-        packed, owner = self._gather(articles)
-        other_packed, pair = self._gather(others)
-        terms, which = other_packed >> _TERM_SHIFT, of[pair]
+        packed, own_sizes = self._gather(articles)
+        other_packed, sizes = self._gather(others)
+        terms = other_packed >> _TERM_SHIFT
         if not packed.size:
-            return pair[:0], terms[:0], np.zeros(0, dtype=np.float32)
+            return sizes[:0], terms[:0], np.zeros(0, dtype=np.float32)
+        owner = _numbered(own_sizes)
         own = owner << TERM_BITS | packed >> _TERM_SHIFT  # of article and term one number, ascending
         # Few terms are shared: those that are not are mostly told by a part of their bits, in a table for each article.
         table = np.zeros(articles.size * _TABLE, dtype=bool)
         table[owner * _TABLE + (own & (_TABLE - 1))] = True
-        likely = np.flatnonzero(table.take(which * _TABLE + (terms & np.uint32(_TABLE - 1))))
-        wanted = which[likely] << TERM_BITS | terms[likely]
+        places = np.repeat((of * _TABLE).astype(np.uint32), sizes)
+        places |= terms & np.uint32(_TABLE - 1)
+        likely = np.flatnonzero(table.take(places))
+        pair, terms = _numbered(sizes)[likely], terms[likely]
+        wanted = of[pair] << TERM_BITS | terms
         at = own[:-1].searchsorted(wanted)
         hit = np.flatnonzero(own[at] == wanted)
-        shared = likely[hit]
-        product = _WEIGHTS[packed[at[hit]] & _WEIGHT_MASK] * _WEIGHTS[other_packed[shared] & _WEIGHT_MASK]
-        return pair[shared], terms[shared], product
+        weights = _WEIGHTS[packed[at[hit]] & _WEIGHT_MASK]
+        return pair[hit], terms[hit], weights * _WEIGHTS[other_packed[likely[hit]] & _WEIGHT_MASK]
 
     def gram(self, positions: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the cosines of all pairs, shape (n, n); the diagonal means nothing."""
-        packed, owner = self._gather(positions)
+        packed, sizes = self._gather(positions)
+        owner = _numbered(sizes)
         # Sorting term and place as one number is quicker than asking for the order.
         both = packed.astype(np.uint64) << _HALF | np.arange(packed.size, dtype=np.uint64)
         both.sort()
@@ -175,16 +179,20 @@ class Vectors:
 
     def keep(self, positions: NDArray[np.int64]) -> None:
         """Forget all vectors but these, which are numbered anew from 0."""
-        lengths = self._starts[positions + 1] - self._starts[positions]
-        self._terms, _ = self._gather(positions)
-        self._starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
+        self._terms, sizes = self._gather(positions)
+        self._starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes)])
         self._size = positions.size
 
     def _gather(self, positions: NDArray[np.int64]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-        """Return terms with their weights of many articles in a row, and whose each is (index into `positions`)."""
+        """Return terms with their weights of many articles in a row, and how many each article has."""
         starts, ends = self._starts[positions], self._starts[positions + 1]
         pieces = [self._terms[a:b] for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
-        return np.concatenate([self._terms[:0], *pieces]), np.repeat(np.arange(positions.size), ends - starts)
+        return np.concatenate([self._terms[:0], *pieces]), ends - starts
+
+
+def _numbered(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return whose each of many terms in a row is: the index of the article."""
+    return np.repeat(np.arange(sizes.size), sizes)
 
 
 def _packed(terms: Rows, weights: NDArray[np.float32]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
