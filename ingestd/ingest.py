@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -44,6 +44,7 @@ log = structlog.get_logger()
 _T = TypeVar("_T")
 
 _FIRST_PAUSE_S = 0.5  # doubled with every further attempt
+_READ_TOGETHER_BYTES = 4 << 20  # a second's work where text is to be found in pages, a batch where it lies open
 _UNREADABLE_AGAIN_S = 30.0  # until a file that may not be read is tried again
 _LAST_MOVES_S = 5.0  # that a shutdown waits for; the next start makes and notes what is left
 
@@ -106,7 +107,7 @@ class Line:
     @property
     def full(self) -> bool:
         """Whether every worker has enough to do."""
-        return len(self._queue) > self.workers.processes + 1
+        return len(self._queue) > self.workers.processes
 
     def recover(self, roots: Sequence[str]) -> None:
         """Take up what an earlier process left: release its claims, finish its moves."""
@@ -129,9 +130,9 @@ class Line:
         self.counts.files["unchanged"] += len(claimed.settled)
         if self._after != "keep":
             self._dispose(claimed.settled)  # could not be moved before, or were put back
-        if claimed.claims:
-            reading = self.workers.read([claim.file for claim in claimed.claims], self._context())
-            self._queue.append(_Work(claimed.claims, reading, time.monotonic()))
+        for claims in _read_together(claimed.claims):
+            reading = self.workers.read([claim.file for claim in claims], self._context())
+            self._queue.append(_Work(claims, reading, time.monotonic()))
         return list(claimed.busy)
 
     def advance(self, wait_s: float) -> list[SeenFile]:
@@ -383,6 +384,18 @@ class Line:
                 if self.stop_waiting(pause):
                     raise Stopped from error
                 pause = min(2 * pause, self._settings.database.retry_seconds)
+
+
+def _read_together(claims: Sequence[Claim]) -> Iterator[Sequence[Claim]]:
+    """Divide files among the readers: few large ones at a time, so that each has some and none takes long."""
+    begin = size = 0
+    for at, claim in enumerate(claims):
+        size += claim.file.size
+        if size >= _READ_TOGETHER_BYTES:
+            yield claims[begin : at + 1]
+            begin, size = at + 1, 0
+    if begin < len(claims):
+        yield claims[begin:]
 
 
 def _to_give_back(progress: Progress) -> bool:

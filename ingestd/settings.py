@@ -81,7 +81,9 @@ class IngestSettings(_Section):
         ge=0,
         description="processes that read and fingerprint; 0: in the main process; default: as many as there are cores",
     )
-    batch_files: int = Field(256, ge=1, le=4096, description="files handed to a process at a time, and stored together")
+    batch_files: int = Field(
+        512, ge=1, le=4096, description="files taken up at a time, and stored together if they are small"
+    )
 
 
 class FormatSettings(_Section):

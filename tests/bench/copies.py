@@ -36,7 +36,7 @@ from ingestd.core.window import COPY_CANDIDATES
 from tests.bench.corpus import Made, articles
 
 ROUNDS = 5
-BATCH = 256  # ingest.batch_files
+BATCH = 512  # ingest.batch_files
 _WORD = re.compile(r"\w+")
 
 Pairs = list[tuple[int, int]]

@@ -24,7 +24,7 @@ from ingestd.core.window import Window
 from ingestd.workers import salience
 from tests.bench.corpus import Made, articles
 
-BATCH = 256
+BATCH = 512  # ingest.batch_files
 MEASURED = 5_000
 STAGES = ("features and sketch", "the same with those of copies", "index", "candidates", "scores and decision")
 

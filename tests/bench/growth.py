@@ -40,6 +40,7 @@ MADE, MEASURED = 10_000, 5_000
 RARE = 0.1  # weight from which a term is of its event, not of the language
 TEXT = 300  # characters of which a synthesised text is made
 ROUNDS = 3
+BATCH = 512  # ingest.batch_files
 ENVIRONMENT = os.environ | {"INGESTD_WINDOW__MAX_ARTICLES": "2000000", "INGESTD_WINDOW__DAYS": "60"}
 TABLES = (ArticleRow, ClusterRow, CopyRow, ClusterMemberRow, SignatureRow)
 
@@ -182,7 +183,7 @@ def timed(line: Any, seen: Sequence[Any]) -> float:
     start = time.perf_counter()
     waiting = iter(seen)
     while True:
-        while not line.full and (batch := list(islice(waiting, 256))):
+        while not line.full and (batch := list(islice(waiting, BATCH))):
             line.feed(batch)
         if not line.depth:
             return time.perf_counter() - start

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -107,6 +109,34 @@ def test_the_file_that_a_worker_dies_of_is_kept_with_that_reason_and_the_others_
     assert corpus.rows("select path, state, reason from source_files order by path") == [
         ("0.json", "stored", None), ("1.json", "stored", None), ("2.json", "quarantined", "internal"), ("3.json", "stored", None),
     ]  # fmt: skip
+
+
+def test_few_large_files_are_read_at_a_time_and_many_small_ones_are_stored_together(
+    corpus: Corpus, line_on: Callable[..., Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus.write(records(9) | {f"{i}.json": {"title": str(i), "text": f"number {i} " * 1_200} for i in (3, 4, 6)})
+    monkeypatch.setattr(ingest, "_READ_TOGETHER_BYTES", 10_000)
+    line = line_on()
+    read: list[Sequence[SeenFile]] = []
+
+    def noted(some: Sequence[SeenFile], context: Context) -> Future[list[Reading]]:
+        read.append(some)
+        return Workers(0).read(some, context)
+
+    monkeypatch.setattr(line.workers, "read", noted)
+    run(line, sorted(files(corpus.folder), key=lambda f: f.path), batch=9)
+    names = [[file.path.decode().removesuffix(".json") for file in some] for some in read]
+    assert names == [["0", "1", "2", "3"], ["4"], ["5", "6"], ["7", "8"]]
+    assert corpus.rows("select count(*) from articles") == [9]
+
+
+def test_those_who_read_leave_the_cores_to_the_one_who_decides() -> None:
+    workers = Workers(1)
+    try:
+        asked = workers._submit(partial(os.getpriority, os.PRIO_PROCESS, 0))
+        assert asked.result(60) > os.getpriority(os.PRIO_PROCESS, 0)
+    finally:
+        workers.close()
 
 
 def test_files_are_moved_even_if_the_process_dies_that_was_to_move_them(
