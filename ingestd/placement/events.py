@@ -45,9 +45,10 @@ class Events:
         touched = self._touched(article_id, clusters)
         parts = decide(article_id, touched, self._window.all_scores, self._window.outlets)
         self._carry_out(article_id, parts, clusters)
-        for part in parts:
-            if part.cluster_id in touched and {*part.members} == {article_id, *clusters[part.cluster_id].tolist()}:
-                self._window.has_lowest_score(part.cluster_id, touched[part.cluster_id].lowest)
+        members = {part.cluster_id: {*part.members} for part in parts}
+        for cluster, it in touched.items():
+            if it.lowest > -math.inf and members.get(cluster) == {article_id, *it.members.tolist()}:
+                self._window.has_lowest_score(cluster, it.lowest)
 
     def name_terms(self) -> None:
         """Write into the evidence of all that joined a cluster which words made most of the score, and how much."""

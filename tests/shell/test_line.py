@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
@@ -22,6 +23,7 @@ from ingestd.intake.scan import SeenFile, files
 from ingestd.store.database import Database
 from ingestd.store.ledger import Ledger
 from ingestd.workers import Reading, Workers
+from tests.bench.corpus import articles, write
 from tests.conftest import Corpus
 
 
@@ -137,6 +139,19 @@ def test_those_who_read_leave_the_cores_to_the_one_who_decides() -> None:
         assert asked.result(60) > os.getpriority(os.PRIO_PROCESS, 0)
     finally:
         workers.close()
+
+
+def test_the_lowest_score_remembered_of_a_cluster_is_that_of_its_members(
+    corpus: Corpus, line_on: Callable[..., Line]
+) -> None:
+    write(articles(300, words=80), corpus.folder)
+    line = line_on()
+    run(line, sorted(files(corpus.folder), key=lambda f: f.path), batch=50)
+    remembered = dict(line.window._lowest)
+    assert len(remembered) > 30
+    for cluster, lowest in remembered.items():
+        scores = line.window.all_scores(line.window.members(cluster))
+        assert lowest == pytest.approx(scores[~np.eye(len(scores), dtype=bool)].min(), abs=1e-5)
 
 
 def test_files_are_moved_even_if_the_process_dies_that_was_to_move_them(
