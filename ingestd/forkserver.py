@@ -14,8 +14,6 @@ import threading
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 
-_NICE = 5
-
 
 def start() -> ForkServerContext:
     """
@@ -34,8 +32,6 @@ def begin() -> None:
     """Prepare a process that was forked for its work."""
     # Ctrl-C reaches the whole process group; the main process decides what is still to be finished.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # All wait for the process that decides: where cores are scarce it goes first, and they read ahead of it.
-    os.nice(_NICE)
     # What all such processes share of memory stays shared: the collector would write to every object.
     gc.freeze()
     threading.Thread(target=_end_with_parent, daemon=True).start()

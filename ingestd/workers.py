@@ -46,6 +46,7 @@ PIECE_BYTES = 4 << 20
 # A file with more than this is not read at once, but in pieces.
 AT_ONCE_RECORDS = 4 * PIECE_RECORDS
 AT_ONCE_BYTES = 16 << 20
+_NICE = 5  # all wait for the process that decides: where cores are scarce it goes first, and they read ahead of it
 _WARM_UP_S = 0.1  # of doing nothing, so that no process gets the work of two
 MOST_LISTED = 10_000  # records of one file that could not be used and are listed; the others are counted
 # Languages that wordfreq lists under another code.
@@ -390,7 +391,12 @@ def _frequencies(lang: str) -> Background:
 
 
 def _pool(processes: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(processes, forkserver.start(), initializer=forkserver.begin)
+    return ProcessPoolExecutor(processes, forkserver.start(), initializer=_begin)
+
+
+def _begin() -> None:
+    forkserver.begin()
+    os.nice(_NICE)
 
 
 def _done(work: Callable[[], _T]) -> Future[_T]:
