@@ -24,7 +24,7 @@ from ingestd.store.database import SURROUNDINGS, Database
 
 log = structlog.get_logger()
 
-SHUTDOWN_S = 10.0  # for what is in flight when the end is asked for
+SHUTDOWN_S = 7.0  # for what is in flight when the end is asked for; with the last moves all is done within ten seconds
 _IDLE_WAIT_S = 1.0
 _BUSY_WAIT_S = 0.02  # between looks at the folder while readers are at work
 _BUSY_FILE_S = 5.0  # until a file that another process holds is tried again

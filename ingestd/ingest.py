@@ -46,7 +46,7 @@ _T = TypeVar("_T")
 _FIRST_PAUSE_S = 0.5  # doubled with every further attempt
 _READ_TOGETHER_BYTES = 4 << 20  # a second's work where text is to be found in pages, a batch where it lies open
 _UNREADABLE_AGAIN_S = 30.0  # until a file that may not be read is tried again
-_LAST_MOVES_S = 5.0  # that a shutdown waits for; the next start makes and notes what is left
+_LAST_MOVES_S = 2.0  # that a shutdown waits for; the next start makes and notes what is left
 
 
 class Stopped(Exception):  # noqa: N818 - not an error: the end that was asked for
@@ -230,7 +230,10 @@ class Line:
             self._note_moves(within_s=_LAST_MOVES_S)
         finally:
             self._leaving.clear()
-            self.workers.close()
+            if claims:
+                self.workers.abandon()
+            else:
+                self.workers.close()
         if claims:
             self.ledger.defer(claims, _now(), "released at shutdown")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import multiprocessing
 import os
 import stat
 import time
@@ -117,6 +118,13 @@ class Workers:
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
+
+    def abandon(self) -> None:
+        """End the processes in the midst of their work, which is to be done again: an exit would wait for it."""
+        if self._pool is not None:
+            self.close()
+            for process in multiprocessing.active_children():
+                process.terminate()
 
     def _submit(self, work: Callable[[], _T]) -> Future[_T]:
         if not self.processes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -139,6 +140,16 @@ def test_those_who_read_leave_the_cores_to_the_one_who_decides() -> None:
         assert asked.result(60) > os.getpriority(os.PRIO_PROCESS, 0)
     finally:
         workers.close()
+
+
+def test_work_that_takes_long_does_not_hold_up_an_end_that_was_asked_for() -> None:
+    workers = Workers(1)
+    asked = workers._submit(partial(time.sleep, 600))
+    while not asked.running():
+        time.sleep(0.01)
+    workers.abandon()
+    with pytest.raises((BrokenProcessPool, CancelledError)):
+        asked.result(60)
 
 
 def test_the_lowest_score_remembered_of_a_cluster_is_that_of_its_members(
