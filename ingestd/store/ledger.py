@@ -203,10 +203,9 @@ class Ledger:
 
     def renew(self, now: datetime) -> None:
         """Extend the leases of everything that this process has claimed."""
+        held = (_files.c.state == FileState.CLAIMED, _files.c.lease_owner == self.owner)
         with self._database.writing() as connection:
-            connection.execute(
-                update(SourceFile).where(_files.c.lease_owner == self.owner).values(lease_until=now + self._lease)
-            )
+            connection.execute(update(SourceFile).where(*held).values(lease_until=now + self._lease))
 
     def archived(self, names: Sequence[tuple[int, str]]) -> None:
         """Note under which name finished files now lie, by row id."""
@@ -234,12 +233,17 @@ class Ledger:
         """Return which contents have been stored before, by SHA-256, with the (first) article of each."""
         found: dict[str, int | None] = {}
         for chunk in _chunks(sorted(set(hashes))):
+            # Asked for a state as well, SQLite goes through all files of that state, which are nearly all there are.
+            state = _files.c.state.label("state")
             rows = connection.execute(
-                select(_files.c.sha256, func.min(_files.c.article_id).label("article_id"))
-                .where(_files.c.sha256.in_(chunk), _files.c.state.in_((FileState.STORED, FileState.DUPLICATE)))
-                .group_by(_files.c.sha256)
+                select(_files.c.sha256, state, func.min(_files.c.article_id).label("article_id"))
+                .where(_files.c.sha256.in_(chunk))
+                .group_by(_files.c.sha256, state)
             )
-            found.update({row.sha256: row.article_id for row in rows})
+            for row in rows:
+                if row.state in (FileState.STORED, FileState.DUPLICATE):
+                    known = found.get(row.sha256)
+                    found[row.sha256] = row.article_id if known is None else min(known, row.article_id or known)
         return found
 
     def _newest(
@@ -309,7 +313,7 @@ class Ledger:
         host = f"{socket.gethostname()}:"
         with self._database.reading() as connection:
             owners = connection.execute(
-                select(_files.c.lease_owner).distinct().where(_files.c.lease_owner.is_not(None))
+                select(_files.c.lease_owner).distinct().where(_files.c.state == FileState.CLAIMED)
             )
             return [
                 o

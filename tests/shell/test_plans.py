@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from sqlalchemy import Connection, event, text
 from ingestd.store import articles as store
 from ingestd.store import queries
 from ingestd.store.database import Database
+from ingestd.store.ledger import Ledger
 from tests.bench.corpus import articles
 from tests.conftest import ROOT, Corpus, new_database
 
@@ -60,6 +62,39 @@ def test_a_batch_asks_no_more_of_the_database_when_it_is_larger(corpus_on_each: 
     # What grows is the outlets whose last lines have to be read, forty at a time, and keys, 500 at a time.
     assert counts[250] <= counts[16] + 8, counts
     assert counts[250] <= 45, counts
+
+
+BEHIND = """
+INSERT INTO source_files (root, path, path_bytes, size_bytes, mtime_ns, ctime_ns, inode, sha256, state, attempts, fence, n_articles,
+                          first_seen_at, finished_at)
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {n})
+SELECT '/srv', 'f' || i, CAST('f' || i AS BLOB), 1, 1, 1, 1, 'sha-' || i, 'stored', 1, 1, 1, '2025-01-01', '2025-01-01' FROM n;
+INSERT INTO clusters (status, keywords, n_articles, n_originals, n_outlets, last_published_at, created_at, updated_at)
+SELECT 'open', '[]', 1, 1, 1, datetime('now'), datetime('now'), datetime('now') FROM source_files;
+"""
+
+
+def test_a_batch_costs_the_database_no_more_when_much_lies_behind_it(tmp_path: Path) -> None:
+    # Steps of SQLite's machine: a plan that uses an index can still go through all that there is, and look harmless.
+    hundreds = {}
+    for behind in (200, 20_000):
+        corpus = Corpus(f"sqlite:///{tmp_path / str(behind)}.db", tmp_path / "files")
+        with corpus.database.writing() as connection:
+            for statement in BEHIND.format(n=behind).split(";"):
+                connection.execute(text(statement))
+        taken: list[int] = []
+
+        def count(connection: Any, *_: Any, taken: list[int] = taken) -> None:
+            connection.set_progress_handler(lambda: taken.append(1), 100)
+
+        event.listen(corpus.database.engine, "checkout", count)
+        corpus.take_in(**{f"{i}": record for i, record in enumerate(records(0, 40))})
+        Ledger(corpus.database, 60).renew(datetime.now(UTC))
+        hundreds[behind] = len(taken)
+        assert corpus.rows("select count(*) from articles") == [40]
+        corpus.database.close()
+    assert hundreds[200] > 50
+    assert hundreds[20_000] <= 1.1 * hundreds[200], hundreds
 
 
 MAKE = """
