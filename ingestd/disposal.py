@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import Literal
 
 import structlog
@@ -69,5 +68,5 @@ def _marker(f: Finished, suffix: bytes) -> Finished | None:
     """Return the marker that goes the way of its finished file; that of a quarantined one waits for its return."""
     if not suffix or f.state is FileState.QUARANTINED:
         return None
-    seen = look_at(Path(f.root), f.path + suffix)
+    seen = look_at(f.root, f.path + suffix)
     return replace(f, id=0, path=seen.path, look=seen.look, sha256=None) if seen else None

@@ -42,7 +42,7 @@ def ingest_paths(settings: Settings, database: Database, paths: Sequence[Path], 
                 if not line.depth:
                     break
                 # One that changed while it was read is taken up once more, as it looks then.
-                again = [seen for file in line.advance(60.0) if (seen := look_at(Path(file.root), file.path))]
+                again = [seen for file in line.advance(60.0) if (seen := look_at(file.root, file.path))]
                 if again:
                     line.feed(again)
                 advance(line.counts.files.total(), _at(line))

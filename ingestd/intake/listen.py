@@ -210,10 +210,9 @@ class _OverflowHandler(logging.Handler):
 
 def _observer() -> BaseObserver:
     if sys.platform == "linux":
-        from watchdog.observers.inotify import InotifyObserver
+        from ingestd.intake.inotify import FolderObserver
 
-        # Else a file that is moved in from outside raises `created`, as one does that is about to be written.
-        return InotifyObserver(generate_full_events=True)
+        return FolderObserver()
     return Observer()
 
 
@@ -222,17 +221,18 @@ class _Handler(FileSystemEventHandler):
 
     def __init__(self, root: Path, heard: Callable[[bytes, bool], None], ignore: Sequence[str]) -> None:
         self._root, self._heard, self._ignore = root, heard, ignore
+        self._base = os.path.join(os.fsencode(root), b"")
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         try:
             moved = isinstance(event, (FileMovedEvent, DirMovedEvent))
             path = os.fsencode(event.dest_path if moved else event.src_path)
-            if not path:  # moved out of the folder
+            if not path.startswith(self._base):  # moved out of the folder
                 return
-            relative = os.path.relpath(path, os.fsencode(self._root))
+            relative = path[len(self._base) :]
             if relative == _CANARY:
                 self._heard(relative, False)
-            elif relative.startswith(b"..") or any(left_alone(part, self._ignore) for part in relative.split(b"/")):
+            elif any(left_alone(part, self._ignore) for part in relative.split(b"/")):
                 return
             elif event.is_directory:
                 self._walk(relative)

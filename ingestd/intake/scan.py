@@ -105,7 +105,7 @@ def left_alone(name: bytes, ignore: Sequence[str]) -> bool:
     return bool(ignore) and any(fnmatch(os.fsdecode(name), pattern) for pattern in ignore)
 
 
-def look_at(root: Path, path: bytes) -> SeenFile | None:
+def look_at(root: str | Path, path: bytes) -> SeenFile | None:
     """Return how a file looks now, without following links; None: it is gone, or is a folder."""
     try:
         status = os.lstat(os.path.join(os.fsencode(root), path))

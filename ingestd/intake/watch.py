@@ -145,12 +145,12 @@ class Inbox:
 
     def _see(self, root: str, path: bytes, complete: bool, now: float, found: list[SeenFile]) -> None:
         key = (root, path)
-        seen = look_at(Path(root), path) if path else None
+        seen = look_at(root, path) if path else None
         if self._done and seen is not None:
             if path.endswith(self._done):  # what counts is the file that the marker speaks of
                 self._see(root, path.removesuffix(self._done), True, now, found)
                 return
-            complete = self._is_marked(Path(root), path)
+            complete = self._is_marked(root, path)
             if not complete:
                 return
         if seen is None:
@@ -206,7 +206,7 @@ class Inbox:
             )
         self._forgotten = (self._forgotten - named) | forgotten
 
-    def _is_marked(self, root: Path, path: bytes) -> bool:
+    def _is_marked(self, root: str | Path, path: bytes) -> bool:
         """Tell whether a file is said to be complete; a marker itself is none."""
         return not path.endswith(self._done) and look_at(root, path + self._done) is not None
 

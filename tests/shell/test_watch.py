@@ -305,11 +305,32 @@ def test_a_handler_that_fails_ends_no_thread(
     inbox = watching(quiet_s=0.1)
     names(inbox, 0.2)
     with monkeypatch.context() as patched:
-        patched.setattr(os.path, "relpath", fail)
+        patched.setattr(listen, "left_alone", fail)
         (root / "lost.json").write_text("{}")
         names(inbox, 0.5)
     (root / "heard.json").write_text("{}")
     assert "heard.json" in names(inbox)
+
+
+def test_what_is_put_into_the_archive_is_not_heard_of(
+    root: Path, watching: Callable[..., Inbox], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[str] = []
+    monkeypatch.setattr(
+        listen._Handler, "on_any_event", lambda _self, event: heard.append(event.dest_path or event.src_path)
+    )
+    inbox = watching(quiet_s=0.1)
+    archive = root / ".ingestd" / "archive" / "2026-01-01"
+    archive.mkdir(parents=True)
+    names(inbox, 0.2)  # by now the new folder is watched
+    (root / "a.json").write_text("{}")
+    (archive / "a.json").hardlink_to(root / "a.json")
+    (root / "last.json").write_text("{}")
+    deadline = time.monotonic() + 5
+    while str(root / "last.json") not in heard and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert {str(root / "a.json"), str(root / "last.json")} <= set(heard)
+    assert not [path for path in heard if path.startswith(f"{archive}/")]
 
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EMFILE, errno.EACCES])
