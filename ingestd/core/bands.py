@@ -27,7 +27,7 @@ _MERGED_SHARE = 8
 _FILLED_SHARE = 0.24
 # What is made of so many signatures stays in the processor's cache.
 _SIGNATURES_AT_ONCE = 64
-_HALF = np.uint64(32)
+_HALF, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 _SPREAD = np.uint32(0x9E3779B1)  # odd: different keys stay different (Knuth 1973, 6.4)
 
 
@@ -136,7 +136,11 @@ class KeyIndex:
             self._expected = 0
             self._merge()
             self._newest.shrink()
-        owner, spread = np.repeat(np.arange(counts.size), counts), keys * _SPREAD
+        # In ascending order, which is that of the buckets: memory is read along, not across.
+        asked = (keys * _SPREAD).astype(np.uint64) << _HALF | np.arange(keys.size, dtype=np.uint64)
+        asked.sort()
+        spread = (asked >> _HALF).astype(np.uint32)
+        owner = np.repeat(np.arange(counts.size), counts)[(asked & _LOW).view(np.int64)]
         found = [part.find(spread) for part in (self._newest, self._others)]
         self.truncated += sum(truncated for _, truncated in found)
         rows, others = (np.concatenate(part) for part in zip(*(pair for pair, _ in found), strict=True))

@@ -68,7 +68,7 @@ class ChainedPostings:
         """Return who has each of some keys, and how many chains were too long to be followed to their end."""
         self._link()
         row = np.arange(keys.size)
-        number = self._heads[keys & np.uint32(self._heads.size - 1)]
+        number = self._heads[keys >> np.uint32(self._bits_below)]
         wanted = keys.astype(np.uint64)
         rows, articles = [row[:0]], [row[:0]]
         for _ in range(MOST_OF_A_KEY):
@@ -102,6 +102,11 @@ class ChainedPostings:
         self.clear()
         self.add((entries >> _HALF).astype(np.uint32), articles)
 
+    @property
+    def _bits_below(self) -> int:
+        """How many bits of a key do not tell its bucket: the upper ones do."""
+        return 33 - self._heads.size.bit_length()
+
     def _link(self) -> None:
         """Hang the entries that came since this was done in front of the chains of their buckets."""
         if self._linked == self._size:
@@ -111,7 +116,7 @@ class ChainedPostings:
             self._linked = 0
         self._links = with_room(self._links, self._size)
         first = self._linked
-        of_keys = (self._entries[first : self._size] >> _HALF) & np.uint64(self._heads.size - 1)
+        of_keys = self._entries[first : self._size] >> np.uint64(32 + self._bits_below)
         # Sorting bucket and entry as one number is several times quicker than a stable sort by bucket.
         both = of_keys << _HALF | np.arange(first + 1, self._size + 1, dtype=np.uint64)
         both.sort()

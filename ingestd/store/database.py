@@ -250,7 +250,7 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA synchronous = FULL")  # a file is archived only after its articles are on the disk
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA cache_size = -16384")  # 16 MiB: what is hot of the indexes of a month of news
-    cursor.execute("PRAGMA wal_autocheckpoint = 8000")  # pages, 32 MB: what was not copied beside the work by then
+    cursor.execute("PRAGMA wal_autocheckpoint = 40000")  # pages, 160 MB: what was not copied beside the work by then
     cursor.close()
 
 
