@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import errno
+import os
 
 from watchdog.observers.api import BaseObserver
-from watchdog.observers.inotify import InotifyFullEmitter
+from watchdog.observers.inotify import InotifyFullEmitter, InotifyWatchGroup
 from watchdog.observers.inotify_c import CallbackId, InotifyFD, Mask, WatchCallback, WatchDescriptor
 
 from ingestd.intake.scan import OWN_FOLDER
-
-_BELOW_OWN_FOLDER = b"/%s/" % OWN_FOLDER
 
 
 class FolderObserver(BaseObserver):
@@ -31,6 +30,8 @@ class FolderObserver(BaseObserver):
 
 class _Descriptor(InotifyFD):
     def add_callback(self, path: bytes, mask: Mask, callback: WatchCallback, id_: CallbackId) -> WatchDescriptor:
-        if _BELOW_OWN_FOLDER in path:  # its files raise events, the folder itself does: the canary lies there
+        root = callback.path if isinstance(callback, InotifyWatchGroup) else b""
+        # Not the folder itself: the canary lies there.
+        if root and path.startswith(os.path.join(root, OWN_FOLDER, b"")):
             raise OSError(errno.EPERM, "not to be watched")  # passed over, as a folder that may not be read is
         return super().add_callback(path, mask, callback, id_)

@@ -333,6 +333,20 @@ def test_what_is_put_into_the_archive_is_not_heard_of(
     assert not [path for path in heard if path.startswith(f"{archive}/")]
 
 
+def test_a_folder_below_one_that_is_named_as_our_own_is_heard(tmp_path: Path) -> None:
+    root = tmp_path / ".ingestd" / "inbox"
+    root.mkdir(parents=True)
+    inbox = Inbox([root], quiet_s=0.1, rescan_s=60)
+    inbox.start()
+    try:
+        assert inbox.ready
+        names(inbox, 0.2)
+        (root / "a.json").write_text("{}")
+        assert names(inbox) == ["a.json"]
+    finally:
+        inbox.stop()
+
+
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EMFILE, errno.EACCES])
 def test_where_inotify_has_no_room_the_folder_is_read(
     root: Path, watching: Callable[..., Inbox], monkeypatch: pytest.MonkeyPatch, error: int
