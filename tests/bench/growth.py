@@ -6,7 +6,8 @@ What one more article costs when a million are there: in the store, in the windo
 
 The first 10,000 articles are made and taken in by the program. From those, as many more as are wanted are synthesised:
 other terms, shingles and names with the same relations among one another, in the tables as the program would have left
-them, all within the days that a new article is compared with. Then the program takes in 5,000 more.
+them, all within the days that a new article is compared with. Then the program takes in 10,000 more, a fifth at a time,
+the sizes in turns: how fast a machine is changes from one minute to the next.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ from ingestd.store.database import Database
 from ingestd.store.tables import ArticleRow, ClusterMemberRow, ClusterRow, CopyRow, SignatureRow, SourceFile
 from tests.bench.corpus import Made, articles
 
-MADE, MEASURED = 10_000, 5_000
+MADE = 10_000
+TURNS, A_TURN = 5, 2_048  # for every size, one after the other; medians count
+WARM_UP, ALONE = 257, 50  # articles before that, and after it
 RARE = 0.1  # weight from which a term is of its event, not of the language
 TEXT = 300  # characters of which a synthesised text is made
 ROUNDS = 3
@@ -125,7 +128,7 @@ wait for its host for every page that it has not had before, which a restart doe
 """
 TABLE = """## {kind}
 
-What one more article costs, {measured} of them through the program.
+What one more article costs, {turns} times {a_turn:,} of them through the program, the sizes in turns; medians.
 
 | stored and in the window | refilled in: first start, restart | bytes each (arrays) | us each | of it deciding | storing in all | alone, ms |
 |---|---|---|---|---|---|---|
@@ -143,8 +146,10 @@ xychart-beta
 # Measuring, in a process of its own
 
 
-def measure(url: str, folder: Path) -> dict[str, float]:
-    """Take in what lies in a folder, with a window that is empty at first; of one file, only until it is stored."""
+def serve(url: str, folder: Path) -> None:
+    """
+    Fill the window and say what that took; take in the next articles of a folder for every line read, the last singly.
+    """
     import structlog
 
     from ingestd import settings
@@ -159,29 +164,27 @@ def measure(url: str, folder: Path) -> dict[str, float]:
         line.workers.warm_up()
         seen = list(files(folder))
         process = psutil.Process()
-        before = process.memory_info().rss
-        refill = timed(line, seen[:1])
+        before_it = process.memory_info().rss
+        refill_s = timed(line, seen[:1])
         held = len(line.window)
-        memory = process.memory_info().rss - before
-        if len(seen) == 1:
-            line.close()
-            return {"refill_s": refill}
-        timed(line, seen[1:257])
-        spent = dict(line.counts.seconds)
-        batches = timed(line, seen[257 : 257 + MEASURED])
-        spent = {stage: seconds - spent[stage] for stage, seconds in line.counts.seconds.items()}
-        alone = [timed(line, [one]) for one in seen[257 + MEASURED :]]
+        memory = process.memory_info().rss - before_it
+        arrays = line.window.nbytes
+        timed(line, seen[1:WARM_UP])
+        say({"held": held, "refill_s": refill_s, "bytes_each": memory / held, "arrays_each": arrays / held})
+        rest = seen[WARM_UP:]
+        for _ in sys.stdin:
+            turn, rest = rest[:A_TURN], rest[A_TURN:]
+            before = dict(line.counts.seconds)
+            seconds = timed(line, turn)
+            decide, store = (line.counts.seconds[stage] - before[stage] for stage in ("decide", "store"))
+            say({"us": 1e6 * seconds / A_TURN, "decide_us": 1e6 * decide / A_TURN, "store_us": 1e6 * store / A_TURN})
+        if rest:
+            say({"alone_ms": 1e3 * statistics.median(timed(line, [one]) for one in rest)})
         line.close()
-    return {
-        "held": held,
-        "refill_s": refill,
-        "bytes_each": memory / max(1, held),
-        "arrays_each": line.window.nbytes / max(1, held),
-        "us_each": 1e6 * batches / MEASURED,
-        "decide_us": 1e6 * spent["decide"] / MEASURED,
-        "store_us": 1e6 * spent["store"] / MEASURED,
-        "alone_ms": 1e3 * statistics.median(alone),
-    }
+
+
+def say(values: dict[str, float]) -> None:
+    print(json.dumps(values), flush=True)
 
 
 def timed(line: Any, seen: Sequence[Any]) -> float:
@@ -195,18 +198,45 @@ def timed(line: Any, seen: Sequence[Any]) -> float:
         line.advance(10)
 
 
-def measured(url: str, folder: Path) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.bench.growth", "--measure", url, str(folder)]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout))
+class Serving:
+    """Such a process."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed at its end
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.bench.growth", "--serve", url, str(folder)],
+            env=ENVIRONMENT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+            text=True,
+        )
+
+    def heard(self) -> dict[str, float]:
+        assert self._process.stdout is not None
+        if line := self._process.stdout.readline():
+            return dict(json.loads(line))
+        self._said.seek(0)
+        raise RuntimeError(self._said.read().decode())
+
+    def turn(self) -> dict[str, float]:
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return self.heard()
+
+    def end(self) -> dict[str, float]:
+        """Return what it says last, of the articles that were left."""
+        said = self._process.communicate()[0]
+        self._said.close()
+        return dict(json.loads(said)) if said else {}
 
 
 # What is measured
 
 
 def lay_out(made: Iterator[Made], folder: Path) -> None:
-    folder.mkdir()
+    folder.mkdir(parents=True)
     for number, one in enumerate(made):
         value = {
             "id": one.id,
@@ -249,27 +279,52 @@ def growth(
     """Return what was measured, as a page of documentation."""
     page = []
     for kind in kinds:
-        page.append(TABLE.format(kind={"sqlite": "SQLite", "postgresql": "PostgreSQL"}[kind], measured=f"{MEASURED:,}"))
+        page.append(
+            TABLE.format(kind={"sqlite": "SQLite", "postgresql": "PostgreSQL"}[kind], turns=TURNS, a_turn=A_TURN)
+        )
         costs = []
-        for n in sizes:
-            url = makers[kind]()
-            ingest(url, first)
-            with closing(Database(url)) as database:
-                synthesise(database, n)
-            os.sync()  # or what follows waits for what was written before it
-            own, one_more = folder / f"more-{kind}-{n}", folder / f"one-{kind}-{n}"
-            lay_out(iter(more[:-1]), own)
-            lay_out(iter(more[-1:]), one_more)
-            m, again = measured(url, own), measured(url, one_more)
-            costs.append(round(m["us_each"]))
+        for line in sizes_in_turns(makers[kind], sizes, more, first, folder / kind):
+            costs.append(round(line["us"]))
             page[-1] += (
-                f"| {m['held']:,} | {m['refill_s']:.1f} s, {again['refill_s']:.1f} s | {m['bytes_each']:,.0f} ({m['arrays_each']:,.0f}) | {m['us_each']:,.0f} "
-                f"| {m['decide_us']:,.0f} | {m['store_us']:,.0f} | {m['alone_ms']:.0f} |\n"
-            )
-            print(page[-1].splitlines()[-1], flush=True)
+                "| {held:,} | {refill_s:.1f} s, {again_s:.1f} s | {bytes_each:,.0f} ({arrays_each:,.0f}) | {us:,.0f} "
+                "| {decide_us:,.0f} | {store_us:,.0f} | {alone_ms:.0f} |\n"
+            ).format_map(line)
+        print(page[-1], flush=True)
         labels = ", ".join(f'"{n:,}"' for n in sizes)
         page.append(CHART.format(labels=labels, top=round(1.2 * max(costs)), costs=", ".join(map(str, costs))))
     return HEAD + "\n".join(page)
+
+
+def sizes_in_turns(
+    new_url: Any, sizes: Sequence[int], more: Sequence[Made], first: Path, folder: Path
+) -> Iterator[dict[str, float]]:
+    """
+    Yield a line for each size. A turn each, again and again: the machine is not the same from one minute to the next.
+    """
+    lay_out(iter(more[:-1]), folder / "more")
+    lay_out(iter(more[-1:]), folder / "one")
+    urls = []
+    for n in sizes:
+        urls.append(new_url())
+        ingest(urls[-1], first)
+        with closing(Database(urls[-1])) as database:
+            synthesise(database, n)
+    os.sync()  # or what follows waits for what was written before it
+    lines, serving = [], []
+    turns: list[list[dict[str, float]]] = []
+    for url in urls:
+        serving.append(Serving(url, folder / "more"))
+        lines.append(serving[-1].heard())
+        turns.append([])
+    for _ in range(TURNS):
+        for one, its in zip(serving, turns, strict=True):
+            its.append(one.turn())
+    for one, line, its in zip(serving, lines, turns, strict=True):
+        line |= {name: statistics.median(turn[name] for turn in its) for name in its[0]} | one.end()
+    for url, line in zip(urls, lines, strict=True):
+        again = Serving(url, folder / "one")
+        yield line | {"again_s": again.heard()["refill_s"]}
+        again.end()
 
 
 def beside_each_other(first: Path, makers: dict[str, Any]) -> None:
@@ -293,7 +348,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     kinds = ["sqlite", "postgresql"] if arguments.store or arguments.db == "both" else [arguments.db]
-    made = list(articles(MADE + MEASURED + 308))
+    made = list(articles(MADE + WARM_UP + TURNS * A_TURN + ALONE + 1))
     with tempfile.TemporaryDirectory(prefix="ingestd-bench-") as name, databases(kinds, Path(name)) as makers:
         folder = Path(name)
         lay_out(iter(made[:MADE]), folder / "first")
@@ -306,7 +361,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--measure"]:
-        print(json.dumps(measure(sys.argv[2], Path(sys.argv[3]))))
+    if sys.argv[1:2] == ["--serve"]:
+        serve(sys.argv[2], Path(sys.argv[3]))
     else:
         main()
