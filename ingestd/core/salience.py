@@ -173,7 +173,7 @@ class Salience:
         """Return the numbers of words as written."""
 
         def describe(first: NDArray[np.int64]) -> NDArray[np.int64]:
-            new = [words[i] for i in first.tolist()]
+            new = words.take(first)
             begin, end = self._n_written, self._n_written + len(new)
             self._n_written = end
             self._term_of, self._capital = with_room(self._term_of, end), with_room(self._capital, end)

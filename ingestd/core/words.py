@@ -37,8 +37,10 @@ class Words:
     hashes: NDArray[np.uint64]  # of each word, never 0; of another word with a probability of 2**-64 or so
     counts: NDArray[np.int64]  # words of each text
 
-    def __getitem__(self, number: int) -> str:
-        return self.text[self.begins[number] : self.ends[number]]
+    def take(self, numbers: NDArray[np.int64]) -> list[str]:
+        """Return some of them, by their numbers."""
+        begins, ends = self.begins[numbers].tolist(), self.ends[numbers].tolist()
+        return [self.text[begin:end] for begin, end in zip(begins, ends, strict=True)]
 
 
 def words_of(texts: Sequence[str]) -> Words:
@@ -60,6 +62,21 @@ def words_of(texts: Sequence[str]) -> Words:
     return Words("".join(read), begins, ends, hashes, np.bincount(of, minlength=len(texts)))
 
 
+def plain_words(text: str) -> Words:
+    """Return the runs of letters and digits of one text, as written; those that differ in case alone have one hash."""
+    folded = text.lower()
+    if len(folded) != len(text):  # of a few letters it is longer
+        folded = "".join(low if len(low := character.lower()) == 1 else character for character in text)
+    found, offset = [], -1  # without the line break before the first piece
+    for piece in _pieces(folded):
+        characters, edges = _edges(f"\n{piece}\n")
+        begins, ends = edges[0::2], edges[1::2]
+        found.append((begins + offset, ends + offset, _hashes(characters, begins, ends)))
+        offset += len(piece)
+    begins, ends, hashes = (np.concatenate(column) for column in zip(*found, strict=True))
+    return Words(text, begins, ends, hashes, np.array([begins.size]))
+
+
 def _batches(pieces: Sequence[tuple[int, str]]) -> Iterator[Sequence[tuple[int, str]]]:
     """Yield pieces in their order, as many at a time as are read at once."""
     first = size = 0
@@ -75,21 +92,34 @@ def _read(
     text: str, sizes: Sequence[int]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64], NDArray[np.int64]]:
     """Return where words begin and end, their hashes, and how many each piece of such a size has."""
+    characters, edges = _edges(text)
+    begins, ends = _joined(edges[0::2], edges[1::2], characters)
+    until = np.searchsorted(begins, np.cumsum(sizes) + np.arange(1, len(sizes) + 1))
+    return begins, ends, _hashes(characters, begins, ends), np.diff(until, prepend=0)
+
+
+def _edges(text: str) -> tuple[NDArray[np.uint8 | np.uint32], NDArray[np.int64]]:
+    """Return the characters of a text between line breaks, and where its words begin and end, by turns."""
     if text.isascii():
         characters: NDArray[np.uint8 | np.uint32] = np.frombuffer(text.encode(), dtype=np.uint8)
         inside = _letters()[:128].take(characters)
     else:
         characters = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
         inside = _letters().take(np.minimum(characters, _LETTERS_BELOW - 1))
-    edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
-    begins, ends = _joined(edges[0::2], edges[1::2], characters)
+    return characters, np.flatnonzero(inside[1:] != inside[:-1]) + 1
+
+
+def _hashes(
+    characters: NDArray[np.uint8 | np.uint32], begins: NDArray[np.int64], ends: NDArray[np.int64]
+) -> NDArray[np.uint64]:
+    """Return a hash of each word, never 0."""
     powers, inverses = _powers()
     # Wrapping is wanted: these hashes are defined modulo 2**64.
     running = np.cumsum(characters * powers[: characters.size], dtype=np.uint64)
     hashes = (running[ends - 1] - running[begins - 1]) * inverses[begins]
     hashes ^= hashes >> np.uint64(32)
-    until = np.searchsorted(begins, np.cumsum(sizes) + np.arange(1, len(sizes) + 1))
-    return begins, ends, np.maximum(hashes, np.uint64(1)), np.diff(until, prepend=0)
+    hashes[hashes == 0] = 1
+    return hashes
 
 
 def _pieces(text: str) -> Iterator[str]:
@@ -138,7 +168,8 @@ def _joined(
 @cache
 def _letters() -> NDArray[np.bool_]:
     """Tell of every character whether it is a letter or a digit."""
-    return np.fromiter((chr(code).isalnum() for code in range(_LETTERS_BELOW)), dtype=bool, count=_LETTERS_BELOW)
+    found: NDArray[np.bool_] = np.strings.isalnum(np.arange(_LETTERS_BELOW, dtype="<u4").view("<U1"))
+    return found
 
 
 @cache

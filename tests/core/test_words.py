@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from ingestd.core import salience as salience_module
 from ingestd.core import words
 from ingestd.core.salience import Salience
-from ingestd.core.words import Numbers, words_of
+from ingestd.core.words import Numbers, plain_words, words_of
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+PLAIN_WORD = re.compile(r"[^\W_]+")
 UNSPACED = "漢字カ"
 
 # Few characters, so that every border is met: between words, scripts and texts, and after an apostrophe.
@@ -31,7 +32,7 @@ def test_words_are_those_that_a_regular_expression_finds(drawn: list[str]) -> No
     assume(not any(words._UNSPACED_RUN.search(unicodedata.normalize("NFKC", text)) for text in spaced))
     found = words_of(spaced)
     expected = [one_by_one(text) for text in spaced]
-    assert [found[i] for i in range(found.begins.size)] == [word for of_text in expected for word in of_text]
+    assert found.take(np.arange(found.begins.size)) == [word for of_text in expected for word in of_text]
     assert found.counts.tolist() == [len(of_text) for of_text in expected]
 
 
@@ -40,14 +41,40 @@ def test_equal_words_have_equal_hashes_and_others_others(drawn: list[str]) -> No
     found = words_of(drawn)
     by_hash: dict[int, str] = {}
     by_word: dict[str, int] = {}
-    for i, hash_ in enumerate(found.hashes.tolist()):
-        assert by_hash.setdefault(hash_, found[i]) == found[i]
-        assert by_word.setdefault(found[i], hash_) == hash_
+    for word, hash_ in zip(found.take(np.arange(found.begins.size)), found.hashes.tolist(), strict=True):
+        assert by_hash.setdefault(hash_, word) == word
+        assert by_word.setdefault(word, hash_) == hash_
+
+
+@given(text)
+def test_plain_words_are_all_runs_of_letters_and_digits(drawn: str) -> None:
+    found = plain_words(drawn)
+    assert found.take(np.arange(found.begins.size)) == PLAIN_WORD.findall(drawn)
+
+
+@given(text)
+def test_plain_words_that_differ_in_case_alone_have_one_hash(drawn: str) -> None:
+    found = plain_words(drawn)
+    folded = ["".join(low if len(low := c.lower()) == 1 else c for c in w) for w in PLAIN_WORD.findall(drawn)]
+    by_word = dict(zip(folded, found.hashes.tolist(), strict=True))
+    assert found.hashes.tolist() == [by_word[word] for word in folded]
+    assert len(set(by_word.values())) == len(by_word)
+
+
+@given(st.lists(st.text("aBé_. ", max_size=8)))
+def test_plain_words_are_the_same_when_a_long_text_is_read_in_pieces(drawn: list[str]) -> None:
+    whole = plain_words(" ".join(drawn))
+    words._powers.cache_clear()
+    with mock.patch.object(words, "_BATCH_CHARACTERS", 12):
+        pieces = plain_words(" ".join(drawn))
+    words._powers.cache_clear()
+    for one, other in ((whole.begins, pieces.begins), (whole.ends, pieces.ends), (whole.hashes, pieces.hashes)):
+        assert one.tolist() == other.tolist()
 
 
 def test_unspaced_scripts_come_in_overlapping_pairs() -> None:
     found = words_of(["Die 漢字カ-Frage", "字"])
-    assert [found[i] for i in range(found.begins.size)] == ["Die", "漢字", "字カ", "Frage", "字"]
+    assert found.take(np.arange(found.begins.size)) == ["Die", "漢字", "字カ", "Frage", "字"]
     assert found.counts.tolist() == [4, 1]
 
 
