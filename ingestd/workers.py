@@ -15,7 +15,6 @@ import os
 import stat
 import time
 import traceback
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -248,13 +247,13 @@ def _cuts(file: SeenFile, context: Context) -> Iterator[Cut]:
 def _cut(found: Iterator[Record | Rejected | Skipped], sha256: str, most_records: int, most_bytes: int) -> Cut:
     kept: list[Record] = []
     rejected: list[Rejected] = []
-    skipped: Counter[str] = Counter()
+    skipped: dict[str, int] = {}  # a Counter takes several times as long from one process to another
     size = 0
     failure: UnusableError | None = None
     try:
         for part in found:
             if isinstance(part, Skipped):
-                skipped[part.why] += 1
+                skipped[part.why] = skipped.get(part.why, 0) + 1
             elif isinstance(part, Rejected):
                 rejected.append(part)
             else:

@@ -57,11 +57,11 @@ class Window:
         self._day = np.zeros(0, dtype=np.int32)  # ordinal
         self._n_words = np.zeros(0, dtype=np.int32)
         self._outlet = np.zeros(0, dtype=np.uint32)  # a hash of its name, 0: unknown
-        self._canonical = np.zeros(0, dtype=np.int64)
         self._cluster = np.zeros(0, dtype=np.int64)  # 0: not decided
         self._live = np.zeros(0, dtype=bool)
         self._size = 0
         self._position: dict[int, int] = {}
+        self._canonical: dict[int, int] = {}  # who speaks for each copy
         self._copies: dict[int, list[int]] = {}  # ids of the copies of a canonical article
         self._members: dict[int, list[int]] = {}  # positions of the canonical articles of a cluster
         self._lowest: dict[int, float] = {}  # score of two of them, where it has been asked for
@@ -81,7 +81,7 @@ class Window:
     @property
     def nbytes(self) -> int:
         """Memory of the arrays, in bytes."""
-        return self._copies_index.nbytes + self._event_bands.nbytes + self._vectors.nbytes + 41 * self._ids.size
+        return self._copies_index.nbytes + self._event_bands.nbytes + self._vectors.nbytes + 33 * self._ids.size
 
     @property
     def truncated(self) -> int:
@@ -186,7 +186,6 @@ class Window:
         self._day[these] = entries.days
         self._n_words[these] = entries.n_words
         self._outlet[these] = entries.outlets
-        self._canonical[these] = entries.canonical
         own = entries.canonical == entries.ids
         self._cluster[these] = np.where(own, entries.clusters, 0)
         self._live[these] = True
@@ -195,7 +194,8 @@ class Window:
         for at in np.flatnonzero(own & (entries.clusters > 0)).tolist():
             self._enter_cluster(first + at, int(entries.clusters[at]))
         for at in np.flatnonzero(~own).tolist():
-            self._copies.setdefault(int(entries.canonical[at]), []).append(ids[at])
+            canonical = self._canonical[ids[at]] = int(entries.canonical[at])
+            self._copies.setdefault(canonical, []).append(ids[at])
 
     def near(self, entries: Entries, *, earlier: bool) -> list[Near]:
         """Return what each of some articles that are held is worth comparing with: all others, or those `earlier`."""
@@ -220,20 +220,17 @@ class Window:
 
     def canonical_of(self, article_id: int) -> int:
         """Return who speaks for an article."""
-        return int(self._canonical[self._position[article_id]])
+        return self._canonical.get(article_id, article_id)
 
     def set_canonical(self, article_id: int, canonical_id: int) -> None:
         """Make an article a copy of another, or, with its own id, nobody's."""
-        position = self._position[article_id]
-        before = int(self._canonical[position])
-        if before == canonical_id:
+        if canonical_id == self.canonical_of(article_id):
             return
-        if before != article_id:
-            self._copies[before].remove(article_id)
+        self._leave_group(article_id)
         if canonical_id != article_id:
-            self._leave_cluster(position)
+            self._leave_cluster(self._position[article_id])
             self._copies.setdefault(canonical_id, []).append(article_id)
-        self._canonical[position] = canonical_id
+            self._canonical[article_id] = canonical_id
 
     def group(self, canonical_id: int) -> list[Standing]:
         """Return a canonical article, if it is held, and its copies."""
@@ -370,14 +367,16 @@ class Window:
                 del self._members[cluster]
             self._cluster[position] = 0
 
+    def _leave_group(self, article_id: int) -> None:
+        if article_id in self._canonical:
+            self._copies[self._canonical.pop(article_id)].remove(article_id)
+
     def _drop(self, positions: NDArray[np.int64]) -> None:
         np.subtract.at(self._spread, self._vectors.hashes_of(positions), np.int32(1))
         self._live[positions] = False
         for position, article_id in zip(positions.tolist(), self._ids[positions].tolist(), strict=True):
             self._leave_cluster(position)
-            canonical = int(self._canonical[position])
-            if canonical != article_id:
-                self._copies[canonical].remove(article_id)
+            self._leave_group(article_id)
             del self._position[article_id]
 
     def _compact(self) -> None:
@@ -409,4 +408,4 @@ def _event_keys(entries: Entries) -> tuple[NDArray[np.uint32], NDArray[np.int64]
     return entries.event_keys[telling].ravel(), np.where(telling, EVENT_BANDS, 0)
 
 
-_COLUMNS = ("_ids", "_published", "_day", "_n_words", "_outlet", "_canonical", "_cluster", "_live")
+_COLUMNS = ("_ids", "_published", "_day", "_n_words", "_outlet", "_cluster", "_live")
