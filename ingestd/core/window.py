@@ -81,7 +81,8 @@ class Window:
     @property
     def nbytes(self) -> int:
         """Memory of the arrays, in bytes."""
-        return self._copies_index.nbytes + self._event_bands.nbytes + self._vectors.nbytes + 33 * self._ids.size
+        columns = sum(getattr(self, name).nbytes for name in _COLUMNS)
+        return self._copies_index.nbytes + self._event_bands.nbytes + self._vectors.nbytes + columns
 
     @property
     def truncated(self) -> int:
