@@ -81,7 +81,7 @@ class Window:
     @property
     def nbytes(self) -> int:
         """Memory of the arrays, in bytes."""
-        columns = sum(getattr(self, name).nbytes for name in _COLUMNS)
+        columns = sum(int(getattr(self, name).nbytes) for name in _COLUMNS)
         return self._copies_index.nbytes + self._event_bands.nbytes + self._vectors.nbytes + columns
 
     @property
