@@ -59,7 +59,7 @@ def from_value(value: object, now: datetime, zone: ZoneInfo) -> Published | None
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, (int, float)):
-        return _from_epoch(float(value), now)
+        return _from_epoch(value, now)
     if isinstance(value, date):  # YAML and TOML have dates of their own
         value = value.isoformat()
     if isinstance(value, dict):  # {"$date": ...} of MongoDB exports
@@ -116,8 +116,8 @@ def _months(languages: tuple[str, ...]) -> dict[str, int]:
 
 
 def _from_epoch(value: float, now: datetime) -> Published | None:
-    seconds = value / 1000 if abs(value) >= _EPOCH_MILLISECONDS else value
     try:
+        seconds = value / 1000 if abs(value) >= _EPOCH_MILLISECONDS else value
         return _plausible(datetime.fromtimestamp(seconds, UTC), DatePrecision.SECOND, now) if value > 0 else None
     except (OverflowError, ValueError, OSError):
         return None

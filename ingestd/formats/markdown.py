@@ -58,8 +58,9 @@ def _matter(mark: str, matter: str) -> dict[str, Any]:
         raise UnusableError(Reason.TOO_LARGE, f"more than {_MOST_MATTER} characters of front matter")
     try:
         found = _yaml(matter) if mark == "---" else tomllib.loads(matter)
-    except tomllib.TOMLDecodeError as error:
-        raise UnusableError(Reason.PARSE, f"front matter: {error}") from error
+        str(found)  # fails where a number has more digits than Python writes
+    except (ValueError, RecursionError) as error:  # what is wrong with TOML is a ValueError too
+        raise UnusableError(Reason.PARSE, f"front matter: {' '.join(str(error).split())[:200]}") from error
     return found if isinstance(found, dict) else {}
 
 
@@ -80,8 +81,8 @@ def _yaml(matter: str) -> Any:
             return loader.get_single_data()
         finally:
             loader.dispose()
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UnusableError(Reason.PARSE, f"front matter: {' '.join(str(error).split())[:200]}") from error
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
 
 
 def _plain(characters: str) -> str:

@@ -50,6 +50,15 @@ def test_random_bytes_come_to_articles_or_named_errors(data: bytes, name: str) -
     check(data, name)
 
 
+@pytest.mark.parametrize("number", ["9" * 400, "9" * 5000, "-" + "9" * 400, "0x" + "f" * 5000])
+@pytest.mark.parametrize("key", ["date", "id", "title", "author", "url", "lang"])
+@pytest.mark.parametrize(("mark", "equals"), [("---", ": "), ("+++", " = ")])
+def test_a_number_of_any_size_in_front_matter_is_no_fault_of_ours(
+    mark: str, equals: str, key: str, number: str
+) -> None:
+    check(f"{mark}\n{key}{equals}{number}\n{mark}\n\nA text of some words.\n".encode(), "a.md")
+
+
 @pytest.mark.parametrize(
     ("opening", "name"),
     [
