@@ -18,7 +18,7 @@ class ServiceManager:
         """Find out where to, and how often, from the environment."""
         self._address = os.environ.get("NOTIFY_SOCKET", "")
         within_us = os.environ.get("WATCHDOG_USEC", "0")
-        self._every_s = int(within_us) / 2e6 if within_us.isdigit() else 0.0  # twice in the time that is allowed
+        self._every_s = int(within_us) / 2e6 if within_us.isdecimal() else 0.0  # twice in the time that is allowed
         self._next = 0.0
 
     def ready(self, status: str) -> None:

@@ -124,7 +124,7 @@ def _from_epoch(value: float, now: datetime) -> Published | None:
 
 
 def _from_string(value: str, now: datetime, zone: ZoneInfo) -> Published | None:
-    if value.isdigit() and len(value) >= 9:
+    if value.isdecimal() and len(value) >= 9:
         return _from_epoch(float(value[:20]), now)
     try:
         moment = datetime.fromisoformat(value)
@@ -144,7 +144,7 @@ def _from_string(value: str, now: datetime, zone: ZoneInfo) -> Published | None:
 
 def _from_match(match: re.Match[str], now: datetime, zone: ZoneInfo) -> Published | None:
     part = match.groupdict()
-    month = int(part["month"]) if part["month"].isdigit() else _month(part["month"])
+    month = int(part["month"]) if part["month"].isdecimal() else _month(part["month"])
     if month is None:
         return None
     hour, precision = 0, DatePrecision.DAY

@@ -29,6 +29,7 @@ _members = ClusterMemberRow.__table__
 _copies = CopyRow.__table__
 _files = SourceFile.__table__
 _log = ClusterLogRow.__table__
+_DIGITS_OF_AN_ID = 19  # one of 19 may be beyond 63 bits
 
 Answer = dict[str, Any]
 
@@ -89,12 +90,17 @@ def clusters(  # noqa: PLR0913 - each is an option of the command
     return [{**cluster, "members": members[cluster["id"]]} for cluster in found]
 
 
+def _id(given: str) -> int | None:
+    """Return the id that a person may mean; None where it cannot be one: no database has longer ones."""
+    return int(given) if given.isdecimal() and len(given) < _DIGITS_OF_AN_ID else None
+
+
 def cluster(connection: Connection, given: str) -> Answer:
     """Return everything about a cluster; an id that was merged away leads to where it went."""
     live = None
-    if given.isdigit():
+    if (number := _id(given)) is not None:
         query = text("SELECT live_id FROM cluster_resolve WHERE id = :id")
-        live = connection.execute(query, {"id": int(given)}).scalar_one_or_none()
+        live = connection.execute(query, {"id": number}).scalar_one_or_none()
     if live is None:
         raise NotFoundError(f"no cluster {given}; `ingestd clusters` lists them")
     row = connection.execute(select(_clusters).where(_clusters.c.id == live)).one()
@@ -172,8 +178,8 @@ def article_id_of(connection: Connection, given: str) -> int:
     """
     a = _articles.c
     queries: list[Select[int]] = []
-    if given.isdigit():
-        queries.append(select(a.id).where(a.id == int(given)))
+    if (number := _id(given)) is not None:
+        queries.append(select(a.id).where(a.id == number))
     queries.append(select(a.id).where(a.url_canonical.in_({given, canonical_url(given) or given})))
     queries.append(select(a.id).where(a.external_id == given))
     for query in queries:

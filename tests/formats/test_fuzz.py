@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -57,6 +58,12 @@ def test_a_number_of_any_size_in_front_matter_is_no_fault_of_ours(
     mark: str, equals: str, key: str, number: str
 ) -> None:
     check(f"{mark}\n{key}{equals}{number}\n{mark}\n\nA text of some words.\n".encode(), "a.md")
+
+
+@pytest.mark.parametrize("digits", ["²" * 9, "①" * 12, "٣" * 10, "9" * 5000])
+def test_digits_of_any_kind_in_a_date_are_no_fault_of_ours(digits: str) -> None:
+    check(json.dumps({"title": "A headline", "text": "Some words.", "date": digits}).encode(), "a.json")
+    check(f"A headline\n{digits}\n2 {digits} 2025\n\nSome words.\n".encode(), "a.txt")
 
 
 @pytest.mark.parametrize(
