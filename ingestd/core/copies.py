@@ -296,7 +296,7 @@ class _Parsed:
         return ~self.known_words.among(other.known_words)
 
 
-# Texts of one group are compared with one another again and again, and soon no more. Some 40 kB each.
+# Texts of one group are compared with one another again and again, and soon no more. Some 25 kB each, of 400 words.
 @lru_cache(maxsize=256)
 def _parsed(text: str) -> _Parsed:
     if not text.isascii():

@@ -29,7 +29,7 @@ _members = ClusterMemberRow.__table__
 _copies = CopyRow.__table__
 _files = SourceFile.__table__
 _log = ClusterLogRow.__table__
-_DIGITS_OF_AN_ID = 19  # one of 19 may be beyond 63 bits
+_MOST_DIGITS = 18  # of an id: one of 19 may be beyond 63 bits
 
 Answer = dict[str, Any]
 
@@ -91,8 +91,8 @@ def clusters(  # noqa: PLR0913 - each is an option of the command
 
 
 def _id(given: str) -> int | None:
-    """Return the id that a person may mean; None where it cannot be one: no database has longer ones."""
-    return int(given) if given.isdecimal() and len(given) < _DIGITS_OF_AN_ID else None
+    """Return the id that a person may mean; None where it cannot be one."""
+    return int(given) if given.isdecimal() and len(given) <= _MOST_DIGITS else None
 
 
 def cluster(connection: Connection, given: str) -> Answer:
