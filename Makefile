@@ -43,28 +43,28 @@ $(BENCH): $(READY)
 	@touch $@
 
 bench: $(BENCH) ## the whole beside the script a user would write, in turns; writes docs/benchmarks.md
-	$(BIN)/python -m tests.bench.end_to_end --write
+	$(BIN)/python -m tests.benchmark.end_to_end --write
 
 bench-copies: $(BENCH) ## finding copies beside datasketch and rensa, and the index up to 1,000,000 articles
-	$(BIN)/python -m tests.bench.copies
+	$(BIN)/python -m tests.benchmark.copies
 
 bench-formats: $(READY) ## how fast each kind of file is read, beside the library that reads it
-	$(BIN)/python -m tests.bench.formats
+	$(BIN)/python -m tests.benchmark.formats
 
 bench-latency: $(READY) ## from a file renamed into the folder to its commit, at 50, 100 and 1,000 files a second
-	$(BIN)/python -m tests.bench.latency
+	$(BIN)/python -m tests.benchmark.latency
 
 bench-growth: $(READY) ## what one more article costs with up to 1,000,000 stored and in the window; writes docs/growth.md
-	$(BIN)/python -m tests.bench.growth --write
+	$(BIN)/python -m tests.benchmark.growth --write
 
 bench-store: $(READY) ## SQLite and PostgreSQL in turns, and both up to 1,000,000 articles
-	$(BIN)/python -m tests.bench.growth --store
+	$(BIN)/python -m tests.benchmark.growth --store
 
 bench-events: $(READY) ## what finding events costs with 10,000 and 50,000 articles in the window
-	$(BIN)/python -m tests.bench.events
+	$(BIN)/python -m tests.benchmark.events
 
 bench-transfer: $(READY) ## what is set on two labelled corpora on the third; how true probabilities are
-	$(BIN)/python -m tests.bench.transfer
+	$(BIN)/python -m tests.benchmark.transfer
 
 clean: ## remove the environment and all that was built
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from ingestd.errors import SettingsError
-from ingestd.logs import LogFormat, LogLevel
+from ingestd.log_config import LogFormat, LogLevel
 
 DEFAULT_FILE = Path("config/ingestd.toml")
 _PREFIX = "INGESTD_"

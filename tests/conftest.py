@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from ingestd import settings
-from ingestd.once import ingest_paths
-from ingestd.progress import Counts
+from ingestd.pipeline.file_outcome import Counts
+from ingestd.pipeline.one_shot import ingest_paths
 from ingestd.settings import Settings
 from ingestd.store.database import Database
 

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from ingestd import __version__
-from ingestd.cli import answers, intake, upkeep
-from ingestd.cli.opened import remember
+from ingestd.cli import admin, ingest, query
+from ingestd.cli.session import remember
 
 _EVERYWHERE = ("--config", "--db", "--log-format")
 _EPILOG = "Everywhere, before or after the command: --config FILE, --db URL, --log-format console|json."
@@ -28,27 +28,27 @@ db = typer.Typer(help="The tables: their version, and bringing them up to date."
 app.add_typer(show, name="show")
 app.add_typer(db, name="db")
 for command in (
-    intake.run,
-    intake.ingest,
-    answers.status,
-    answers.clusters,
-    answers.why,
-    intake.files,
-    intake.retry,
-    answers.export,
-    upkeep.rebuild,
-    upkeep.prune,
-    answers.evaluate,
-    upkeep.check,
-    upkeep.fsck,
+    ingest.run,
+    ingest.ingest,
+    query.status,
+    query.clusters,
+    query.why,
+    ingest.files,
+    ingest.retry,
+    query.export,
+    admin.rebuild,
+    admin.prune,
+    query.evaluate,
+    admin.check,
+    admin.fsck,
 ):
     app.command(epilog=_EPILOG)(command)
-show.command("cluster", epilog=_EPILOG)(answers.show_cluster)
-show.command("article", epilog=_EPILOG)(answers.show_article)
-show.command("file", epilog=_EPILOG)(answers.show_file)
-db.command("upgrade", epilog=_EPILOG)(upkeep.db_upgrade)
-db.command("current", epilog=_EPILOG)(upkeep.db_current)
-db.command("copy", epilog=_EPILOG)(upkeep.db_copy)
+show.command("cluster", epilog=_EPILOG)(query.show_cluster)
+show.command("article", epilog=_EPILOG)(query.show_article)
+show.command("file", epilog=_EPILOG)(query.show_file)
+db.command("upgrade", epilog=_EPILOG)(admin.db_upgrade)
+db.command("current", epilog=_EPILOG)(admin.db_current)
+db.command("copy", epilog=_EPILOG)(admin.db_copy)
 
 
 def everywhere_first(arguments: Sequence[str]) -> list[str]:

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingestd.core.article import Article
-from ingestd.core.boilerplate import line_keys, without_known_forms
-from ingestd.core.salience import Salience, SalientTerms
-from ingestd.core.shingle import shingle_sets
-from ingestd.core.signature import SignatureScheme, sign, sign_weighted
+from ingestd.core.lsh.minhash import SignatureScheme, sign, sign_weighted
+from ingestd.core.text.boilerplate import line_keys, without_known_forms
+from ingestd.core.text.shingles import shingle_sets
+from ingestd.core.text.term_weights import Salience, SalientTerms
 
 # Copies: 42 bands of 3 rows find all true copies down to a Jaccard of .3 that the labelled corpora hold.
 COPY_SCHEME = SignatureScheme(length=128)

@@ -17,7 +17,7 @@ from importlib.metadata import entry_points
 
 from ingestd.core.article import Article, DateSource
 from ingestd.errors import Reason, UnusableError
-from ingestd.formats import archive, compressed, dates, feed, html, json, markdown, newsml, text, warc, xml
+from ingestd.formats import compressed, dates, feed, html, json, markdown, newsml, text, warc, xml, zip_tar
 from ingestd.formats.record import Context, Format, Record, Rejected, Skipped
 from ingestd.formats.source import head, peekable
 
@@ -93,7 +93,7 @@ def understand(record: Record, context: Context) -> Iterator[Article | Rejected]
 
 def streams(beginning: bytes, name: str) -> bool:
     """Tell from its first bytes whether a file can be read without holding all of it in memory."""
-    if compressed.codec(beginning) or archive.is_zip(beginning) or archive.is_tar(beginning):
+    if compressed.codec(beginning) or zip_tar.is_zip(beginning) or zip_tar.is_tar(beginning):
         return True
     return any(known.streams for known in (*plugins(), *_FORMATS) if known.recognises(beginning, name))
 
@@ -114,10 +114,10 @@ def _records(
             raise UnusableError(Reason.ARCHIVE, "compressed twice")
         inner = peekable(compressed.Unpacked(stream, used, context))
         yield from _records(inner, compressed.inner_name(name, used), context, (*within, "compressed"))
-    elif archive.is_zip(beginning) or archive.is_tar(beginning):
+    elif zip_tar.is_zip(beginning) or zip_tar.is_tar(beginning):
         if "archive" in within:
             raise UnusableError(Reason.ARCHIVE, "an archive inside an archive is not unpacked")
-        members = archive.zip_members if archive.is_zip(beginning) else archive.tar_members
+        members = zip_tar.zip_members if zip_tar.is_zip(beginning) else zip_tar.tar_members
         within = (*within, "archive")
         yield from members(stream, context, lambda member, named: _records(member, named, context, within))
     else:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, Select, func, select, union_all, update
 
 from ingestd.core.article import Article
-from ingestd.core.entries import Entries, Rows, copy_keys, days_since_1970, event_keys, outlet_hashes
 from ingestd.core.fingerprint import COPY_LABEL, COPY_SCHEME, EVENT_LABEL, EVENT_SCHEME, Fingerprint
-from ingestd.core.signature import SignatureScheme
+from ingestd.core.lsh.minhash import SignatureScheme
+from ingestd.core.window.columns import Entries, Rows, copy_keys, days_since_1970, event_keys, outlet_hashes
 from ingestd.store.tables import (
     ArticleRevision,
     ArticleRow,

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, bindparam, case, delete, func, insert, select, update
 
 from ingestd.core.article import Article
-from ingestd.core.centre import Centre
-from ingestd.core.copies import Differences, Place, Relation
+from ingestd.core.copies.verify import Differences, Place, Relation
+from ingestd.core.events.medoid import Centre
 from ingestd.core.fingerprint import COPY_LABEL, EVENT_LABEL, Fingerprint
-from ingestd.core.glossary import Glossary
-from ingestd.core.salience import SalientTerms
+from ingestd.core.text.term_lookup import Glossary
+from ingestd.core.text.term_weights import SalientTerms
 from ingestd.store.articles import chunks, copy_to_bytes, event_to_bytes
-from ingestd.store.bulk import Bulk
+from ingestd.store.bulk_insert import Bulk
 from ingestd.store.tables import (
     ArticleRevision,
     ArticleRow,

@@ -22,8 +22,8 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, m
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, SQLAlchemyError
 
 from ingestd.errors import CannotStartError, SettingsError
-from ingestd.store.checkpoints import Checkpoints
 from ingestd.store.migrations import NEWEST
+from ingestd.store.wal_checkpoint import Checkpoints
 
 if TYPE_CHECKING:
     from alembic.config import Config

@@ -17,11 +17,11 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
 
-from ingestd.core.stability import Look
 from ingestd.errors import Reason
 from ingestd.formats import Rejected
-from ingestd.intake.scan import SeenFile
-from ingestd.store.bulk import Bulk
+from ingestd.inbox.scan import SeenFile
+from ingestd.inbox.settling import Look
+from ingestd.store.bulk_insert import Bulk
 from ingestd.store.database import Database
 from ingestd.store.tables import FileState, RejectedRecord, SourceFile
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.daemon import Daemon
-from tests.acceptance.sabotage import MUTANTS, POINTS, UNLUCKY
 from tests.conftest import ROOT
+from tests.support.daemon import Daemon
+from tests.support.sabotage import MUTANTS, POINTS, UNLUCKY
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Harness:
 
     def __init__(self, folder: Path, mutant: str = "") -> None:
         self.daemon = Daemon(folder, PYTHONPATH=str(ROOT), INGESTD_INGEST__WORKERS="0", INGESTD_INGEST__BATCH_FILES="4")
-        self.daemon.program = [sys.executable, "-m", "tests.acceptance.sabotage"]
+        self.daemon.program = [sys.executable, "-m", "tests.support.sabotage"]
         self.mutant = mutant
         self.wanted: set[str] = set()  # ids of articles that have to be stored
         self.kept: set[str] = set()  # names of files that have to be in quarantine

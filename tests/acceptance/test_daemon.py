@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.daemon import Daemon
-from tests.bench.corpus import Made, articles
+from tests.support.daemon import Daemon
+from tests.support.made_corpus import Made, articles
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, text
 
-from ingestd.core.agreement import agreement
-from tests.acceptance.daemon import Daemon
-from tests.bench.corpus import articles
+from ingestd.core.events.cluster_metrics import agreement
 from tests.conftest import Run, new_database
+from tests.support.daemon import Daemon
+from tests.support.made_corpus import articles
 
 
 class Host(Daemon):

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, text
 
-from tests.acceptance.daemon import Daemon
+from tests.support.daemon import Daemon
 
 QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")
 psutil = pytest.importorskip("psutil")

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from ingestd.ingest import Line
-from ingestd.intake.scan import files
-from tests.bench.corpus import articles
+from ingestd.inbox.scan import files
+from ingestd.pipeline.pipeline import Line
 from tests.conftest import Corpus
+from tests.support.made_corpus import articles
 
 psutil = pytest.importorskip("psutil")
 

@@ -21,9 +21,9 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.daemon import Daemon
-from tests.bench.corpus import articles, write
 from tests.conftest import Run
+from tests.support.daemon import Daemon
+from tests.support.made_corpus import articles, write
 
 EVENT_CORPORA = ("basil", "wikinews_galaxy", "ecbplus")
 EVENT_FLOORS = {"basil": 0.995, "wikinews_galaxy": 0.945, "ecbplus": 0.917, "all": 0.938}

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.daemon import Daemon
 from tests.conftest import ROOT, Run
+from tests.support.daemon import Daemon
 
 SEEDS = ROOT / "seeds"
 FILES = sorted(

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from ingestd.formats.language import detect
-from tests.bench.corpus import articles
+from tests.support.made_corpus import articles
 
 
 def test_invented_names_at_its_beginning_do_not_make_an_english_text_foreign() -> None:

@@ -1,0 +1,1 @@
+"""What an administrator does with a database: rebuild, prune, copy, check and mend it."""

@@ -1,0 +1,176 @@
+"""
+Do the ledger, the disk and the articles agree? Looks, and changes nothing.
+
+Damage does not come from the program alone: files are deleted from an archive, a backup is restored beside a newer
+folder, a disk forgets. Every rule that the tables keep is looked at here as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, select, text
+
+from ingestd.archive.moves import REASON_SUFFIX
+from ingestd.core.article import Article
+from ingestd.inbox.scan import OWN_FOLDER
+from ingestd.log_config import printable
+from ingestd.progress_bar import Advance
+from ingestd.store.tables import ArticleRow, FileState, SourceFile
+
+_table = SourceFile.__table__
+_files = _table.c
+_ROWS_AT_A_TIME = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that should not be."""
+
+    kind: str
+    what: str  # an id or a path
+    detail: str
+
+    def plain(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        return asdict(self)
+
+
+# Rules that hold between tables. Each query yields the id of what breaks the rule, and a word on how.
+_RULES = {
+    "article_without_file": (
+        "SELECT a.id, 'source_file_id ' || a.source_file_id FROM articles a "
+        "LEFT JOIN source_files f ON f.id = a.source_file_id WHERE f.id IS NULL"
+    ),
+    "article_without_cluster": (
+        "SELECT a.id, 'is in no cluster' FROM articles a LEFT JOIN cluster_members m ON m.article_id = a.id "
+        "WHERE m.article_id IS NULL"
+    ),
+    "article_without_signature": (
+        "SELECT a.id, 'has ' || count(s.kind) || ' of 2' FROM articles a "
+        "LEFT JOIN signatures s ON s.article_id = a.id WHERE a.pruned IS NULL GROUP BY a.id HAVING count(s.kind) < 2"
+    ),
+    "file_without_article": (
+        "SELECT f.id, f.path FROM source_files f LEFT JOIN articles a ON a.id = f.article_id "
+        "WHERE f.state IN ('stored', 'duplicate') AND a.id IS NULL AND (f.article_id IS NOT NULL OR NOT EXISTS ("
+        "SELECT 1 FROM source_files g WHERE g.sha256 = f.sha256 AND g.detail LIKE '%pruned'))"
+    ),
+    "member_of_no_live_cluster": (
+        "SELECT m.article_id, 'cluster ' || m.cluster_id FROM cluster_members m "
+        "LEFT JOIN clusters c ON c.id = m.cluster_id WHERE c.id IS NULL OR c.status = 'merged'"
+    ),
+    "cluster_miscounted": (
+        "SELECT c.id, 'says ' || c.n_articles || ', has ' || count(m.article_id) FROM clusters c "
+        "LEFT JOIN cluster_members m ON m.cluster_id = c.id WHERE c.status <> 'merged' "
+        "GROUP BY c.id, c.n_articles HAVING c.n_articles <> count(m.article_id)"
+    ),
+    "copy_of_a_copy": (
+        "SELECT c.article_id, 'canonical ' || c.canonical_article_id FROM copies c "
+        "JOIN copies d ON d.article_id = c.canonical_article_id"
+    ),
+    "copy_in_another_cluster": (
+        "SELECT c.article_id, 'canonical ' || c.canonical_article_id FROM copies c "
+        "JOIN cluster_members m ON m.article_id = c.article_id "
+        "JOIN cluster_members n ON n.article_id = c.canonical_article_id WHERE m.cluster_id <> n.cluster_id"
+    ),
+    # The earliest may have been pruned; there is no gap between those that are left and the present text.
+    "revision_missing": (
+        "SELECT a.id, 'is at revision ' || a.revision || ', earlier texts kept: ' || count(r.revision) FROM articles a "
+        "LEFT JOIN article_revisions r ON r.article_id = a.id "
+        "WHERE a.revision > 1 AND a.pruned IS DISTINCT FROM 'texts' GROUP BY a.id, a.revision "
+        "HAVING coalesce(max(r.revision), 0) <> a.revision - 1 OR count(*) <> max(r.revision) - min(r.revision) + 1"
+    ),
+}
+
+
+def problems(connection: Connection, *, hashes: bool, advance: Advance) -> Iterator[Problem]:
+    """
+    Yield everything that is wrong.
+
+    Args:
+        connection: to read from.
+        hashes: read every archived file and compare its SHA-256, and not only its size.
+        advance: told how many articles and files were looked at.
+    """
+    for kind, query in _RULES.items():
+        for row in connection.execute(text(query)):
+            yield Problem(kind, str(row[0]), str(row[1]))
+    done = 0
+    for done, problem in _texts(connection):
+        advance(done, "articles")
+        if problem:
+            yield problem
+    for more, problem in _archived(connection, hashes=hashes):
+        advance(done + more, "files")
+        if problem:
+            yield problem
+    yield from _unknown(connection)
+
+
+def total(connection: Connection) -> int:
+    """Return how many articles and files there are to look at."""
+    counts = text("SELECT (SELECT count(*) FROM articles) + (SELECT count(*) FROM source_files)")
+    return int(connection.execute(counts).scalar_one())
+
+
+def _texts(connection: Connection) -> Iterator[tuple[int, Problem | None]]:
+    columns = ArticleRow.__table__.c
+    query = select(columns.id, columns.title, columns.text, columns.text_sha256)
+    query = query.where(columns.pruned.is_distinct_from("texts")).execution_options(yield_per=_ROWS_AT_A_TIME)
+    for done, row in enumerate(connection.execute(query), start=1):
+        same = Article(title=row.title, text=row.text).text_sha256() == row.text_sha256
+        yield done, None if same else Problem("text_changed", str(row.id), "its text is not the one that was stored")
+
+
+def _archived(connection: Connection, *, hashes: bool) -> Iterator[tuple[int, Problem | None]]:
+    query = select(_table).where(_files.archived_as.is_not(None)).execution_options(yield_per=_ROWS_AT_A_TIME)
+    gone: dict[str, bool] = {}
+    for done, row in enumerate(connection.execute(query), start=1):
+        if row.root not in gone:
+            gone[row.root] = not Path(row.root).is_dir()
+            if gone[row.root]:
+                yield done, Problem("folder_missing", row.root, "none of its files can be looked at")
+        if row.archived_as and not gone[row.root]:
+            yield done, _one_archived(row, hashes=hashes)
+
+
+def _one_archived(row: Any, *, hashes: bool) -> Problem | None:
+    path = os.path.join(os.fsencode(row.root), os.fsencode(row.archived_as))
+    shown = printable(row.archived_as)
+    try:
+        size = os.lstat(path).st_size
+        if size != row.size_bytes:
+            return Problem("file_changed", shown, f"{size} bytes, was {row.size_bytes}")
+        if hashes and row.sha256:
+            with open(path, "rb") as opened:
+                if hashlib.file_digest(opened, "sha256").hexdigest() != row.sha256:
+                    return Problem("file_changed", shown, "its content is not what was read")
+        if row.state == FileState.QUARANTINED and not os.path.exists(path + REASON_SUFFIX):
+            return Problem("reason_missing", shown, f"in quarantine without its reason: {row.reason}")
+    except FileNotFoundError:
+        return Problem("file_missing", shown, f"archived from {row.path}")
+    except OSError as error:
+        return Problem("file_not_readable", shown, str(error))
+    return None
+
+
+def _unknown(connection: Connection) -> Iterator[Problem]:
+    """Yield files in archive and quarantine that the ledger does not know."""
+    for root in connection.execute(select(_files.root).distinct()).scalars():
+        known = set(
+            connection.execute(
+                select(_files.archived_as).where(_files.root == root, _files.archived_as.is_not(None))
+            ).scalars()
+        )
+        base = os.fsencode(root)
+        for kind in (b"archive", b"quarantine"):
+            for folder, _, names in os.walk(os.path.join(base, OWN_FOLDER, kind)):
+                for name in names:
+                    path = os.fsdecode(os.path.relpath(os.path.join(folder, name), base))
+                    if path not in known and not path.endswith(os.fsdecode(REASON_SUFFIX)):
+                        yield Problem("file_unknown", printable(path), "the ledger knows nothing of it")

@@ -1,0 +1,159 @@
+"""What will not work, found before the first file: folders, file systems, inotify, database."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from ingestd.errors import CannotStartError
+from ingestd.inbox.scan import OWN_FOLDER
+from ingestd.settings import Settings
+from ingestd.store.database import Database
+
+# File systems that other machines write to as well.
+_REMOTE = (
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "9p",
+    "fuse.sshfs",
+    "fuse.s3fs",
+    "ceph",
+    "glusterfs",
+    "afs",
+    "virtiofs",
+)
+_INOTIFY = Path("/proc/sys/fs/inotify")
+_USUAL_QUEUE = 16_384  # events, what Linux has been holding since inotify came
+
+
+class Grade(StrEnum):
+    """How bad it is."""
+
+    OK = "ok"
+    WARNING = "warning"  # works, but slower or with less safety
+    ERROR = "error"  # does not work
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    grade: Grade
+    what: str
+    mend: str = ""
+
+    def plain(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        return asdict(self)
+
+
+def findings(settings: Settings, roots: Sequence[Path]) -> Iterator[Finding]:
+    """Yield everything that was looked at, in the order in which the daemon needs it."""
+    yield _database(settings.database.url)
+    if not roots:
+        yield Finding(Grade.WARNING, "no folder to watch is set", "name one with --watch DIR or in watch.roots")
+    for root in roots:
+        yield from _root(root.resolve(), settings.watch.after)
+
+
+def _database(url: str) -> Finding:
+    try:
+        database = Database(url)
+        database.prepare()
+    except CannotStartError as error:
+        return Finding(Grade.ERROR, str(error), "check that the server runs, the folder exists and the URL is right")
+    except OSError as error:
+        return Finding(Grade.ERROR, f"database {url}: {error}", "choose a folder that can be written to")
+    database.close()
+    return Finding(Grade.OK, f"database {database.url!r} answers and is at this program's version")
+
+
+def _root(root: Path, after: str) -> Iterator[Finding]:
+    if not root.is_dir():
+        yield Finding(Grade.ERROR, f"{root}: no such folder", f"mkdir -p {root}")
+        return
+    if not os.access(root, os.R_OK | os.X_OK):
+        yield Finding(Grade.ERROR, f"{root}: cannot be read", f"chmod u+rx {root}, or run as its owner")
+        return
+    if after != "keep":
+        yield _writable(root)
+        own = root / os.fsdecode(OWN_FOLDER)
+        if own.exists() and own.stat().st_dev != root.stat().st_dev:
+            yield Finding(
+                Grade.WARNING,
+                f"{own}: on another file system than {root}",
+                "files are copied instead of linked, which is slower",
+            )
+    yield _events(root)
+
+
+def _writable(root: Path) -> Finding:
+    probe = root / os.fsdecode(OWN_FOLDER)
+    try:
+        probe.mkdir(exist_ok=True)
+        test = probe / f".check-{os.getpid()}"
+        test.write_bytes(b"")
+        test.unlink()
+    except OSError as error:
+        return Finding(
+            Grade.ERROR,
+            f"{root}: finished files cannot be moved: {error}",
+            f'make {root} writable, or set watch.after = "keep"',
+        )
+    return Finding(Grade.OK, f"{root}: readable, and finished files can be moved to {probe}")
+
+
+def _events(root: Path) -> Finding:
+    kind = _file_system(root)
+    if kind in _REMOTE:
+        return Finding(
+            Grade.WARNING,
+            f"{root}: on {kind}, where changes made elsewhere raise no event",
+            f'set [watch.modes] "{root}" = "poll"; until then the folder is read every 5 s when that shows',
+        )
+    return _watches(root)
+
+
+def _file_system(root: Path) -> str:
+    """Return the kind of file system that a folder lies on, as the kernel names it; empty where it does not say."""
+    mounts = Path("/proc/self/mountinfo")
+    if not mounts.exists():
+        return ""
+    best, kind = "", ""
+    for line in mounts.read_text(errors="replace").splitlines():
+        before, _, after = line.partition(" - ")
+        point = before.split()[4].encode().decode("unicode_escape", "replace")
+        if root.is_relative_to(point) and len(point) >= len(best):
+            best, kind = point, after.split()[0]
+    return kind
+
+
+def _watches(root: Path) -> Finding:
+    limit_file, queue_file = _INOTIFY / "max_user_watches", _INOTIFY / "max_queued_events"
+    if not limit_file.exists():
+        return Finding(
+            Grade.WARNING, f"{root}: no inotify here", "the folder is read in full every watch.rescan_seconds"
+        )
+    limit = int(limit_file.read_text())
+    folders = sum(1 for _ in os.walk(root))
+    if folders > limit:
+        return Finding(
+            Grade.WARNING,
+            f"{root}: {folders} folders, but inotify allows {limit} watches",
+            f"sysctl fs.inotify.max_user_watches={2 * folders}; until then new files wait for the next rescan",
+        )
+    held = int(queue_file.read_text())
+    if held < _USUAL_QUEUE:
+        return Finding(
+            Grade.WARNING,
+            f"{root}: inotify forgets events after {held:,} that are not read yet",
+            f"sysctl fs.inotify.max_queued_events={_USUAL_QUEUE}; until then files of a burst wait for the next rescan",
+        )
+    return Finding(Grade.OK, f"{root}: {folders} folders, inotify allows {limit} watches")

@@ -1,0 +1,1 @@
+"""Where finished files go: moved by link and unlink, never over another file."""

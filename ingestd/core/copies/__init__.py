@@ -1,0 +1,1 @@
+"""Which of two texts is a copy of the other, and who represents a group of copies."""

@@ -1,0 +1,1 @@
+"""Which articles cover the same event: term vectors, linkage and medoids."""

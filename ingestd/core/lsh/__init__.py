@@ -1,0 +1,1 @@
+"""Locality-sensitive hashing: signatures, and the index that proposes candidates."""

@@ -1,0 +1,1 @@
+"""Texts as they are compared: words, shingles, recurring lines and term weights."""

@@ -1,0 +1,50 @@
+"""The words behind the terms of articles: of many, few are ever shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingestd.core.text.term_weights import TERM_BITS, SalientTerms
+
+_LINE_BREAK = ord("\n")
+
+
+class Glossary:
+    """Finds the words of the terms of some articles, all that are asked for at once, without cutting up the rest."""
+
+    def __init__(self, articles: Mapping[int, SalientTerms]) -> None:
+        """Know the terms of articles, by id; those without words are left out."""
+        known = {article: terms for article, terms in articles.items() if terms.lines}
+        self._number = dict(zip(known, range(len(known)), strict=True))
+        of = np.repeat(np.arange(len(known)), [terms.hashes.size for terms in known.values()])
+        hashes = np.concatenate([np.zeros(0, dtype=np.uint32), *(terms.hashes for terms in known.values())])
+        self._keys = of << TERM_BITS | hashes >> np.uint32(32 - TERM_BITS)  # of article and term, ascending
+        self._lines = "\n".join(["", *(terms.lines for terms in known.values()), ""]).encode()
+        self._breaks = np.flatnonzero(np.frombuffer(self._lines, dtype=np.uint8) == _LINE_BREAK)
+
+    def find(self, articles: Sequence[int], terms: NDArray[np.uint32]) -> list[int]:
+        """
+        Look terms up.
+
+        Args:
+            articles: whose terms, n ids.
+            terms: n hashes of `TERM_BITS` bits.
+
+        Returns:
+            For each a place to be given to `word`, or -1: the article does not have it, or is not known.
+        """
+        if not self._keys.size:
+            return [-1] * len(articles)
+        number = np.array([self._number.get(article, -1) for article in articles], dtype=np.int64)
+        wanted = number << TERM_BITS | terms
+        at = np.minimum(self._keys.searchsorted(wanted), self._keys.size - 1)
+        places: list[int] = np.where(self._keys[at] == wanted, at, -1).tolist()
+        return places
+
+    def word(self, place: int) -> str:
+        """Return the word that was found at a place."""
+        begin, end = self._breaks[place : place + 2].tolist()
+        return self._lines[begin + 1 : end].decode()

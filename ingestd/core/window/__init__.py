@@ -1,0 +1,1 @@
+"""The articles that a new one is compared with, held in columns."""

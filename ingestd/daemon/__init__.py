@@ -1,0 +1,1 @@
+"""The process that watches folders until it is asked to stop."""

@@ -1,0 +1,1 @@
+"""Which files lie in the watched folders, and which of them are complete."""

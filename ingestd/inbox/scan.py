@@ -1,0 +1,118 @@
+"""
+What lies in a folder: the truth that events only hint at.
+
+Names are bytes, as the file system has them; not every name is valid text.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+import structlog
+
+from ingestd.inbox.settling import Look
+from ingestd.log_config import printable
+
+log = structlog.get_logger()
+
+OWN_FOLDER = b".ingestd"  # archive and quarantine, below each root
+# Files that other programs are still writing, or leave behind for themselves.
+_LEFT_ALONE = re.compile(
+    rb"\..*|.*\.(?:part|tmp|crdownload|partial|swp|filepart)|.*~|Thumbs\.db|desktop\.ini|@eaDir",
+    re.DOTALL | re.IGNORECASE,
+)
+_UNFINISHED = re.compile(rb".*\.(?:part|tmp|crdownload|partial|filepart)", re.DOTALL | re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenFile:
+    """A file as it was seen: where, and everything that changes when its content does."""
+
+    root: str
+    path: bytes  # below the root
+    size: int  # bytes
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    mode: int
+
+    @property
+    def full(self) -> bytes:
+        """The path to open."""
+        return os.path.join(os.fsencode(self.root), self.path)
+
+    @property
+    def name(self) -> str:
+        """The path below the root, fit for a terminal and a database."""
+        return printable(os.fsdecode(self.path))
+
+    @property
+    def look(self) -> Look:
+        """What tells whether it is still being written."""
+        return Look(self.size, self.mtime_ns, self.inode)
+
+    @property
+    def regular(self) -> bool:
+        """Whether it is an ordinary file: no link, pipe, socket or device."""
+        return stat.S_ISREG(self.mode)
+
+
+def files(
+    root: Path, ignore: Sequence[str] = (), unfinished: Callable[[bytes], None] | None = None
+) -> Iterator[SeenFile]:
+    """
+    Yield every file below a folder that is not to be left alone, also links and special files, but no folders.
+
+    A folder that cannot be read is reported and passed over: the next scan tries again.
+
+    Args:
+        root: the folder.
+        ignore: further name patterns to leave alone.
+        unfinished: told the path of every file that, by its name, somebody is still writing.
+    """
+    base = os.fsencode(root)
+    folders = [b""]
+    while folders:
+        folder = folders.pop()
+        try:
+            with os.scandir(os.path.join(base, folder)) as entries:
+                for entry in entries:
+                    path = os.path.join(folder, entry.name)
+                    if left_alone(entry.name, ignore):
+                        if unfinished is not None and _UNFINISHED.fullmatch(entry.name):
+                            unfinished(path)
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(path)
+                    elif (seen := look_at(root, path)) is not None:
+                        yield seen
+        except FileNotFoundError:
+            continue  # moved away since its parent was read
+        except OSError as error:
+            log.warning("folder.not_readable", path=os.fsdecode(os.path.join(base, folder)), error=str(error))
+
+
+def left_alone(name: bytes, ignore: Sequence[str]) -> bool:
+    """Tell whether a file or folder of this name is none of ours."""
+    if _LEFT_ALONE.fullmatch(name):
+        return True
+    return bool(ignore) and any(fnmatch(os.fsdecode(name), pattern) for pattern in ignore)
+
+
+def look_at(root: str | Path, path: bytes) -> SeenFile | None:
+    """Return how a file looks now, without following links; None: it is gone, or is a folder."""
+    try:
+        status = os.lstat(os.path.join(os.fsencode(root), path))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if stat.S_ISDIR(status.st_mode):
+        return None
+    return SeenFile(
+        str(root), path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_mode
+    )

@@ -1,0 +1,1 @@
+"""Which articles belong together: candidates are proposed, verified, grouped and clustered."""

@@ -1,0 +1,162 @@
+"""Why an article is where it is, and why two are, or are not, together: the comparison made again, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection
+
+from ingestd.core.article import Article
+from ingestd.core.copies.verify import (
+    MIN_CONTAINMENT,
+    MIN_JACCARD,
+    ComparedText,
+    Kinship,
+    compare,
+    differences,
+    segments,
+)
+from ingestd.core.events.linkage import THRESHOLD
+from ingestd.core.events.term_vectors import Vectors, probability, time_penalty
+from ingestd.core.fingerprint import Fingerprint, fingerprints
+from ingestd.core.text.term_weights import SalientTerms
+from ingestd.core.window.columns import Rows
+from ingestd.matching.text_cache import compared_texts, outlet_lines
+from ingestd.query import queries
+from ingestd.store.articles import StoredText
+from ingestd.workers.pool import salience
+
+_TERMS = 12
+
+
+def one(connection: Connection, given: str) -> dict[str, Any]:
+    """Return what put an article where it is: its copy row, its membership, and what happened to both."""
+    found = queries.article(connection, given)
+    keys = ("id", "title", "outlet", "published_at", "copy", "copies", "membership", "log")
+    return {key: found[key] for key in keys}
+
+
+def two(connection: Connection, first: str, second: str) -> dict[str, Any]:
+    """Return both comparisons of two articles, with their verdicts and what they rest on."""
+    a, b = queries.article(connection, first), queries.article(connection, second)
+    print_a, print_b = fingerprints([_article(a), _article(b)], salience)
+    text_a, text_b = (_compared(connection, article) for article in (a, b))
+    return {
+        "articles": [{key: x[key] for key in ("id", "title", "outlet", "published_at", "lang")} for x in (a, b)],
+        "same_cluster": _cluster(a) is not None and _cluster(a) == _cluster(b),
+        "clusters": [_cluster(a), _cluster(b)],
+        "copy": _copy(text_a, text_b),
+        "event": _event(a, b, print_a, print_b),
+        "texts": [segments(text_a.compared, text_b.compared), segments(text_b.compared, text_a.compared)],
+    }
+
+
+_COPY_VERDICTS = {
+    Kinship.COPY: "copy",
+    Kinship.FORM: "no copy: two notices of one form, filled in with other names and figures",
+    Kinship.NONE: f"no copy: needs a Jaccard of {MIN_JACCARD} or a containment of {MIN_CONTAINMENT}",
+}
+
+
+def _copy(a: ComparedText, b: ComparedText) -> dict[str, Any]:
+    verdict = compare(a, b)
+    shared = verdict.shared
+    return {
+        "verdict": _COPY_VERDICTS[verdict.kinship],
+        "jaccard": round(shared.jaccard, 4),
+        "containment": round(shared.containment, 4),
+        "shared_shingles": shared.shared,
+        "shingles": [shared.size, shared.other_size],
+        **asdict(differences(a.compared, b.compared)),
+        "left_out": [_left_out(text) for text in (a, b)],
+    }
+
+
+def _compared(connection: Connection, article: dict[str, Any]) -> ComparedText:
+    stored = StoredText.of(article["title"], article["text"], article["outlet"])
+    outlet = stored.outlet
+    recurring = outlet_lines(connection, [outlet])[outlet].recurring if outlet else None
+    return compared_texts([stored], recurring)[0]
+
+
+def _left_out(text: ComparedText) -> list[str]:
+    """Return the lines that were not compared: they recur in their outlet, or are boilerplate by their form."""
+    compared = set(text.compared.split("\n"))
+    return [line for line in text.text.split("\n") if line.strip() and line not in compared]
+
+
+def _event(a: dict[str, Any], b: dict[str, Any], print_a: Fingerprint, print_b: Fingerprint) -> dict[str, Any]:
+    x, y = print_a.terms, print_b.terms
+    _, mine, theirs = np.intersect1d(x.hashes, y.hashes, assume_unique=True, return_indices=True)
+    product = x.weights[mine] * y.weights[theirs]
+    top = np.argsort(-product, kind="stable")[:_TERMS]
+    dates = (a["published_at"], b["published_at"])
+    apart = abs((dates[0] - dates[1]).total_seconds()) / 86400 if all(dates) else None
+    penalty = 0.0 if apart is None else float(time_penalty(0.0, np.array([apart]))[0])
+    vectors = Vectors()
+    vectors.add(Rows.of([x.hashes, y.hashes]), np.concatenate([x.weights, y.weights]))
+    cosine = float(vectors.cosines(*np.array([[0], [1], [0]]))[0])  # as the window has it
+    score = cosine - penalty
+    short = THRESHOLD - score
+    shared_bands = int(np.count_nonzero(np.all((print_a.event_sketch == print_b.event_sketch).reshape(-1, 2), axis=1)))
+    if a["lang"] != b["lang"]:
+        verdict = "not compared: different languages"
+    elif score >= THRESHOLD:
+        verdict = f"near enough for one event: {score:.3f} >= {THRESHOLD}; the mean over a cluster decides"
+    else:
+        verdict = f"too far apart for one event: {score:.3f} < {THRESHOLD}, {short:.3f} short of it"
+    return {
+        "verdict": verdict,
+        "probability": round(probability(score), 4),
+        "score": round(score, 4),
+        "cosine": round(cosine, 4),
+        "time_penalty": round(penalty, 4),
+        "days_apart": None if apart is None else round(apart, 2),
+        "shared_bands": shared_bands,
+        "terms": {x.words[int(mine[i])]: round(float(product[i]), 4) for i in top},
+        **(_otherwise(x, y, short, penalty) if a["lang"] == b["lang"] else {}),
+    }
+
+
+def _otherwise(x: SalientTerms, y: SalientTerms, short: float, penalty: float) -> dict[str, Any]:
+    """
+    Return what would have turned the verdict; null where that is no question, or where not even all of it would.
+
+    What is near enough would be too far without its heaviest shared terms. What is too far would be near enough if both
+    had come out on one day, or (about) if both had said the heaviest terms that only one of them says.
+    """
+    mine, theirs = (dict(zip(terms.words, terms.weights.tolist(), strict=True)) for terms in (x, y))
+    if short <= 0:
+        shared = [(word, mine[word] * theirs[word]) for word in mine.keys() & theirs.keys()]
+        return {"too_far_without": _until(-short, sorted(shared, key=_heaviest))}
+    alone = [(word, (mine | theirs)[word] ** 2) for word in mine.keys() ^ theirs.keys()]
+    return {
+        "near_enough_on_one_day": penalty >= short if penalty else None,
+        "near_enough_if_both_said": _until(short, sorted(alone, key=_heaviest)),
+    }
+
+
+def _heaviest(term: tuple[str, float]) -> tuple[float, str]:
+    return -term[1], term[0]
+
+
+def _until(needed: float, terms: Iterable[tuple[str, float]]) -> list[str] | None:
+    """Return as many terms as bring together more than is needed; None if all do not."""
+    chosen, total = [], 0.0
+    for word, value in terms:
+        chosen.append(word)
+        total += value
+        if total > needed:
+            return chosen
+    return None
+
+
+def _cluster(article: dict[str, Any]) -> int | None:
+    return article["membership"]["cluster_id"] if article["membership"] else None
+
+
+def _article(row: dict[str, Any]) -> Article:
+    return Article(title=row["title"], text=row["text"], lang=row["lang"], published_at=row["published_at"])

@@ -1,0 +1,243 @@
+"""What a corpus is taken away in: JSON lines, CSV or Parquet, written row by row and complete or not at all."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import orjson
+from sqlalchemy import Connection, FromClause, Select, func, select
+
+from ingestd.core.article import DatePrecision
+from ingestd.errors import CannotStartError
+from ingestd.progress_bar import Advance
+from ingestd.store.tables import ArticleRow, ClusterMemberRow, ClusterRow, CopyRow
+
+if TYPE_CHECKING:
+    import pyarrow
+
+Row = dict[str, Any]
+_ROWS_AT_A_TIME = 1000
+_STANDARD_OUTPUT = Path("-")
+
+
+class What(StrEnum):
+    """What can be exported."""
+
+    ARTICLES = "articles"
+    CANONICAL = "canonical"
+    CLUSTERS = "clusters"
+    MEMBERS = "members"
+
+
+class Form(StrEnum):
+    """How it is written."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+def form_of(path: Path) -> Form:
+    """
+    Return the form that the ending of a name stands for.
+
+    Raises:
+        CannotStartError: it stands for none.
+    """
+    try:
+        return Form(path.suffix.removeprefix(".").lower())
+    except ValueError as error:
+        raise CannotStartError(f"{path}: say --format {'|'.join(Form)}; the name does not") from error
+
+
+def export(connection: Connection, what: What, form: Form, out: Path, advance: Advance) -> int:
+    """
+    Write rows to a file that appears when it is complete; return how many.
+
+    Args:
+        connection: to read from.
+        what: which rows.
+        form: how they are written.
+        out: a file that does not exist yet; `-` is standard output.
+        advance: told how many rows are written, now and then.
+
+    Raises:
+        CannotStartError: the file exists or cannot be written, or what writes Parquet is not installed.
+    """
+    if out.exists():
+        raise CannotStartError(f"{out} exists already; nothing is overwritten")
+    columns = _COLUMNS[what]
+    write = {Form.JSONL: _write_jsonl, Form.CSV: _write_csv, Form.PARQUET: _write_parquet}[form]
+    with _complete_or_not_at_all(out) as stream:
+        written = 0
+        rows = (_row(row._mapping) for row in connection.execute(_query(what)))
+        for written in write(stream, columns, rows):
+            advance(written, None)
+    return written
+
+
+def count(connection: Connection, what: What) -> int:
+    """Return how many rows an export has."""
+    return connection.execute(select(func.count()).select_from(_query(what).order_by(None).subquery())).scalar_one()
+
+
+_ARTICLE = ("ingestd_id", "external_id", "url", "outlet", "title", "text", "authors", "lang", "lang_confidence",
+            "published_at", "published_source", "published_precision", "first_seen_at", "n_words", "revision",
+            "canonical_ingestd_id", "relation", "cluster_id")  # fmt: skip
+_COLUMNS: Mapping[What, Sequence[str]] = {
+    What.ARTICLES: _ARTICLE,
+    What.CANONICAL: _ARTICLE,
+    What.CLUSTERS: ("cluster_id", "status", "merged_into", "canonical_ingestd_id", "title", "lang", "keywords",
+                    "n_articles", "n_originals", "n_outlets", "first_published_at", "last_published_at", "created_at",
+                    "updated_at"),
+    What.MEMBERS: ("cluster_id", "ingestd_id", "relation", "score", "matched_ingestd_id", "joined_at", "outlet",
+                   "title", "url", "published_at"),
+}  # fmt: skip
+
+
+def _query(what: What) -> Select[*tuple[Any, ...]]:
+    articles, copies = ArticleRow.__table__.c, CopyRow.__table__.c
+    clusters, members = ClusterRow.__table__.c, ClusterMemberRow.__table__.c
+    known: dict[str, Any]
+    joined: FromClause
+    if what in (What.ARTICLES, What.CANONICAL):
+        known = {
+            **{column.name: column for column in articles},
+            "ingestd_id": articles.id,
+            "canonical_ingestd_id": copies.canonical_article_id,
+            "relation": copies.relation,
+            "cluster_id": members.cluster_id,
+        }
+        joined = ArticleRow.__table__.outerjoin(CopyRow, copies.article_id == articles.id).outerjoin(
+            ClusterMemberRow, members.article_id == articles.id
+        )
+        order = articles.id
+    elif what is What.CLUSTERS:
+        known = {
+            **{column.name: column for column in clusters},
+            "cluster_id": clusters.id,
+            "canonical_ingestd_id": clusters.canonical_article_id,
+        }
+        joined, order = ClusterRow.__table__, clusters.id
+    else:
+        known = {
+            **{column.name: column for column in articles},
+            **{column.name: column for column in members},
+            "ingestd_id": members.article_id,
+            "matched_ingestd_id": members.matched_article_id,
+        }
+        joined = ClusterMemberRow.__table__.join(ArticleRow, articles.id == members.article_id)
+        order = members.article_id
+    query = select(*(known[name].label(name) for name in _COLUMNS[what])).select_from(joined).order_by(order)
+    if what is What.CANONICAL:
+        query = query.where(copies.article_id.is_(None))
+    return query.execution_options(yield_per=_ROWS_AT_A_TIME)
+
+
+def _row(row: Mapping[Any, Any]) -> Row:
+    made = dict(row)
+    precision = made.get("published_precision")
+    if precision is not None and made["published_at"] is not None:
+        made["published_at"] = _Given(made["published_at"], precision)
+    return made
+
+
+class _Given:
+    """A date that is written as precisely as it was given, so that reading it back gives the same."""
+
+    def __init__(self, at: datetime, precision: str) -> None:
+        self.at, self._precision = at, precision
+
+    def __str__(self) -> str:
+        if self._precision == DatePrecision.DAY.value:
+            return self.at.date().isoformat()
+        if self._precision == DatePrecision.MINUTE.value:
+            return self.at.strftime("%Y-%m-%dT%H:%MZ")
+        return self.at.isoformat()
+
+
+def _text(value: Any) -> str:
+    """Return a value of a row that JSON has no type for."""
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def _write_jsonl(stream: IO[bytes], _columns: Sequence[str], rows: Iterator[Row]) -> Iterator[int]:
+    written = 0
+    while some := list(islice(rows, _ROWS_AT_A_TIME)):
+        options = orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATETIME
+        stream.writelines(orjson.dumps(row, default=_text, option=options) for row in some)
+        yield (written := written + len(some))
+
+
+def _write_csv(stream: IO[bytes], columns: Sequence[str], rows: Iterator[Row]) -> Iterator[int]:
+    import io
+
+    text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    written = 0
+    while some := list(islice(rows, _ROWS_AT_A_TIME)):
+        writer.writerows([_cell(row[name]) for name in columns] for row in some)
+        yield (written := written + len(some))
+    text.flush()
+    text.detach()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, (list, dict)):
+        return orjson.dumps(value).decode()
+    return value if value is None or isinstance(value, (str, int, float)) else _text(value)
+
+
+def _write_parquet(stream: IO[bytes], columns: Sequence[str], rows: Iterator[Row]) -> Iterator[int]:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise CannotStartError("Parquet needs pyarrow: pip install 'ingestd[parquet]'") from error
+    schema = pa.schema([(name, _arrow_type(pa, name)) for name in columns])
+    written = 0
+    with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
+        while some := list(islice(rows, _ROWS_AT_A_TIME)):
+            plain = [{k: v.at if isinstance(v, _Given) else v for k, v in row.items()} for row in some]
+            writer.write_table(pa.Table.from_pylist(plain, schema))
+            yield (written := written + len(some))
+
+
+def _arrow_type(pa: Any, name: str) -> pyarrow.DataType:
+    if name.endswith("_at"):
+        return pa.timestamp("us", tz="UTC")
+    if name in ("authors", "keywords"):
+        return pa.list_(pa.string())
+    if name in ("score", "lang_confidence"):
+        return pa.float64()
+    if name.endswith("_id") and name != "external_id":
+        return pa.int64()
+    return pa.int64() if name.startswith("n_") or name in ("revision", "merged_into") else pa.string()
+
+
+@contextmanager
+def _complete_or_not_at_all(out: Path) -> Iterator[IO[bytes]]:
+    """Write beside a file and rename: whoever sees the name sees all of it."""
+    if out == _STANDARD_OUTPUT:
+        yield sys.stdout.buffer
+        return
+    part = out.with_name(f"{out.name}.part")
+    try:
+        with part.open("wb") as stream:
+            yield stream
+        part.replace(out)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise CannotStartError(f"{out}: {error.strerror or error}") from error
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

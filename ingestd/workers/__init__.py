@@ -1,0 +1,1 @@
+"""Processes that read files, fingerprint articles and move files."""

@@ -1,0 +1,19 @@
+"""
+What every process that reads files needs, loaded once by the server that they are forked from, and shared by all.
+
+Imported by that server alone: importing it is its work. The first file would wait seconds for it otherwise.
+"""
+
+from __future__ import annotations
+
+from ingestd.core.fingerprint import COPY_SCHEME
+from ingestd.core.lsh.minhash import permutations
+from ingestd.core.text.tokens import words_of
+from ingestd.formats import language, plugins
+from ingestd.workers.pool import salience
+
+permutations(COPY_SCHEME)
+words_of(["A text, for the tables of characters to be made."])
+salience("en")
+language.detect("A headline", "A text in some language, for the model to be loaded.")
+plugins()

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import pytest
+import wordfreq
+
+from ingestd.core.text.term_weights import frequency_by_length
+from ingestd.workers.pool import _frequencies, salience
+
+
+@pytest.mark.parametrize("lang", ["en", "de", "zh"])
+def test_frequencies_are_those_of_wordfreq(lang: str) -> None:
+    frequency = _frequencies(lang)
+    known = wordfreq.get_frequency_dict(lang, wordlist="best")
+    words = [*list(known)[:300], *list(known)[-300:]]
+    assert frequency(words) == pytest.approx([known[word] for word in words], rel=1e-6)
+    assert frequency(["qzxwvkjh"]) == [0.0]
+
+
+def test_a_language_without_a_list_is_weighed_by_the_length_of_its_words() -> None:
+    terms = salience("eo").terms(None, "la sendependeco")
+    weight = dict(zip(terms.words, terms.weights.tolist(), strict=True))
+    assert weight["la"] < weight["sendependeco"]
+    short, long = frequency_by_length(["la", "sendependeco"])
+    assert short > long

@@ -1,0 +1,248 @@
+"""The straight line when something beside it breaks: the database, a worker process, another process's claim."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError, Future
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
+
+from ingestd.formats import Context
+from ingestd.inbox.scan import SeenFile, files
+from ingestd.pipeline import pipeline
+from ingestd.pipeline.pipeline import Line
+from ingestd.store.database import Database
+from ingestd.store.ledger import Ledger
+from ingestd.workers.pool import Reading, Workers
+from tests.conftest import Corpus
+from tests.support.made_corpus import articles, write
+
+
+class FlakyDatabase(Database):
+    """Fails some transactions at the worst moment: after all was written, before it is committed."""
+
+    def __init__(self, url: str, failing: set[int]) -> None:
+        super().__init__(url)
+        self.failing, self.transactions = failing, 0
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        self.transactions += 1
+        with super().writing() as connection:
+            yield connection
+            if self.transactions in self.failing:
+                raise OperationalError("COMMIT", {}, Exception("server closed the connection"))
+
+
+class DyingWorkers(Workers):
+    """The process that reads a certain file dies of it, and takes with it what else it was given."""
+
+    def __init__(self, killer: bytes) -> None:
+        super().__init__(0)
+        self.killer = killer
+
+    def read(self, files: Sequence[SeenFile], context: Context) -> Future[list[Reading]]:
+        if any(file.path == self.killer for file in files):
+            future: Future[list[Reading]] = Future()
+            future.set_exception(BrokenProcessPool("a process was terminated abruptly"))
+            return future
+        return super().read(files, context)
+
+
+def records(n: int) -> dict[str, Any]:
+    return {
+        f"{i}.json": {"id": str(i), "outlet": "Post", "title": f"Number {i}", "text": f"Text of number {i}."}
+        for i in range(n)
+    }
+
+
+def run(line: Line, seen: Sequence[SeenFile], batch: int = 4) -> None:
+    for start in range(0, len(seen), batch):
+        line.feed(seen[start : start + batch])
+        while line.depth:
+            line.advance(10)
+
+
+@pytest.fixture
+def line_on(corpus: Corpus) -> Iterator[Callable[..., Line]]:
+    made: list[Line] = []
+
+    def make(database: Database | None = None, **options: Any) -> Line:
+        line = Line(corpus.settings, database or corpus.database, after="archive", **options)
+        line.stop_waiting = lambda _seconds: False  # no need to wait in a test
+        made.append(line)
+        return line
+
+    yield make
+    for line in made:
+        line.close()
+
+
+@pytest.mark.parametrize("failing", [{1}, {2}, {2, 3, 4}, {3, 6, 9, 12}])
+def test_a_failing_database_loses_and_doubles_nothing_and_charges_no_file(
+    corpus: Corpus, line_on: Callable[..., Line], failing: set[int]
+) -> None:
+    corpus.write(records(12))
+    line = line_on(FlakyDatabase(corpus.url, failing))
+    run(line, sorted(files(corpus.folder), key=lambda f: f.path))
+    assert sorted(map(int, corpus.rows("select external_id from articles"))) == list(range(12))
+    assert corpus.rows("select distinct state, attempts from source_files") == [("stored", 1)]
+    assert corpus.rows("select count(*) from cluster_members") == [12]
+    assert line.counts.articles == 12
+    assert list(files(corpus.folder)) == []  # all archived
+
+
+def test_the_file_that_a_worker_dies_of_is_kept_with_that_reason_and_the_others_are_stored(
+    corpus: Corpus, line_on: Callable[..., Line]
+) -> None:
+    corpus.write(records(4))
+    line = line_on()
+    line.workers = DyingWorkers(b"2.json")
+    run(line, sorted(files(corpus.folder), key=lambda f: f.path))
+    assert corpus.rows("select path, state, reason from source_files order by path") == [
+        ("0.json", "stored", None), ("1.json", "stored", None), ("2.json", "quarantined", "internal"), ("3.json", "stored", None),
+    ]  # fmt: skip
+
+
+def test_few_large_files_are_read_at_a_time_and_many_small_ones_are_stored_together(
+    corpus: Corpus, line_on: Callable[..., Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus.write(records(9) | {f"{i}.json": {"title": str(i), "text": f"number {i} " * 1_200} for i in (3, 4, 6)})
+    monkeypatch.setattr(pipeline, "_READ_TOGETHER_BYTES", 10_000)
+    line = line_on()
+    read: list[Sequence[SeenFile]] = []
+
+    def noted(some: Sequence[SeenFile], context: Context) -> Future[list[Reading]]:
+        read.append(some)
+        return Workers(0).read(some, context)
+
+    monkeypatch.setattr(line.workers, "read", noted)
+    run(line, sorted(files(corpus.folder), key=lambda f: f.path), batch=9)
+    names = [[file.path.decode().removesuffix(".json") for file in some] for some in read]
+    assert names == [["0", "1", "2", "3"], ["4"], ["5", "6"], ["7", "8"]]
+    assert corpus.rows("select count(*) from articles") == [9]
+
+
+def test_those_who_read_leave_the_cores_to_the_one_who_decides() -> None:
+    workers = Workers(1)
+    try:
+        asked = workers._submit(partial(os.getpriority, os.PRIO_PROCESS, 0))
+        assert asked.result(60) > os.getpriority(os.PRIO_PROCESS, 0)
+    finally:
+        workers.close()
+
+
+def test_work_that_takes_long_does_not_hold_up_an_end_that_was_asked_for() -> None:
+    workers = Workers(1)
+    asked = workers._submit(partial(time.sleep, 600))
+    while not asked.running():
+        time.sleep(0.01)
+    workers.abandon()
+    with pytest.raises((BrokenProcessPool, CancelledError)):
+        asked.result(60)
+
+
+def test_the_lowest_score_remembered_of_a_cluster_is_that_of_its_members(
+    corpus: Corpus, line_on: Callable[..., Line]
+) -> None:
+    write(articles(300, words=80), corpus.folder)
+    line = line_on()
+    run(line, sorted(files(corpus.folder), key=lambda f: f.path), batch=50)
+    remembered = dict(line.window._lowest)
+    assert len(remembered) > 30
+    for cluster, lowest in remembered.items():
+        scores = line.window.all_scores(line.window.members(cluster))
+        assert lowest == pytest.approx(scores[~np.eye(len(scores), dtype=bool)].min(), abs=1e-5)
+
+
+def test_files_are_moved_even_if_the_process_dies_that_was_to_move_them(
+    corpus: Corpus, line_on: Callable[..., Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus.write(records(4))
+    line = line_on()
+    died: Future[Any] = Future()
+    died.set_exception(BrokenProcessPool("a process was terminated abruptly"))
+    monkeypatch.setattr(line.workers, "move", lambda _moves: died)
+    run(line, sorted(files(corpus.folder), key=lambda f: f.path))
+    assert list(files(corpus.folder)) == []
+    assert corpus.rows("select count(*) from source_files where archived_as like '.ingestd/archive/%'") == [4]
+
+
+def test_where_finished_files_are_deleted_one_that_cannot_be_used_is_kept_with_its_reason(corpus: Corpus) -> None:
+    corpus.write({**records(2), "broken.json": b'{"title": '})
+    line = Line(corpus.settings, corpus.database, after="delete")
+    run(line, sorted(files(corpus.folder), key=lambda f: f.path))
+    line.close()
+    kept = sorted(path.name for path in corpus.folder.rglob("*.json"))
+    assert kept == ["broken.json", "broken.json.reason.json"]
+    assert dict(corpus.rows("select path, archived_as from source_files")) == {
+        "0.json": "", "1.json": "", "broken.json": ".ingestd/quarantine/broken.json",
+    }  # fmt: skip
+
+
+def test_moves_that_take_too_long_for_a_shutdown_are_made_at_the_next_start(
+    corpus: Corpus, line_on: Callable[..., Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus.write(records(4))
+    line = line_on()
+    monkeypatch.setattr(pipeline, "_LAST_MOVES_S", 0.1)
+    monkeypatch.setattr(line.workers, "move", lambda _moves: Future())
+    line.feed(list(files(corpus.folder)))
+    line.advance(10)
+    line.close()
+    assert corpus.rows("select state, archived_as from source_files") == [("stored", None)] * 4
+    line_on().recover([str(corpus.folder)])
+    assert list(files(corpus.folder)) == []
+    assert corpus.rows("select count(*) from source_files where archived_as is null") == [0]
+
+
+def test_what_another_process_has_taken_over_meanwhile_is_left_to_it(
+    corpus: Corpus, line_on: Callable[..., Line]
+) -> None:
+    corpus.write(records(3))
+    line = line_on()
+    line.feed(sorted(files(corpus.folder), key=lambda f: f.path))
+    later = datetime.now(UTC) + timedelta(seconds=corpus.settings.database.lease_seconds + 1)
+    other = Ledger(corpus.database, 60)
+    taken = other.claim([f for f in files(corpus.folder) if f.path == b"1.json"], later)
+    assert len(taken.claims) == 1
+    line.advance(10)
+    assert sorted(corpus.rows("select external_id from articles")) == ["0", "2"]
+    assert corpus.rows("select state, lease_owner from source_files where path = '1.json'") == [
+        ("claimed", other.owner)
+    ]
+    assert [f.path for f in files(corpus.folder)] == [b"1.json"]  # not moved either
+
+
+def test_after_a_crash_between_commit_and_move_the_move_is_finished(
+    corpus: Corpus, line_on: Callable[..., Line]
+) -> None:
+    corpus.write(records(3))
+    corpus.ingest()  # stores, and leaves the files where they are
+    line = line_on()
+    line.recover([str(corpus.folder)])
+    assert list(files(corpus.folder)) == []
+    assert corpus.rows("select count(*) from source_files where archived_as like '.ingestd/archive/%'") == [3]
+
+
+def test_a_file_of_many_articles_is_stored_in_pieces_and_once(corpus: Corpus, line_on: Callable[..., Line]) -> None:
+    many = [
+        {"id": str(i), "outlet": "Post", "title": f"Number {i}", "text": f"Text of number {i}."} for i in range(700)
+    ]
+    corpus.write({"many.json": many})
+    # Fails in the middle of the file: what was committed before is not stored again.
+    line = line_on(FlakyDatabase(corpus.url, {4, 5}))
+    run(line, list(files(corpus.folder)))
+    assert corpus.rows("select count(*), count(distinct external_id) from articles") == [(700, 700)]
+    assert corpus.rows("select state, n_articles, article_id from source_files") == [("stored", 700, 1)]
+    assert (line.counts.articles, line.counts.repeats) == (700, 0)

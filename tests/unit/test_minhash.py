@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+from datasketch import MinHash, MinHashLSH
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingestd.core.lsh.minhash import SignatureScheme, sign, sign_weighted
+
+UNLOADED = """
+import sys
+from ingestd.core.lsh.minhash import SignatureScheme, permutations
+
+permutations(SignatureScheme())
+assert "datasketch" in sys.modules and "scipy.integrate" not in sys.modules
+import datasketch, scipy.integrate
+
+index = datasketch.MinHashLSH(threshold=0.5, num_perm=128)
+print(index.b, index.r, scipy.integrate.quad(lambda x: x, 0, 1)[0])
+"""
+
+hashes = st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=700, unique=True)
+
+
+def as_set(values: list[int]) -> np.ndarray:
+    return np.array(values, dtype=np.uint32)
+
+
+@given(hashes, st.integers(1, 5))
+def test_signatures_are_those_of_datasketch(values: list[int], seed: int) -> None:
+    theirs = MinHash(num_perm=128, seed=seed, hashfunc=int, scheme="affine32")
+    theirs.update_batch(values)
+    assert np.array_equal(sign([as_set(values)], SignatureScheme(128, seed))[0], theirs.hashvalues)
+
+
+@given(hashes)
+def test_order_and_repeats_do_not_change_a_signature(values: list[int]) -> None:
+    once, backwards_twice = as_set(values), as_set(values[::-1] * 2)
+    signatures = sign([once, backwards_twice], SignatureScheme())
+    assert np.array_equal(signatures[0], signatures[1])
+
+
+def test_the_estimate_of_jaccard_stays_within_its_binomial_bound() -> None:
+    rng = np.random.default_rng(7)
+    off = []
+    for _ in range(60):
+        shared, own = rng.integers(50, 400), rng.integers(1, 300)
+        values = rng.choice(2**32, size=shared + 2 * own, replace=False).astype(np.uint32)
+        a, b = values[: shared + own], np.concatenate([values[:shared], values[shared + own :]])
+        jaccard = shared / (shared + 2 * own)
+        one, other = sign([a, b], SignatureScheme(128))
+        off.append((np.mean(one == other) - jaccard) / np.sqrt(jaccard * (1 - jaccard) / 128))
+    # Standard scores: mean 0, deviation 1, none beyond 4.
+    assert abs(np.mean(off)) < 0.4
+    assert 0.75 < np.std(off) < 1.3
+    assert np.abs(off).max() < 4
+
+
+def test_a_weighted_sketch_takes_terms_in_proportion_to_their_mass() -> None:
+    terms = as_set([11, 22, 33])
+    masses = np.array([0.6, 0.3, 0.1], dtype=np.float32)
+    sketch = sign_weighted([terms], [masses], SignatureScheme(4096))[0]
+    shares = [float(np.mean(sketch == term)) for term in terms]
+    assert np.allclose(shares, masses, atol=0.03)
+
+
+def test_sketches_agree_as_often_as_the_probability_jaccard_similarity_says() -> None:
+    # Moulton and Jiang 2018: the sum over shared terms of 1 / sum over all terms of max(x_j / x_i, y_j / y_i).
+    x, y = {1: 0.5, 2: 0.3, 3: 0.2}, {2: 0.6, 3: 0.1, 4: 0.3}
+    expected = sum(
+        1 / sum(max(x.get(j, 0) / x[i], y.get(j, 0) / y[i]) for j in x | y) for i in x.keys() & y.keys()
+    )  # fmt: skip
+    sketches = sign_weighted(
+        [as_set(list(v)) for v in (x, y)], [np.array(list(v.values()), dtype=np.float32) for v in (x, y)],
+        SignatureScheme(4096),
+    )  # fmt: skip
+    assert abs(np.mean(sketches[0] == sketches[1]) - expected) < 0.03
+
+
+def test_an_empty_set_gets_the_largest_value_everywhere() -> None:
+    empty = sign([np.zeros(0, dtype=np.uint32)], SignatureScheme())[0]
+    assert (empty == 2**32 - 1).all()
+
+
+def test_datasketch_is_loaded_without_what_it_seldom_needs_and_gets_it_when_it_does() -> None:
+    done = subprocess.run([sys.executable, "-c", UNLOADED], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    index = MinHashLSH(threshold=0.5, num_perm=128)
+    assert done.stdout.split() == [str(index.b), str(index.r), "0.5"]
