@@ -26,13 +26,13 @@ from ingestd.core.events.cluster_metrics import agreement
 from ingestd.core.events.medoid import centres
 from ingestd.core.fingerprint import Fingerprint
 from ingestd.errors import CannotStartError
-from ingestd.matching.matcher import Arrival, Placer
+from ingestd.matching.matcher import Matcher, NewArticle
 from ingestd.pipeline.committer import window_of
 from ingestd.progress_bar import bar
 from ingestd.settings import Settings
 from ingestd.store import articles as store
 from ingestd.store.articles import chunks
-from ingestd.store.changes import Changes, settle_status, write
+from ingestd.store.changes import ChangeSet, settle_status, write
 from ingestd.store.database import Database
 from ingestd.store.tables import (
     ArticleRow,
@@ -96,15 +96,15 @@ def _refuse_without_texts(connection: Connection) -> None:
 
 
 def _derive(settings: Settings, database: Database, anew: Database, *, progress: bool) -> None:
-    placer = Placer(partial(window_of, settings))
+    placer = Matcher(partial(window_of, settings))
     next_cluster, done = 1, 0
     now = datetime.now(UTC)
     with anew.writing() as connection:
         connection.execute(insert(SourceFile), _no_file(now))
     with database.reading() as connection, bar("articles", _count(connection, ArticleRow), shown=progress) as advance:
         for batch, prints in _fingerprinted(_read(connection), settings.ingest.workers):
-            changes = Changes(now)
-            arrivals = [Arrival(i, a, made, day) for (i, day, a), made in zip(batch, prints, strict=True)]
+            changes = ChangeSet(now)
+            arrivals = [NewArticle(i, a, made, day) for (i, day, a), made in zip(batch, prints, strict=True)]
             for arrival in arrivals:
                 changes.add_article(
                     arrival.article_id, arrival.article, arrival.fingerprint, arrival.day, 1, revision=False

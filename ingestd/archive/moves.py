@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 import orjson
 
 from ingestd.inbox.scan import OWN_FOLDER
-from ingestd.inbox.settling import Look
+from ingestd.inbox.settling import FileStamp
 
 _T = TypeVar("_T")
 _NAME_BYTES = 255  # the longest name that Linux file systems take
@@ -39,24 +39,24 @@ class Move:
 
     root: str  # the watched folder
     path: bytes  # of the file below it
-    look: Look  # how it looked when it was read
+    look: FileStamp  # how it looked when it was read
     sha256: str | None  # of what was read; None: it was not read
     folder: bytes | None  # below the root; None: it is removed
     beside: bytes | None = None  # is written into NAME.reason.json
 
 
-def to_archive(root: str, path: bytes, look: Look, sha256: str | None, day: datetime) -> Move:
+def to_archive(root: str, path: bytes, look: FileStamp, sha256: str | None, day: datetime) -> Move:
     """Return the move of a finished file to `.ingestd/archive/YYYY-MM-DD/` below its root."""
     return Move(root, path, look, sha256, os.path.join(OWN_FOLDER, b"archive", day.strftime("%Y-%m-%d").encode()))
 
 
-def to_quarantine(root: str, path: bytes, look: Look, sha256: str | None, reason: Mapping[str, Any]) -> Move:
+def to_quarantine(root: str, path: bytes, look: FileStamp, sha256: str | None, reason: Mapping[str, Any]) -> Move:
     """Return the move of an unusable file to `.ingestd/quarantine/` below its root, with NAME.reason.json."""
     beside = orjson.dumps(dict(reason), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
     return Move(root, path, look, sha256, os.path.join(OWN_FOLDER, b"quarantine"), beside)
 
 
-def removal(root: str, path: bytes, look: Look, sha256: str | None) -> Move:
+def removal(root: str, path: bytes, look: FileStamp, sha256: str | None) -> Move:
     """Return the move of a finished file to nowhere."""
     return Move(root, path, look, sha256, None)
 
@@ -144,7 +144,7 @@ def _unlinked(one: Move) -> None:
             os.unlink(source)
 
 
-def _moved_before(base: bytes, below: bytes, name: bytes, look: Look, spare: int) -> bytes | None:
+def _moved_before(base: bytes, below: bytes, name: bytes, look: FileStamp, spare: int) -> bytes | None:
     """Return where a file lies that was moved by a process which ended before it could note that."""
     for number in count():
         target = os.path.join(below, _name(name, number, spare))
@@ -157,11 +157,11 @@ def _moved_before(base: bytes, below: bytes, name: bytes, look: Look, spare: int
     return None
 
 
-def _unchanged(source: bytes, look: Look, sha256: str | None) -> bool:
+def _unchanged(source: bytes, look: FileStamp, sha256: str | None) -> bool:
     """Tell whether a name still holds what was read: the same file, the same size and time, the same content."""
     try:
         status = os.lstat(source)
-        if Look(status.st_size, status.st_mtime_ns, status.st_ino) != look:
+        if FileStamp(status.st_size, status.st_mtime_ns, status.st_ino) != look:
             return False
         if sha256 is None or not stat.S_ISREG(status.st_mode):
             return True

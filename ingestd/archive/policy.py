@@ -12,7 +12,7 @@ import structlog
 
 from ingestd.archive import moves
 from ingestd.inbox.scan import look_at
-from ingestd.store.ledger import Finished, Settlement
+from ingestd.store.ledger import CompletedFile, FileResult
 from ingestd.store.tables import FileState
 
 log = structlog.get_logger()
@@ -20,7 +20,7 @@ log = structlog.get_logger()
 After = Literal["archive", "keep", "delete"]
 
 
-def move_of(f: Finished, after: After) -> moves.Move:
+def move_of(f: CompletedFile, after: After) -> moves.Move:
     """Return where a file is to go; one that cannot be used goes to quarantine in any case."""
     if f.state is FileState.QUARANTINED:
         why = {"reason": f.reason, "detail": f.detail, "sha256": f.sha256, "quarantined_at": f.finished_at}
@@ -31,7 +31,7 @@ def move_of(f: Finished, after: After) -> moves.Move:
 
 
 def gone(
-    leaving: Sequence[Finished], moved: Sequence[str | OSError | None], after: After, done_suffix: str
+    leaving: Sequence[CompletedFile], moved: Sequence[str | OSError | None], after: After, done_suffix: str
 ) -> list[tuple[int, str]]:
     """
     See to what is left to do for files that were moved; what could not be moved now is when it is seen again.
@@ -56,15 +56,15 @@ def gone(
     return [(f.id, to) for f, to in went if isinstance(to, str)]
 
 
-def finished(s: Settlement, now: datetime) -> Finished:
+def finished(s: FileResult, now: datetime) -> CompletedFile:
     """Return a file as it is put away, from what the ledger was told of it."""
     reason = s.reason.value if s.reason else None
-    return Finished(
+    return CompletedFile(
         s.claim.id, s.claim.file.root, s.claim.file.path, s.claim.file.look, s.sha256, s.state, reason, s.detail, now
     )
 
 
-def _marker(f: Finished, suffix: bytes) -> Finished | None:
+def _marker(f: CompletedFile, suffix: bytes) -> CompletedFile | None:
     """Return the marker that goes the way of its finished file; that of a quarantined one waits for its return."""
     if not suffix or f.state is FileState.QUARANTINED:
         return None

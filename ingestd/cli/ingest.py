@@ -22,7 +22,7 @@ from ingestd.cli.session import (
 from ingestd.errors import SettingsError
 
 if TYPE_CHECKING:
-    from ingestd.pipeline.file_outcome import Counts
+    from ingestd.pipeline.file_outcome import IngestStats
 
 
 def run(watch: Watch = None) -> None:
@@ -118,7 +118,7 @@ def retry(
         typer.echo(f"{path}: {problem}", err=True)
 
 
-def _report_ingest(counts: Counts, *, profile: bool, as_json: bool) -> None:
+def _report_ingest(counts: IngestStats, *, profile: bool, as_json: bool) -> None:
     from ingestd.cli import render
 
     summary: dict[str, Any] = {

@@ -18,7 +18,7 @@ from ingestd.core.article import Article
 from ingestd.core.lsh.minhash import SignatureScheme, sign, sign_weighted
 from ingestd.core.text.boilerplate import line_keys, without_known_forms
 from ingestd.core.text.shingles import shingle_sets
-from ingestd.core.text.term_weights import Salience, SalientTerms
+from ingestd.core.text.term_weights import TermVector, TermWeighter
 
 # Copies: 42 bands of 3 rows find all true copies down to a Jaccard of .3 that the labelled corpora hold.
 COPY_SCHEME = SignatureScheme(length=128)
@@ -43,7 +43,7 @@ class Fingerprint:
 
     shingles: NDArray[np.uint32]  # sorted, without repeats
     copy_signature: NDArray[np.uint32]  # shape (COPY_SCHEME.length,)
-    terms: SalientTerms
+    terms: TermVector
     event_sketch: NDArray[np.uint32]  # shape (EVENT_SCHEME.length,)
     lines: NDArray[np.uint32]  # keys of the lines, by which those that recur are found
     n_words: int
@@ -66,7 +66,7 @@ def _put_together(piece: bytes, sizes: Sequence[int], words: str, n_words: int, 
     numbers = np.frombuffer(piece, dtype=np.uint32)
     edges = [0, *accumulate(sizes)]
     shingles, signature, sketch, lines, hashes, weights = (numbers[a:b] for a, b in pairwise(edges))
-    terms = SalientTerms(hashes, weights.view(np.float32), words)
+    terms = TermVector(hashes, weights.view(np.float32), words)
     return Fingerprint(shingles, signature, terms, sketch, lines, n_words, text_sha256)
 
 
@@ -79,7 +79,7 @@ def sampled(shingles: NDArray[np.uint32]) -> NDArray[np.uint32]:
     return shingles[: int(shingles.searchsorted(_SAMPLED_BELOW))]
 
 
-def fingerprints(articles: Sequence[Article], salience: Callable[[str | None], Salience]) -> list[Fingerprint]:
+def fingerprints(articles: Sequence[Article], salience: Callable[[str | None], TermWeighter]) -> list[Fingerprint]:
     """
     Return the fingerprints of many articles.
 
@@ -105,8 +105,8 @@ def fingerprints(articles: Sequence[Article], salience: Callable[[str | None], S
 
 
 def event_features(
-    articles: Sequence[Article], salience: Callable[[str | None], Salience]
-) -> tuple[list[SalientTerms], NDArray[np.uint32]]:
+    articles: Sequence[Article], salience: Callable[[str | None], TermWeighter]
+) -> tuple[list[TermVector], NDArray[np.uint32]]:
     """Return what events are found by: the salient terms of each article, and its sketch of them, a row each."""
     terms = _salient(articles, salience)
     heaviest = [np.argsort(-vector.weights, kind="stable")[:SKETCHED_TERMS] for vector in terms]
@@ -118,9 +118,9 @@ def event_features(
     return terms, sketches
 
 
-def _salient(articles: Sequence[Article], salience: Callable[[str | None], Salience]) -> list[SalientTerms]:
+def _salient(articles: Sequence[Article], salience: Callable[[str | None], TermWeighter]) -> list[TermVector]:
     """Return the terms of each article; those of a language are weighed together."""
-    found: dict[int, SalientTerms] = {}
+    found: dict[int, TermVector] = {}
     for lang in dict.fromkeys(article.lang for article in articles):
         these = [i for i, article in enumerate(articles) if article.lang == lang]
         terms = salience(lang).terms_of([(articles[i].title, articles[i].text) for i in these])

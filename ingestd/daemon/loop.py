@@ -17,8 +17,8 @@ from ingestd.errors import SettingsError
 from ingestd.inbox.inbox import Inbox
 from ingestd.inbox.listener import Mode
 from ingestd.inbox.scan import SeenFile
-from ingestd.inbox.wakeup import Bell
-from ingestd.pipeline.pipeline import Line, Stopped
+from ingestd.inbox.wakeup import Wakeup
+from ingestd.pipeline.pipeline import IngestPipeline, ShutdownRequested
 from ingestd.settings import Settings
 from ingestd.store.database import SURROUNDINGS, Database
 
@@ -45,7 +45,7 @@ class Daemon:
         """
         self._settings, self._database, self._reload = settings, database, reload
         self._manager = ServiceManager()
-        self._bell = Bell()
+        self._bell = Wakeup()
         self._wanted = False  # something other than files
         self._stop_why = ""
 
@@ -76,7 +76,7 @@ class Daemon:
                 self._turn(roots)
                 self._manager.alive(self._status())
             log.info("daemon.stopping", signal=self._stop_why or "SIGHUP", batches_in_flight=self._line.depth)
-        except Stopped:
+        except ShutdownRequested:
             log.warning(
                 "daemon.gave_up_waiting",
                 hint="the database was away; nothing was lost, the files are where they were",
@@ -89,7 +89,7 @@ class Daemon:
 
     def _begin(self) -> None:
         watch = self._settings.watch
-        self._line = Line(self._settings, self._database, after=watch.after)
+        self._line = IngestPipeline(self._settings, self._database, after=watch.after)
         self._line.stop_waiting = self._pause
         modes = dict.fromkeys(watch.roots, watch.mode) | dict(watch.modes)
         self._inbox = Inbox(
@@ -158,7 +158,7 @@ class Daemon:
             while self._line.depth and time.monotonic() < deadline:
                 self._line.advance(deadline - time.monotonic())
             self._line.close()
-        except (Stopped, *SURROUNDINGS) as error:
+        except (ShutdownRequested, *SURROUNDINGS) as error:
             log.warning("daemon.leases_left", error=str(error), hint="the next start takes the files up again")
         counts = self._line.counts
         log.info(

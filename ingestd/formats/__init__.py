@@ -18,10 +18,10 @@ from importlib.metadata import entry_points
 from ingestd.core.article import Article, DateSource
 from ingestd.errors import Reason, UnusableError
 from ingestd.formats import compressed, dates, feed, html, json, markdown, newsml, text, warc, xml, zip_tar
-from ingestd.formats.record import Context, Format, Record, Rejected, Skipped
+from ingestd.formats.record import Format, ReadLimits, Record, Rejected, Skipped
 from ingestd.formats.source import head, peekable
 
-__all__ = ["Context", "Format", "Record", "Rejected", "Skipped", "plugins", "records", "streams", "understand"]
+__all__ = ["Format", "ReadLimits", "Record", "Rejected", "Skipped", "plugins", "records", "streams", "understand"]
 
 PLUGINS = "ingestd.formats"  # the group of entry points
 # In this order: what a file begins with tells more than what it might be besides.
@@ -53,7 +53,7 @@ _OTHER_TEXT = (".csv", ".tsv", ".py", ".js", ".css", ".sql", ".sh", ".toml", ".y
 
 
 def records(
-    stream: io.RawIOBase | io.BufferedIOBase, name: str, context: Context
+    stream: io.RawIOBase | io.BufferedIOBase, name: str, context: ReadLimits
 ) -> Iterator[Record | Rejected | Skipped]:
     """
     Yield the records of a file, numbered, and those that cannot be used.
@@ -81,7 +81,7 @@ def records(
             buffered.detach()  # or it would close the stream, which is the caller's
 
 
-def understand(record: Record, context: Context) -> Iterator[Article | Rejected]:
+def understand(record: Record, context: ReadLimits) -> Iterator[Article | Rejected]:
     """Yield the articles that a record holds, or why it holds none."""
     try:
         for article in record.understand(record.value, context):
@@ -106,7 +106,7 @@ def plugins() -> tuple[Format, ...]:
 
 
 def _records(
-    stream: io.BufferedReader, name: str, context: Context, within: tuple[str, ...]
+    stream: io.BufferedReader, name: str, context: ReadLimits, within: tuple[str, ...]
 ) -> Iterator[Record | Rejected | Skipped]:
     beginning = head(stream)
     if used := compressed.codec(beginning):
@@ -147,7 +147,7 @@ def _format_of(beginning: bytes, name: str) -> Format:
     return found
 
 
-def _dated(article: Article, record: Record, context: Context) -> Article:
+def _dated(article: Article, record: Record, context: ReadLimits) -> Article:
     """Date an article that says nothing of it by its address, or by the name of its file."""
     if article.published_at is not None:
         return article

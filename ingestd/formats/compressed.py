@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from ingestd.errors import Reason, UnusableError
-from ingestd.formats.record import Context
+from ingestd.formats.record import ReadLimits
 
 _PIECE = 1 << 16
 _MEMORY = 1 << 28  # bytes that unpacking may take: the largest dictionary that common settings write, twice over
@@ -83,7 +83,7 @@ class Unpacked(io.RawIOBase):
     goes on raising it: whoever reads the rest of it must not take the damage for an end.
     """
 
-    def __init__(self, stream: BinaryIO, used: _Codec, context: Context) -> None:
+    def __init__(self, stream: BinaryIO, used: _Codec, context: ReadLimits) -> None:
         """Read from `stream` as it is asked for."""
         self._stream, self._codec, self._context = stream, used, context
         self._decompressor = used.new()
@@ -151,7 +151,7 @@ class Unpacked(io.RawIOBase):
             )
 
 
-def total_size(members: list[int], packed: int, context: Context) -> None:
+def total_size(members: list[int], packed: int, context: ReadLimits) -> None:
     """
     Refuse an archive that says of itself that it is a bomb.
 

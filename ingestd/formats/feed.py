@@ -10,7 +10,7 @@ from lxml import etree
 from ingestd.core.article import Article
 from ingestd.errors import Reason
 from ingestd.formats import fields, markup, xml
-from ingestd.formats.record import Context, Record, Rejected
+from ingestd.formats.record import ReadLimits, Record, Rejected
 from ingestd.formats.source import whole
 
 _TEASER_WORDS = 60  # what feeds call a description is seldom the article; from here on it may be
@@ -24,7 +24,7 @@ def recognises(head: bytes, _name: str) -> bool:
     return xml.root_name(head) in ("rss", "feed", "rdf")
 
 
-def records(stream: BinaryIO, name: str, context: Context) -> Iterator[Record | Rejected]:
+def records(stream: BinaryIO, name: str, context: ReadLimits) -> Iterator[Record | Rejected]:
     """
     Yield the entries of a feed.
 
@@ -45,7 +45,7 @@ def records(stream: BinaryIO, name: str, context: Context) -> Iterator[Record | 
         yield Record(number, record, _understand, len(str(record["text"])), name)
 
 
-def _understand(record: dict[str, Any], context: Context) -> list[Article]:
+def _understand(record: dict[str, Any], context: ReadLimits) -> list[Article]:
     return [fields.article(record, context)]
 
 

@@ -15,7 +15,7 @@ from ingestd.core.article import Article, DateSource
 from ingestd.errors import Reason, UnusableError
 from ingestd.formats import dates, markup, urls
 from ingestd.formats.encoding import readable
-from ingestd.formats.record import Context
+from ingestd.formats.record import ReadLimits
 
 # Names that news-please, trafilatura, fundus, newspaper4k, Scrapy spiders, schema.org, Media Cloud, news APIs and the
 # Telegram data clustering contest use.
@@ -43,7 +43,7 @@ _ENTITY = re.compile(r"&(?:#\d+|#x[0-9a-f]+|\w+);", re.IGNORECASE)
 _MOST_NESTED = 100  # levels of a body; more is no text
 
 
-def article(record: object, context: Context) -> Article:
+def article(record: object, context: ReadLimits) -> Article:
     """
     Return the article that a record holds.
 

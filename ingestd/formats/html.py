@@ -24,7 +24,7 @@ from ingestd.errors import Reason, UnusableError
 from ingestd.formats import dates, fields, text, urls
 from ingestd.formats.encoding import decode, readable
 from ingestd.formats.markup import block_text
-from ingestd.formats.record import Context, Record
+from ingestd.formats.record import ReadLimits, Record
 from ingestd.formats.source import whole
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Page:
 
 
 @dataclass(slots=True)
-class _Facts:
+class PageMetadata:
     """What a page says of its article, by the most reliable source first."""
 
     title: str | None = None
@@ -81,7 +81,7 @@ def recognises(head: bytes, _name: str) -> bool:
     return bool(_START.match(head.removeprefix(b"\xef\xbb\xbf")))
 
 
-def records(stream: BinaryIO, name: str, context: Context) -> Iterator[Record]:
+def records(stream: BinaryIO, name: str, context: ReadLimits) -> Iterator[Record]:
     """
     Yield the one page of a file.
 
@@ -95,7 +95,7 @@ def records(stream: BinaryIO, name: str, context: Context) -> Iterator[Record]:
     yield Record(1, Page(data), understand, len(data), name)
 
 
-def understand(page: Page, context: Context) -> list[Article]:
+def understand(page: Page, context: ReadLimits) -> list[Article]:
     """
     Return the article of a page; several where it holds several, one below the other.
 
@@ -125,7 +125,7 @@ def understand(page: Page, context: Context) -> list[Article]:
     return [_article(extracted or facts.body, facts, context)]
 
 
-def _article(extracted: str, facts: _Facts, context: Context) -> Article:
+def _article(extracted: str, facts: PageMetadata, context: ReadLimits) -> Article:
     tidy = text.tidied(extracted.split("\n"), context)
     lines = [line.removeprefix("- ").strip() for line in tidy.lines if line.strip()]
     if lines and facts.title and lines[0].casefold() == facts.title.casefold():
@@ -150,12 +150,12 @@ def _article(extracted: str, facts: _Facts, context: Context) -> Article:
     )
 
 
-def _facts(tree: HtmlElement, url: str | None, context: Context) -> _Facts:
+def _facts(tree: HtmlElement, url: str | None, context: ReadLimits) -> PageMetadata:
     """Collect what a page says of its article: in its structured data, in its meta tags, and else where it can be."""
     meta = _meta(tree)
     structured = _structured(tree)
     main = structured[0] if len(structured) == 1 else _of_this_page(structured, meta, url)
-    facts = _Facts()
+    facts = PageMetadata()
     facts.is_article = bool(main) or meta.get("og:type", "").lower() in ("article", "news", "newsarticle")
     facts.url = _absolute(_canonical(tree, meta) or url or _line(main.get("url")) or _entity(main), url)
     facts.title = _line(main.get("headline")) or _line(meta.get("og:title"))
@@ -173,7 +173,7 @@ def _facts(tree: HtmlElement, url: str | None, context: Context) -> _Facts:
     return facts
 
 
-def _search(facts: _Facts, tree: HtmlElement, url: str | None, context: Context) -> None:
+def _search(facts: PageMetadata, tree: HtmlElement, url: str | None, context: ReadLimits) -> None:
     """Look for what a page does not say where it should: in headings, links, bylines and addresses."""
     from trafilatura.metadata import extract_metadata
 
@@ -188,7 +188,7 @@ def _search(facts: _Facts, tree: HtmlElement, url: str | None, context: Context)
             facts.published_source = DateSource.URL
 
 
-def _date(facts: _Facts, source: DateSource, values: Sequence[Any], context: Context) -> None:
+def _date(facts: PageMetadata, source: DateSource, values: Sequence[Any], context: ReadLimits) -> None:
     """Take the first date that can be true, unless there is one from a better source."""
     for value in values:
         if value and facts.published is None:
@@ -248,7 +248,7 @@ def _of_this_page(found: Sequence[dict[str, Any]], meta: dict[str, str], url: st
     return {}
 
 
-def _several(tree: HtmlElement, facts: _Facts, context: Context) -> list[Article]:
+def _several(tree: HtmlElement, facts: PageMetadata, context: ReadLimits) -> list[Article]:
     """Return the articles of a page that prints several in full; none where it prints one, or teasers."""
     parts = []
     for element in _outermost_articles(tree):
@@ -262,7 +262,7 @@ def _several(tree: HtmlElement, facts: _Facts, context: Context) -> list[Article
         published = dates.from_value(stamp, context.now, context.timezone)
         body = _body(element)
         if len(body.split()) >= _ENOUGH_WORDS:
-            own = _Facts(title=readable(title), outlet=facts.outlet, published=published)
+            own = PageMetadata(title=readable(title), outlet=facts.outlet, published=published)
             own.published_source = DateSource.META if published else None
             own.url = _absolute(link, facts.url) if link else None
             # Without a link of its own it has no address: that of the page is all of theirs.
@@ -337,7 +337,7 @@ def _declared(data: bytes) -> str | None:
     return found[1].decode("ascii", "replace") if found else None
 
 
-def _date_search(url: str | None, context: Context) -> dict[str, Any]:
+def _date_search(url: str | None, context: ReadLimits) -> dict[str, Any]:
     return {
         "extensive_search": False,  # it takes any date on the page, that of a footer too
         "original_date": True,

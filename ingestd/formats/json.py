@@ -13,7 +13,7 @@ from ingestd.core.article import Article
 from ingestd.errors import Reason, UnusableError
 from ingestd.formats import fields
 from ingestd.formats.encoding import BOMS, decode
-from ingestd.formats.record import Context, Record, Rejected
+from ingestd.formats.record import ReadLimits, Record, Rejected
 from ingestd.formats.source import HEAD_BYTES, whole
 
 _LISTS = ("articles", "items", "results", "docs", "documents", "data", "hits", "@graph")  # keys that hold the records
@@ -40,7 +40,7 @@ def recognises_lines(head: bytes, name: str) -> bool:
     return _parses(second) if cut or len(head) < HEAD_BYTES else True
 
 
-def records(stream: BinaryIO, name: str, context: Context) -> Iterator[Record]:
+def records(stream: BinaryIO, name: str, context: ReadLimits) -> Iterator[Record]:
     """
     Yield the records of a file.
 
@@ -66,7 +66,7 @@ def records(stream: BinaryIO, name: str, context: Context) -> Iterator[Record]:
         yield Record(number, value, _understand, size, name)
 
 
-def line_records(stream: BinaryIO, name: str, context: Context) -> Iterator[Record | Rejected]:
+def line_records(stream: BinaryIO, name: str, context: ReadLimits) -> Iterator[Record | Rejected]:
     """Yield the lines of a file, each a record, as they come."""
     number = 0
     while line := stream.readline(context.max_file_bytes + 1):
@@ -104,11 +104,11 @@ def parse(data: bytes) -> Any:
         raise UnusableError(Reason.PARSE, str(error)[:200]) from error
 
 
-def _understand(value: Any, context: Context) -> list[Article]:
+def _understand(value: Any, context: ReadLimits) -> list[Article]:
     return [fields.article(value, context)]
 
 
-def _understand_line(line: bytes, context: Context) -> list[Article]:
+def _understand_line(line: bytes, context: ReadLimits) -> list[Article]:
     return [fields.article(_parsed(line), context)]
 
 

@@ -12,7 +12,7 @@ from ingestd.core.article import Article
 from ingestd.errors import Reason, UnusableError
 from ingestd.formats import fields, text
 from ingestd.formats.encoding import decode
-from ingestd.formats.record import Context, Record
+from ingestd.formats.record import ReadLimits, Record
 from ingestd.formats.source import whole
 
 _ENDINGS = (".md", ".markdown", ".mdown", ".mkd")
@@ -31,13 +31,13 @@ def recognises(head: bytes, name: str) -> bool:
     )
 
 
-def records(stream: BinaryIO, name: str, context: Context) -> Iterator[Record]:
+def records(stream: BinaryIO, name: str, context: ReadLimits) -> Iterator[Record]:
     """Yield the one record of a file."""
     data = whole(stream, context.max_file_bytes)
     yield Record(1, data, _understand, len(data), name)
 
 
-def _understand(data: bytes, context: Context) -> list[Article]:
+def _understand(data: bytes, context: ReadLimits) -> list[Article]:
     characters = decode(data).replace("\r\n", "\n")
     found = _FRONT.match(characters)
     matter = _matter(found["mark"], found["matter"]) if found else {}

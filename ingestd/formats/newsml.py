@@ -10,7 +10,7 @@ from lxml import etree
 from ingestd.core.article import Article
 from ingestd.errors import Reason
 from ingestd.formats import fields, markup, xml
-from ingestd.formats.record import Context, Record, Rejected, Skipped
+from ingestd.formats.record import ReadLimits, Record, Rejected, Skipped
 from ingestd.formats.source import whole
 
 _LANG = "{http://www.w3.org/XML/1998/namespace}lang"
@@ -21,7 +21,7 @@ def recognises(head: bytes, _name: str) -> bool:
     return xml.root_name(head) in ("nitf", "newsmessage", "newsitem", "packageitem")
 
 
-def records(stream: BinaryIO, name: str, context: Context) -> Iterator[Record | Rejected | Skipped]:
+def records(stream: BinaryIO, name: str, context: ReadLimits) -> Iterator[Record | Rejected | Skipped]:
     """
     Yield the items of a document.
 
@@ -45,7 +45,7 @@ def records(stream: BinaryIO, name: str, context: Context) -> Iterator[Record | 
         yield Record(number, record, _understand, len(record["text"]), name)
 
 
-def _understand(record: dict[str, Any], context: Context) -> list[Article]:
+def _understand(record: dict[str, Any], context: ReadLimits) -> list[Article]:
     return [fields.article(record, context)]
 
 

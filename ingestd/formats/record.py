@@ -13,7 +13,7 @@ from ingestd.errors import Reason
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class ReadLimits:
     """What reading needs to know besides the bytes."""
 
     now: datetime  # a date later than this is a mistake of the source
@@ -32,7 +32,7 @@ class Record:
 
     record_no: int  # from 1; the line number in JSONL
     value: Any
-    understand: Callable[[Any, Context], Iterable[Article]]  # a function of a module: it travels between processes
+    understand: Callable[[Any, ReadLimits], Iterable[Article]]  # a function of a module: it travels between processes
     size: int  # bytes, roughly: how much of a batch it is
     source: str = ""  # name of the file, or of the member of an archive, that it is from
 
@@ -59,5 +59,5 @@ class Format:
 
     name: str
     recognises: Callable[[bytes, str], bool]  # given the first bytes of a file, 64 KiB at most, and its name
-    records: Callable[[BinaryIO, str, Context], Iterator[Record | Rejected | Skipped]]
+    records: Callable[[BinaryIO, str, ReadLimits], Iterator[Record | Rejected | Skipped]]
     streams: bool = False  # a record at a time: the file may be larger than memory

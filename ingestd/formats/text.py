@@ -11,7 +11,7 @@ from ingestd.core.article import Article, DateSource
 from ingestd.errors import Reason, UnusableError
 from ingestd.formats import dates, fields
 from ingestd.formats.encoding import decode, readable
-from ingestd.formats.record import Context, Record
+from ingestd.formats.record import ReadLimits, Record
 from ingestd.formats.source import whole
 
 HEADLINE_CHARS = 300  # a longer first line is a paragraph, not a headline
@@ -54,13 +54,13 @@ def recognises(_head: bytes, _name: str) -> bool:
     return True
 
 
-def records(stream: BinaryIO, name: str, context: Context) -> Iterator[Record]:
+def records(stream: BinaryIO, name: str, context: ReadLimits) -> Iterator[Record]:
     """Yield the one record of a file."""
     data = whole(stream, context.max_file_bytes)
     yield Record(1, data, _understand, len(data), name)
 
 
-def article(characters: str, context: Context, *, required: bool = True) -> Article:
+def article(characters: str, context: ReadLimits, *, required: bool = True) -> Article:
     """
     Return the article that a plain text file holds.
 
@@ -93,7 +93,7 @@ class Tidy:
     authors: tuple[str, ...]
 
 
-def tidied(lines: Sequence[str], context: Context) -> Tidy:
+def tidied(lines: Sequence[str], context: ReadLimits) -> Tidy:
     """Take out datelines and bylines at the top, and stray lines anywhere."""
     published: dates.Published | None = None
     authors: tuple[str, ...] = ()
@@ -113,7 +113,7 @@ def tidied(lines: Sequence[str], context: Context) -> Tidy:
     return Tidy(kept, published, authors)
 
 
-def _understand(data: bytes, context: Context) -> list[Article]:
+def _understand(data: bytes, context: ReadLimits) -> list[Article]:
     characters = decode(data)
     if not characters.strip():
         raise UnusableError(Reason.EMPTY, "nothing but white space")
@@ -136,7 +136,7 @@ def _split(lines: Sequence[str]) -> tuple[str | None, str]:
     return None, body
 
 
-def _dateline(line: str, context: Context) -> dates.Published | None:
+def _dateline(line: str, context: ReadLimits) -> dates.Published | None:
     if len(line) > _DATELINE_CHARS:
         return None
     found = dates.from_text(line, context.now, context.timezone)

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 from ingestd.errors import Reason, UnusableError
 from ingestd.formats import html
-from ingestd.formats.record import Context, Record, Rejected, Skipped
+from ingestd.formats.record import ReadLimits, Record, Rejected, Skipped
 
 _PAGES = ("text/html", "application/xhtml+xml")
 _ABOUT_THE_CRAWL = ("warcinfo", "request", "metadata")
@@ -18,7 +18,7 @@ def recognises(head: bytes, _name: str) -> bool:
     return head.startswith(b"WARC/")
 
 
-def records(stream: BinaryIO, name: str, context: Context) -> Iterator[Record | Rejected | Skipped]:
+def records(stream: BinaryIO, name: str, context: ReadLimits) -> Iterator[Record | Rejected | Skipped]:
     """
     Yield the pages of an archive as they come.
 
@@ -69,7 +69,7 @@ def _unread(record: Any) -> int:
     return int(getattr(record.raw_stream, "limit", 0))  # none where the record does not say how long it is
 
 
-def _record(number: int, record: Any, name: str, context: Context) -> Record | Rejected | Skipped:
+def _record(number: int, record: Any, name: str, context: ReadLimits) -> Record | Rejected | Skipped:
     if record.rec_type == "revisit":
         return Skipped("revisit")
     if record.rec_type != "response" or record.http_headers is None:
@@ -77,7 +77,7 @@ def _record(number: int, record: Any, name: str, context: Context) -> Record | R
     return _response(number, record, name, context)
 
 
-def _response(number: int, record: Any, name: str, context: Context) -> Record | Rejected | Skipped:
+def _response(number: int, record: Any, name: str, context: ReadLimits) -> Record | Rejected | Skipped:
     status = record.http_headers.get_statuscode()
     if status != "200":
         return Skipped(f"status {status if status.isdigit() else 'unknown'}")

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from ingestd.errors import Reason, UnusableError
 from ingestd.formats.compressed import total_size
-from ingestd.formats.record import Context, Record, Rejected, Skipped
+from ingestd.formats.record import ReadLimits, Record, Rejected, Skipped
 
 _ZIP = b"PK\x03\x04"
 _EMPTY_ZIP = b"PK\x05\x06"
@@ -38,7 +38,7 @@ def is_tar(head: bytes) -> bool:
     return head[257:262] == b"ustar"
 
 
-def zip_members(stream: BinaryIO, context: Context, read: ReadMember) -> Iterator[Found]:
+def zip_members(stream: BinaryIO, context: ReadLimits, read: ReadMember) -> Iterator[Found]:
     """
     Yield the records of all members of a ZIP archive, numbered through.
 
@@ -65,7 +65,7 @@ def zip_members(stream: BinaryIO, context: Context, read: ReadMember) -> Iterato
         yield from numbers.of(info.filename, problem, partial(_read_zip, archive, info, read))
 
 
-def tar_members(stream: BinaryIO, context: Context, read: ReadMember) -> Iterator[Found]:
+def tar_members(stream: BinaryIO, context: ReadLimits, read: ReadMember) -> Iterator[Found]:
     """
     Yield the records of all members of a tar archive, numbered through.
 
@@ -110,7 +110,7 @@ def _damage(error: Exception) -> UnusableError:
 class _Numbers:
     """Numbers the records of an archive through all its members, and keeps what is wrong with one to that one."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: ReadLimits) -> None:
         self._context = context
         self._last = 0
 
@@ -188,12 +188,12 @@ def _outside(name: str) -> str:
     return "named outside of the archive" if ".." in parts or name.startswith(("/", "\\")) or ":" in parts[0] else ""
 
 
-def _limit(count: int, context: Context) -> None:
+def _limit(count: int, context: ReadLimits) -> None:
     if count > context.max_members:
         raise UnusableError(Reason.TOO_LARGE, f"more than formats.max_members = {context.max_members} members")
 
 
-def _check_directory(stream: BinaryIO, context: Context) -> None:
+def _check_directory(stream: BinaryIO, context: ReadLimits) -> None:
     """Refuse a list of members that is too long to be read into memory, which is what zipfile does first."""
     size = stream.seek(0, io.SEEK_END)
     stream.seek(max(0, size - (1 << 16) - 128))

@@ -18,8 +18,8 @@ import structlog
 from ingestd.errors import CannotStartError
 from ingestd.inbox.listener import Listener, Mode
 from ingestd.inbox.scan import SeenFile, files, look_at
-from ingestd.inbox.settling import EMPTY_QUIET_S, Look, Settling
-from ingestd.inbox.wakeup import Bell
+from ingestd.inbox.settling import EMPTY_QUIET_S, FileStamp, Settling
+from ingestd.inbox.wakeup import Wakeup
 
 log = structlog.get_logger()
 
@@ -43,7 +43,7 @@ class Inbox:
         done_suffix: bytes = b"",
         empty_quiet_s: float = EMPTY_QUIET_S,
         clock: Callable[[], float] = time.monotonic,
-        bell: Bell | None = None,
+        bell: Wakeup | None = None,
     ) -> None:
         """Watch `roots`; nothing happens before `start`. Ringing `bell` ends a wait for files."""
         self.roots = [Path(root).resolve() for root in roots]
@@ -52,8 +52,8 @@ class Inbox:
         self._forgotten: set[tuple[str, bytes]] = set()  # unfinished files that were named
         self._settling: Settling[tuple[str, bytes]] = Settling(quiet_s, empty_quiet_s)
         self._hints: deque[tuple[str, bytes, bool]] = deque(maxlen=2 * MOST_WAITING)
-        self._bell = bell or Bell()
-        self._out: dict[tuple[str, bytes], Look] = {}  # handed out, or finished and left in place
+        self._bell = bell or Wakeup()
+        self._out: dict[tuple[str, bytes], FileStamp] = {}  # handed out, or finished and left in place
         self._next_scan = 0.0
         self._more = False  # the last scan stopped before the end
         wanted = {Path(root).resolve(): mode for root, mode in (modes or {}).items()}

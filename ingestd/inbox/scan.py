@@ -16,7 +16,7 @@ from pathlib import Path
 
 import structlog
 
-from ingestd.inbox.settling import Look
+from ingestd.inbox.settling import FileStamp
 from ingestd.log_config import printable
 
 log = structlog.get_logger()
@@ -53,9 +53,9 @@ class SeenFile:
         return printable(os.fsdecode(self.path))
 
     @property
-    def look(self) -> Look:
+    def look(self) -> FileStamp:
         """What tells whether it is still being written."""
-        return Look(self.size, self.mtime_ns, self.inode)
+        return FileStamp(self.size, self.mtime_ns, self.inode)
 
     @property
     def regular(self) -> bool:

@@ -15,7 +15,7 @@ Key = TypeVar("Key")
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class FileStamp:
     """What of a file changes while it is being written."""
 
     size: int  # bytes
@@ -29,7 +29,7 @@ class Settling(Generic[Key]):
     def __init__(self, quiet_s: float, empty_quiet_s: float = EMPTY_QUIET_S) -> None:
         """A file is settled when it looks the same for `quiet_s` seconds, an empty one for `empty_quiet_s`."""
         self._quiet_s, self._empty_quiet_s = quiet_s, max(quiet_s, empty_quiet_s)
-        self._since: dict[Key, tuple[Look, float]] = {}
+        self._since: dict[Key, tuple[FileStamp, float]] = {}
 
     def __len__(self) -> int:
         return len(self._since)
@@ -37,7 +37,7 @@ class Settling(Generic[Key]):
     def __contains__(self, key: Key) -> bool:
         return key in self._since
 
-    def see(self, key: Key, look: Look, now: float) -> bool:
+    def see(self, key: Key, look: FileStamp, now: float) -> bool:
         """Note how a file looks now (seconds, any origin); return whether it is settled. Forget it then."""
         known = self._since.get(key)
         if known is None or known[0] != look:
@@ -60,5 +60,5 @@ class Settling(Generic[Key]):
         """Return when the next file can be settled; None: none is waiting."""
         return min((since + self._quiet(look) for look, since in self._since.values()), default=None)
 
-    def _quiet(self, look: Look) -> float:
+    def _quiet(self, look: FileStamp) -> float:
         return self._quiet_s if look.size else self._empty_quiet_s

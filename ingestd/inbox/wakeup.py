@@ -5,7 +5,7 @@ from __future__ import annotations
 from queue import Empty, SimpleQueue
 
 
-class Bell:
+class Wakeup:
     """
     Ends one thread's wait; may be rung from any thread and from a signal handler.
 

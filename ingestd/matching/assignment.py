@@ -7,12 +7,12 @@ from datetime import date
 
 from ingestd.core.article import Article
 from ingestd.core.fingerprint import Fingerprint
-from ingestd.core.window.columns import Entry
+from ingestd.core.window.columns import WindowRow
 from ingestd.store.articles import StoredText
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class NewArticle:
     """An article with an id of its own, about to be placed."""
 
     article_id: int
@@ -27,9 +27,9 @@ class Arrival:
         return StoredText.of(self.article.title, self.article.text, self.article.outlet)
 
     @property
-    def entry(self) -> Entry:
+    def entry(self) -> WindowRow:
         """The article as the window holds it."""
-        return Entry(
+        return WindowRow(
             article_id=self.article_id,
             published_at=self.article.published_at,
             day=self.day,
@@ -45,7 +45,7 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class Assignment:
     """Where an article has come to be."""
 
     article_id: int

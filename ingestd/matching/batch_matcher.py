@@ -8,24 +8,24 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from ingestd.core.copies.verify import Kinship
+from ingestd.core.copies.verify import PairVerdict
 from ingestd.core.events.linkage import THRESHOLD
-from ingestd.core.window.columns import Entries
-from ingestd.core.window.window import Near, Window
-from ingestd.matching.assignment import Arrival, Placed
+from ingestd.core.window.columns import WindowColumns
+from ingestd.core.window.window import CandidateIds, Window
+from ingestd.matching.assignment import Assignment, NewArticle
 from ingestd.matching.copy_groups import Copies
 from ingestd.matching.event_clusters import Events
 from ingestd.matching.needs import Needs
-from ingestd.matching.text_cache import Texts
+from ingestd.matching.text_cache import TextCache
 from ingestd.store import articles as store
-from ingestd.store.changes import Changes
+from ingestd.store.changes import ChangeSet
 
 
-class Step:
+class BatchMatcher:
     """One batch, within its transaction."""
 
     def __init__(
-        self, connection: Connection, window: Window, texts: Texts, changes: Changes, next_cluster: int
+        self, connection: Connection, window: Window, texts: TextCache, changes: ChangeSet, next_cluster: int
     ) -> None:
         """Begin with what is held from earlier batches; new clusters are numbered from `next_cluster`."""
         self._connection, self._window, self._changes = connection, window, changes
@@ -35,12 +35,12 @@ class Step:
         self._freed: deque[int] = deque()  # articles that have nobody to speak for them any more
         self._placed_anew: set[int] = set()  # on account of the article at hand
 
-    def place(self, batch: Sequence[Arrival]) -> list[Placed]:
+    def place(self, batch: Sequence[NewArticle]) -> list[Assignment]:
         """Place articles in their order."""
         self._needs.load_days({arrival.day for arrival in batch}, len(batch))
         orphans = self._take_out_revised(batch)
         held = {arrival.article_id for arrival in batch if arrival.article_id in self._window}
-        self._entries = Entries.of([arrival.entry for arrival in batch])
+        self._entries = WindowColumns.of([arrival.entry for arrival in batch])
         self._window.add(self._entries)
         self._put_back(batch, held)
         self._needs.texts.arrive(self._connection, [(a.article_id, a.stored, a.fingerprint) for a in batch])
@@ -60,7 +60,7 @@ class Step:
         self._events.name_terms()
         return placed
 
-    def _take_out_revised(self, batch: Sequence[Arrival]) -> list[int]:
+    def _take_out_revised(self, batch: Sequence[NewArticle]) -> list[int]:
         """Let go of copies of articles whose text is about to change; return their ids."""
         revised = [arrival.article_id for arrival in batch if arrival.revised]
         self._needs.load(store.entries_of(self._connection, revised))
@@ -78,7 +78,7 @@ class Step:
                 self._events.came_from[article_id] = cluster
         return orphans
 
-    def _put_back(self, batch: Sequence[Arrival], held: set[int]) -> None:
+    def _put_back(self, batch: Sequence[NewArticle], held: set[int]) -> None:
         """Leave revised articles where they were whose signatures had been pruned, and their copies with them."""
         pruned = [arrival.article_id for arrival in batch if arrival.revised and arrival.article_id not in held]
         for d in store.decided_of(self._connection, pruned) if pruned else ():
@@ -106,24 +106,26 @@ class Step:
             # Once more, and two articles could free each other for ever: it stays what it is, and gets its cluster.
             self._settle(article_id, near.coverage)
 
-    def _near(self, article_id: int) -> Near:
+    def _near(self, article_id: int) -> CandidateIds:
         """Return what an article, whenever it came, is worth comparing with: all others."""
         own = self._entries.ids == article_id
         known = [self._entries.where(own)] if own.any() else store.entries_of(self._connection, [article_id])
-        return next((near for entries in known for near in self._window.near(entries, earlier=False)), Near((), ()))
+        return next(
+            (near for entries in known for near in self._window.near(entries, earlier=False)), CandidateIds((), ())
+        )
 
-    def _place(self, article_id: int, near: Near, compared: Sequence[int]) -> None:
+    def _place(self, article_id: int, near: CandidateIds, compared: Sequence[int]) -> None:
         kinships = {other: self._needs.verdict(article_id, other).kinship for other in compared}
-        matches = [other for other, kinship in kinships.items() if kinship is Kinship.COPY]
+        matches = [other for other, kinship in kinships.items() if kinship is PairVerdict.COPY]
         freed: list[int] = []
         if matches or self._window.canonical_of(article_id) != article_id:
             freed = self._copies.regroup(article_id, self._copies.places(article_id, matches))
         # Two notices of one form share most of their words and report different things.
-        forms = {other for other, kinship in kinships.items() if kinship is Kinship.FORM}
+        forms = {other for other, kinship in kinships.items() if kinship is PairVerdict.FORM}
         self._settle(article_id, [other for other in near.coverage if other not in forms])
         self._freed.extend(freed)
 
-    def _to_compare(self, article_id: int, near: Near) -> list[int]:
+    def _to_compare(self, article_id: int, near: CandidateIds) -> list[int]:
         """
         Return the articles that one is compared with word for word.
 
@@ -154,10 +156,10 @@ class Step:
             if not self._window.members(came_from).size:
                 self._changes.merge(came_from, cluster or 0)
 
-    def _placed(self, article_id: int) -> Placed:
+    def _placed(self, article_id: int) -> Assignment:
         copy = self._changes.copies.get(article_id)
         row: dict[str, Any] = self._changes.joined.get(article_id, {})
-        return Placed(
+        return Assignment(
             article_id=article_id,
             canonical_id=self._window.canonical_of(article_id),
             relation=copy["relation"] if copy else "original",

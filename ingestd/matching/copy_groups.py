@@ -4,38 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ingestd.core.copies.verify import Place, differences, group, relation
+from ingestd.core.copies.verify import CopyPlace, differences, group, relation
 from ingestd.matching.needs import MOST_TOGETHER, Needs
 from ingestd.store import articles as store
-from ingestd.store.changes import Changes
+from ingestd.store.changes import ChangeSet
 
 
 class Copies:
     """Carries out what the core says of copies."""
 
-    def __init__(self, needs: Needs, changes: Changes) -> None:
+    def __init__(self, needs: Needs, changes: ChangeSet) -> None:
         """Write down in `changes` what becomes different."""
         self._needs, self._window, self._changes = needs, needs.window, changes
 
-    def places(self, article_id: int, matches: Sequence[int]) -> dict[int, Place]:
+    def places(self, article_id: int, matches: Sequence[int]) -> dict[int, CopyPlace]:
         """Return the places of an article and of all that are in a group with one that it matches."""
         canonical = sorted({self._window.canonical_of(match) for match in matches})
         self._needs.load(store.entries_of(self._needs.connection, [c for c in canonical if c not in self._window]))
         together = {member.article_id: member for c in canonical for member in self._window.group(c)}
         together[article_id] = self._window.standing(article_id)
         if len(together) == 1:
-            return {article_id: Place(article_id, None, None)}
+            return {article_id: CopyPlace(article_id, None, None)}
         if len(together) <= MOST_TOGETHER:
             return group(list(together.values()), self._needs.compared)
         # So many copies are not divided anew: the newcomer goes to whom it matches best among those who speak, unless
         # others that were placed in the meantime have it speak for them already.
         speakers = [(shared.jaccard, -c, shared) for c in canonical if (shared := self._needs.compared(article_id, c))]
         if not speakers or article_id in canonical:
-            return {article_id: Place(article_id, None, None)}
+            return {article_id: CopyPlace(article_id, None, None)}
         _, negative, best = max(speakers, key=lambda found: found[:2])
-        return {article_id: Place(-negative, -negative, best)}
+        return {article_id: CopyPlace(-negative, -negative, best)}
 
-    def regroup(self, newcomer: int, places: dict[int, Place]) -> list[int]:
+    def regroup(self, newcomer: int, places: dict[int, CopyPlace]) -> list[int]:
         """Carry out a grouping; return articles that have nobody to speak for them any more."""
         changed = {a: p for a, p in places.items() if a == newcomer or p.canonical_id != self._window.canonical_of(a)}
         freed = [a for a, p in changed.items() if p.canonical_id == a != self._window.canonical_of(a)]
@@ -66,7 +66,7 @@ class Copies:
             evidence = {"jaccard": round(copy["jaccard"], 4), "containment": round(copy["containment"], 4)}
             self._changes.join(article_id, cluster, "copy", score, copy["matched_article_id"], evidence)
 
-    def _hand_over(self, changed: dict[int, Place]) -> None:
+    def _hand_over(self, changed: dict[int, CopyPlace]) -> None:
         """Give an article that now speaks for others the place in the cluster that they had."""
         for article_id, place in changed.items():
             speaker = place.canonical_id

@@ -10,10 +10,19 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from ingestd.core.events.linkage import INSEPARABLE, MOST_TOGETHER, NEARLY, THRESHOLD, Part, Touched, decide, shares
+from ingestd.core.events.linkage import (
+    INSEPARABLE,
+    MOST_TOGETHER,
+    NEARLY,
+    THRESHOLD,
+    CandidateCluster,
+    ClusterProposal,
+    decide,
+    shares,
+)
 from ingestd.core.events.term_vectors import probability
 from ingestd.matching.needs import Needs
-from ingestd.store.changes import Changes
+from ingestd.store.changes import ChangeSet
 
 _NAMED_TERMS = 8  # of those that two articles share, in the evidence
 _NO_TERMS = np.zeros(0, dtype=np.uint32)
@@ -22,7 +31,7 @@ _NO_TERMS = np.zeros(0, dtype=np.uint32)
 class Events:
     """Carries out what the core says of events."""
 
-    def __init__(self, needs: Needs, changes: Changes, next_cluster: int) -> None:
+    def __init__(self, needs: Needs, changes: ChangeSet, next_cluster: int) -> None:
         """Write down in `changes` what becomes different; new clusters are numbered from `next_cluster`."""
         self._needs, self._window, self._changes = needs, needs.window, changes
         self._next_cluster = next_cluster
@@ -61,7 +70,7 @@ class Events:
             found = zip(islice(places, products.size), products.tolist(), strict=True)
             named.update({glossary.word(place): round(product, 4) for place, product in found if place >= 0})
 
-    def _touched(self, article_id: int, clusters: Mapping[int, NDArray[np.int64]]) -> dict[int, Touched]:
+    def _touched(self, article_id: int, clusters: Mapping[int, NDArray[np.int64]]) -> dict[int, CandidateCluster]:
         """Return how an article scores with the members of each cluster."""
         scores = self._needs.scores(article_id, [member for ids in clusters.values() for member in ids.tolist()])
         touched = {}
@@ -69,7 +78,7 @@ class Events:
             mean, lowest = self._mean(article_id, ids), -math.inf
             if mean >= THRESHOLD and ids.size < INSEPARABLE:
                 lowest = min(self._window.lowest_score(cluster), *(scores[other] for other in ids.tolist()))
-            touched[cluster] = Touched(ids, mean, lowest)
+            touched[cluster] = CandidateCluster(ids, mean, lowest)
         return touched
 
     def _mean(self, article_id: int, others: NDArray[np.int64]) -> float:
@@ -77,7 +86,9 @@ class Events:
         weights = shares(self._window.outlets(others).tolist())
         return sum(w * scores[other] for w, other in zip(weights, others.tolist(), strict=True)) / sum(weights)
 
-    def _carry_out(self, newcomer: int, parts: Sequence[Part], touched: dict[int, NDArray[np.int64]]) -> None:
+    def _carry_out(
+        self, newcomer: int, parts: Sequence[ClusterProposal], touched: dict[int, NDArray[np.int64]]
+    ) -> None:
         before = {int(member): cluster for cluster, members in touched.items() for member in members}
         went: dict[int, Counter[int]] = {}
         for part in parts:
@@ -93,7 +104,7 @@ class Events:
         for left, to in went.items():
             self._note_moves(left, to, newcomer)
 
-    def _open(self, part: Part, newcomer: int, before: dict[int, int]) -> int:
+    def _open(self, part: ClusterProposal, newcomer: int, before: dict[int, int]) -> int:
         came_from = self.came_from.get(newcomer)
         if len(part.members) == 1 and came_from is not None and not self._window.members(came_from).size:
             return came_from  # its text has changed, and it is still alone: the same event
@@ -106,7 +117,7 @@ class Events:
             self._changes.note("created", cluster, article=newcomer)
         return cluster
 
-    def _join(self, newcomer: int, cluster: int, part: Part) -> None:
+    def _join(self, newcomer: int, cluster: int, part: ClusterProposal) -> None:
         self._window.set_cluster(newcomer, cluster)
         others = [member for member in part.members if member != newcomer]
         if not others:

@@ -12,20 +12,20 @@ import structlog
 from sqlalchemy import Connection
 
 from ingestd.core.window.window import Window
-from ingestd.matching.assignment import Arrival, Placed
-from ingestd.matching.batch_matcher import Step
-from ingestd.matching.text_cache import Texts
+from ingestd.matching.assignment import Assignment, NewArticle
+from ingestd.matching.batch_matcher import BatchMatcher
+from ingestd.matching.text_cache import TextCache
 from ingestd.store import articles as store
-from ingestd.store.changes import Changes
+from ingestd.store.changes import ChangeSet
 
-__all__ = ["Arrival", "Placed", "Placer"]
+__all__ = ["Assignment", "Matcher", "NewArticle"]
 
 log = structlog.get_logger()
 
 _CAUGHT_UP = 10_000  # articles of other processes that are always read at once: a second's work
 
 
-class Placer:
+class Matcher:
     """Decides for one batch after the other, and keeps what the decisions need in memory."""
 
     def __init__(self, empty: Callable[[], Window]) -> None:
@@ -34,23 +34,23 @@ class Placer:
         self._begin()
 
     def _begin(self) -> None:
-        self.window, self._texts = self._empty(), Texts()
-        self._seen: store.State | None = None  # how far the window has what the database has
+        self.window, self._texts = self._empty(), TextCache()
+        self._seen: store.CorpusVersion | None = None  # how far the window has what the database has
 
     def place(
-        self, connection: Connection, batch: Sequence[Arrival], changes: Changes, next_cluster: int
-    ) -> list[Placed]:
+        self, connection: Connection, batch: Sequence[NewArticle], changes: ChangeSet, next_cluster: int
+    ) -> list[Assignment]:
         """Decide about some articles, in their order; what is to be written is added to `changes`."""
         state = store.next_batch(connection)
         changes.batch = state.batch
         self._catch_up(connection, state)
-        step = Step(connection, self.window, self._texts, changes, next_cluster)
+        step = BatchMatcher(connection, self.window, self._texts, changes, next_cluster)
         placed = step.place(batch)
         self._texts.shrink()
         self._seen = state  # if the transaction fails, all of this is thrown away
         return placed
 
-    def _catch_up(self, connection: Connection, state: store.State) -> None:
+    def _catch_up(self, connection: Connection, state: store.CorpusVersion) -> None:
         """Take in what other processes have decided since this one last did."""
         seen = self._seen
         if seen is None:
@@ -67,7 +67,7 @@ class Placer:
             else:
                 self._follow(connection, store.decided_since(connection, seen.batch))
 
-    def _follow(self, connection: Connection, decided: Sequence[store.Decided]) -> None:
+    def _follow(self, connection: Connection, decided: Sequence[store.StoredAssignment]) -> None:
         unknown = [d.article_id for d in decided if d.revised or d.article_id not in self.window]
         for entries in store.entries_of(connection, unknown):
             self.window.add(entries)

@@ -11,11 +11,11 @@ import structlog
 from sqlalchemy import Connection
 
 from ingestd.core.copies.overlap import Overlap
-from ingestd.core.copies.verify import ComparedText, Kinship, Verdict, compare
-from ingestd.core.window.columns import Entries
-from ingestd.core.window.window import Near, Window
+from ingestd.core.copies.verify import ComparedText, PairVerdict, Verdict, compare
+from ingestd.core.window.columns import WindowColumns
+from ingestd.core.window.window import CandidateIds, Window
 from ingestd.matching import window_loader
-from ingestd.matching.text_cache import Texts
+from ingestd.matching.text_cache import TextCache
 from ingestd.store import articles as store
 
 log = structlog.get_logger()
@@ -27,7 +27,7 @@ MOST_TOGETHER = 40
 class Needs:
     """Reads what is missing, a batch at a time, and remembers what it has worked out."""
 
-    def __init__(self, connection: Connection, window: Window, texts: Texts) -> None:
+    def __init__(self, connection: Connection, window: Window, texts: TextCache) -> None:
         """Begin with what is held from earlier batches."""
         self.connection, self.window, self.texts = connection, window, texts
         self._verdicts: dict[tuple[int, int], Verdict] = {}
@@ -70,12 +70,12 @@ class Needs:
                 break
             self.window.fill(store.entries_of_days(self.connection, [day], before))
 
-    def load(self, stored: Iterable[Entries]) -> None:
+    def load(self, stored: Iterable[WindowColumns]) -> None:
         """Add stored articles to the window; those that it holds stay as they are."""
         for entries in stored:
             self.window.add(entries.where(~self.window.has(entries.ids)))
 
-    def load_texts(self, near: Sequence[Near], compared: Sequence[Sequence[int]]) -> None:
+    def load_texts(self, near: Sequence[CandidateIds], compared: Sequence[Sequence[int]]) -> None:
         """Fetch at once what the batch is compared with, and the groups of copies that it may have to divide anew."""
         wanted = {other for others in compared for other in others}
         for speaker in {self.window.canonical_of(other) for n in near for other in n.copies}:
@@ -93,7 +93,7 @@ class Needs:
             self._verdicts[one, other] = compare(self.text(one), self.text(other))
         return self._verdicts[one, other]
 
-    def score(self, article_ids: Sequence[int], near: Sequence[Near]) -> None:
+    def score(self, article_ids: Sequence[int], near: Sequence[CandidateIds]) -> None:
         """Score all articles of a batch with what they come near to, at once."""
         counts = [len(n.coverage) for n in near]
         others = np.array([other for n in near for other in n.coverage], dtype=np.int64)
@@ -114,4 +114,4 @@ class Needs:
     def compared(self, one: int, other: int) -> Overlap | None:
         """Return what two articles share if one is a copy of the other."""
         verdict = self.verdict(one, other)
-        return verdict.shared if verdict.kinship is Kinship.COPY else None
+        return verdict.shared if verdict.kinship is PairVerdict.COPY else None

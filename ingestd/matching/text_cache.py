@@ -38,7 +38,7 @@ class _Held:
     left_out: NDArray[np.uint32]  # lines that recur, and are not compared
 
 
-class Texts:
+class TextCache:
     """Gives what is compared of an article, by its id."""
 
     def __init__(self) -> None:

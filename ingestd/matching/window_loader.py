@@ -20,8 +20,8 @@ from typing import Protocol
 import structlog
 from sqlalchemy import Connection, select
 
-from ingestd.core.window.columns import Entries
-from ingestd.store.articles import Share
+from ingestd.core.window.columns import WindowColumns
+from ingestd.store.articles import IdPartition
 from ingestd.store.database import SURROUNDINGS, Database
 from ingestd.workers import forkserver
 
@@ -37,11 +37,11 @@ _SPEAKS_AFTER_S = 5.0
 class Read(Protocol):
     """A query for articles that can go to another process."""
 
-    def __call__(self, connection: Connection, *, share: Share | None = None) -> Iterator[Entries]:
+    def __call__(self, connection: Connection, *, share: IdPartition | None = None) -> Iterator[WindowColumns]:
         """Yield the articles, or a share of them, some at a time."""
 
 
-def entries(connection: Connection, reads: Sequence[Read], count: int) -> Iterator[Entries]:
+def entries(connection: Connection, reads: Sequence[Read], count: int) -> Iterator[WindowColumns]:
     """
     Return articles; several processes read where there are so many that it is worth it, and begin at once.
 
@@ -58,18 +58,18 @@ def entries(connection: Connection, reads: Sequence[Read], count: int) -> Iterat
     if count < _FEWEST_DIVIDED or n_readers == 1:
         return _alone(connection, reads)
     try:
-        readers = [_started(connection, reads, Share(rest, n_readers, _STRETCH)) for rest in range(n_readers)]
+        readers = [_started(connection, reads, IdPartition(rest, n_readers, _STRETCH)) for rest in range(n_readers)]
     except (EOFError, OSError) as error:
         log.warning("window.no_readers", error=str(error), hint="reading in this process")
         return _alone(connection, reads)
     return _received(connection, reads, readers)
 
 
-def _alone(connection: Connection, reads: Sequence[Read]) -> Iterator[Entries]:
+def _alone(connection: Connection, reads: Sequence[Read]) -> Iterator[WindowColumns]:
     return chain.from_iterable(read(connection) for read in reads)
 
 
-def _started(connection: Connection, reads: Sequence[Read], share: Share) -> tuple[BaseProcess, Pipe]:
+def _started(connection: Connection, reads: Sequence[Read], share: IdPartition) -> tuple[BaseProcess, Pipe]:
     """Start a process that sends its share."""
     context = forkserver.start()
     url = connection.engine.url.render_as_string(hide_password=False)
@@ -83,7 +83,7 @@ def _started(connection: Connection, reads: Sequence[Read], share: Share) -> tup
 
 def _received(
     connection: Connection, reads: Sequence[Read], readers: Sequence[tuple[BaseProcess, Pipe]]
-) -> Iterator[Entries]:
+) -> Iterator[WindowColumns]:
     """Yield what processes send, from one after the other, so that the order is always the same."""
     pipes = deque(pipe for _, pipe in readers)
     spoke = time.monotonic()
@@ -93,7 +93,7 @@ def _received(
             while not pipe.poll(_SPEAKS_AFTER_S) or time.monotonic() > spoke + _SPEAKS_AFTER_S:
                 connection.execute(select(1))  # a server ends a transaction that is idle for long
                 spoke = time.monotonic()
-            came: Entries | None = pipe.recv()
+            came: WindowColumns | None = pipe.recv()
             if came is not None:
                 yield came
                 pipes.append(pipe)
@@ -112,7 +112,7 @@ def _widen(pipe: Pipe) -> None:
         fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
-def _send(pipe: Pipe, url: str, reads: Sequence[Read], share: Share) -> None:
+def _send(pipe: Pipe, url: str, reads: Sequence[Read], share: IdPartition) -> None:
     """Send a share of some articles, and None after the last."""
     forkserver.begin()
     database = Database(url)

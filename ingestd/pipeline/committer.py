@@ -13,21 +13,21 @@ from ingestd.core.article import Article
 from ingestd.core.events.medoid import centres
 from ingestd.core.fingerprint import Fingerprint
 from ingestd.core.window.window import Window
-from ingestd.matching.matcher import Arrival, Placer
-from ingestd.pipeline.file_outcome import Counts, Progress
+from ingestd.matching.matcher import Matcher, NewArticle
+from ingestd.pipeline.file_outcome import FileOutcome, IngestStats
 from ingestd.settings import Settings
 from ingestd.store import articles as store
 from ingestd.store.articles import Identities
-from ingestd.store.changes import Changes, settle_status, write
-from ingestd.workers.pool import Reading
+from ingestd.store.changes import ChangeSet, settle_status, write
+from ingestd.workers.pool import ExtractionResult
 
 log = structlog.get_logger()
 
 
-class Recorder:
+class BatchCommitter:
     """Records one batch after the other, and keeps what it compares them with in memory."""
 
-    def __init__(self, settings: Settings, counts: Counts) -> None:
+    def __init__(self, settings: Settings, counts: IngestStats) -> None:
         """Begin with an empty window; the time of each stage is added to `counts`."""
         self._settings, self._counts = settings, counts
         self._truncated = 0
@@ -35,7 +35,7 @@ class Recorder:
 
     def forget(self) -> None:
         """Empty the window: what it held may not have been committed. It fills itself again from the database."""
-        self._placer = Placer(partial(window_of, self._settings))
+        self._placer = Matcher(partial(window_of, self._settings))
 
     @property
     def window(self) -> Window:
@@ -51,11 +51,13 @@ class Recorder:
             log.warning("window.bucket_full", chains=truncated, hint="many are alike; the newest are compared")
             self._truncated = truncated
 
-    def record(self, connection: Connection, files: Sequence[tuple[Progress, Reading]], now: datetime) -> None:
+    def record(
+        self, connection: Connection, files: Sequence[tuple[FileOutcome, ExtractionResult]], now: datetime
+    ) -> None:
         """Give every article its identity, decide where it belongs, and write all that changes."""
         identities = Identities(connection, [(article, made.text_sha256) for _, article, made in _articles(files)])
         next_article, next_cluster = store.next_ids(connection)
-        arrivals: list[tuple[Progress, Arrival]] = []
+        arrivals: list[tuple[FileOutcome, NewArticle]] = []
         for progress, article, fingerprint in _articles(files):
             known = identities.known(article, fingerprint.text_sha256)
             if known is not None and fingerprint.text_sha256 in known.texts:
@@ -76,16 +78,20 @@ class Recorder:
                 known.texts.add(fingerprint.text_sha256)
                 progress.revisions += 1
             day = (article.published_at or now).date()
-            arrivals.append((progress, Arrival(article_id, article, fingerprint, day, revised=known is not None)))
+            arrivals.append((progress, NewArticle(article_id, article, fingerprint, day, revised=known is not None)))
         self._place_and_write(connection, arrivals, now, next_cluster)
 
     def _place_and_write(
-        self, connection: Connection, arrivals: Sequence[tuple[Progress, Arrival]], now: datetime, next_cluster: int
+        self,
+        connection: Connection,
+        arrivals: Sequence[tuple[FileOutcome, NewArticle]],
+        now: datetime,
+        next_cluster: int,
     ) -> int:
         """Place articles and write what changes; return the next free id of a cluster."""
         if not arrivals:
             return next_cluster
-        changes = Changes(now)
+        changes = ChangeSet(now)
         for progress, arrival in arrivals:
             progress.first_article = progress.first_article or arrival.article_id
             changes.add_article(
@@ -106,13 +112,15 @@ class Recorder:
         return next_cluster + len(changes.clusters)
 
 
-def _articles(files: Sequence[tuple[Progress, Reading]]) -> Iterator[tuple[Progress, Article, Fingerprint]]:
+def _articles(
+    files: Sequence[tuple[FileOutcome, ExtractionResult]],
+) -> Iterator[tuple[FileOutcome, Article, Fingerprint]]:
     for progress, reading in files:
         for article, fingerprint in zip(reading.articles, reading.fingerprints, strict=True):
             yield progress, article, fingerprint
 
 
-def _say_what_was_refused(progress: Progress, article: Article) -> None:
+def _say_what_was_refused(progress: FileOutcome, article: Article) -> None:
     if article.refused_date:
         log.warning(
             "date.refused",

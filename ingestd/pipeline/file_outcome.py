@@ -11,16 +11,16 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from ingestd.errors import Reason, UnusableError, VanishedError
-from ingestd.matching.matcher import Placed
-from ingestd.store.ledger import Claim, Settlement
+from ingestd.matching.matcher import Assignment
+from ingestd.store.ledger import Claim, FileResult
 from ingestd.store.tables import FileState
-from ingestd.workers.pool import MOST_LISTED, Reading, left_out
+from ingestd.workers.pool import MOST_LISTED, ExtractionResult, left_out
 
 log = structlog.get_logger()
 
 
 @dataclass(slots=True)
-class Counts:
+class IngestStats:
     """What has been done since the start."""
 
     files: Counter[str] = field(default_factory=Counter)  # by state
@@ -42,27 +42,27 @@ class Counts:
 
 
 @dataclass(slots=True)
-class Progress:
+class FileOutcome:
     """What has come of one file so far; a large one is stored in several transactions."""
 
     claim: Claim
-    reading: Reading
+    reading: ExtractionResult
     since: float  # time.monotonic() of the claim
     first_article: int | None = None
     new: int = 0
     repeats: int = 0
     revisions: int = 0
     unlisted: int = 0  # records that could not be used, beyond those that are listed
-    placed: list[Placed] = field(default_factory=list)
+    placed: list[Assignment] = field(default_factory=list)
 
-    def take(self, part: Reading) -> None:
+    def take(self, part: ExtractionResult) -> None:
         """Add what is to be remembered of a piece: all but its articles."""
         listed = self.reading.rejected
         room = max(0, MOST_LISTED - len(listed))
         self.unlisted += max(0, len(part.rejected) - room)
         skipped = Counter(self.reading.skipped)
         skipped.update(part.skipped)
-        self.reading = Reading(
+        self.reading = ExtractionResult(
             part.file,
             part.sha256 or self.reading.sha256,
             rejected=(*listed, *part.rejected[:room]),
@@ -70,22 +70,22 @@ class Progress:
             failure=part.failure,
         )
 
-    def kept(self) -> Progress:
+    def kept(self) -> FileOutcome:
         """Return what to go back to when a transaction is rolled back."""
         return replace(self, placed=list(self.placed))
 
-    def go_back(self, to: Progress) -> None:
+    def go_back(self, to: FileOutcome) -> None:
         """Forget what an attempt counted that was rolled back."""
         self.first_article, self.new, self.repeats, self.revisions = to.first_article, to.new, to.repeats, to.revisions
         self.placed = list(to.placed)
 
-    def settlement(self, stored: Mapping[str, int | None]) -> Settlement:
+    def settlement(self, stored: Mapping[str, int | None]) -> FileResult:
         """Return what the ledger is told; `stored` has the first article of every content known, by SHA-256."""
         reading, failure = self.reading, self.reading.failure
         if isinstance(failure, VanishedError):
-            return Settlement(claim=self.claim, state=FileState.VANISHED, detail=str(failure))
+            return FileResult(claim=self.claim, state=FileState.VANISHED, detail=str(failure))
         if isinstance(failure, UnusableError):
-            return Settlement(
+            return FileResult(
                 claim=self.claim,
                 state=FileState.QUARANTINED,
                 sha256=reading.sha256,
@@ -95,7 +95,7 @@ class Progress:
                 article_id=self.first_article,
                 rejected=reading.rejected,
             )
-        return Settlement(
+        return FileResult(
             claim=self.claim,
             state=FileState.STORED if self.new or self.revisions else FileState.DUPLICATE,
             sha256=reading.sha256,
@@ -113,7 +113,7 @@ class Progress:
         return said or None
 
 
-def report(progress: Progress, settlement: Settlement, counts: Counts) -> None:
+def report(progress: FileOutcome, settlement: FileResult, counts: IngestStats) -> None:
     """Count a settled file, and say once and whole what became of it."""
     file = settlement.claim.file
     counts.files[settlement.state] += 1
@@ -140,7 +140,7 @@ def report(progress: Progress, settlement: Settlement, counts: Counts) -> None:
         log.info("file.ingested", **about, **_facts(progress, settlement))
 
 
-def _facts(progress: Progress, settlement: Settlement) -> dict[str, object]:
+def _facts(progress: FileOutcome, settlement: FileResult) -> dict[str, object]:
     facts: dict[str, object] = {
         "outcome": settlement.state.value,
         "n_articles": settlement.n_articles,

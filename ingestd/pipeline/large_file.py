@@ -11,9 +11,9 @@ from typing import Any
 import structlog
 
 from ingestd.errors import Reason, UnusableError
-from ingestd.formats import Context, Rejected
-from ingestd.pipeline.file_outcome import Progress
-from ingestd.workers.pool import Cut, Cutter, Reading, Workers
+from ingestd.formats import ReadLimits, Rejected
+from ingestd.pipeline.file_outcome import FileOutcome
+from ingestd.workers.pool import Chunk, ChunkReader, ExtractionResult, Workers
 
 log = structlog.get_logger()
 
@@ -25,14 +25,14 @@ _NOTHING.set_result(None)
 class LargeFile:
     """One file on its way, a piece at a time, with no more of it in memory than a few pieces."""
 
-    def __init__(self, progress: Progress, workers: Workers, context: Context) -> None:
+    def __init__(self, progress: FileOutcome, workers: Workers, context: ReadLimits) -> None:
         """Begin to cut it up."""
         self.progress = progress
         self.pieces = self.bytes_read = 0  # of what has been handed out
         self._workers, self._context = workers, context
-        self._cutter = Cutter(progress.claim.file, context, apart=workers.processes > 0)
-        self._cutting: Future[Cut] | None = self._cutter.next()
-        self._ahead: deque[tuple[Cut, Future[Reading]]] = deque()
+        self._cutter = ChunkReader(progress.claim.file, context, apart=workers.processes > 0)
+        self._cutting: Future[Chunk] | None = self._cutter.next()
+        self._ahead: deque[tuple[Chunk, Future[ExtractionResult]]] = deque()
         self._said = time.monotonic()
 
     @property
@@ -41,7 +41,7 @@ class LargeFile:
         self._look_ahead()
         return self._ahead[0][1] if self._ahead else self._cutting or _NOTHING
 
-    def next(self) -> tuple[Reading, bool] | None:
+    def next(self) -> tuple[ExtractionResult, bool] | None:
         """Return the next piece and whether it is the last; None: it is not ready yet."""
         self._look_ahead()
         if not self._ahead or not self._ahead[0][1].done():
@@ -82,24 +82,24 @@ class LargeFile:
                 cut = self._cutting.result()
             except BrokenProcessPool:
                 failure = UnusableError(Reason.INTERNAL, "the process that read the file died")
-                cut = Cut((), (), {}, None, self.bytes_read, last=True, failure=failure)
+                cut = Chunk((), (), {}, None, self.bytes_read, last=True, failure=failure)
             self._cutting = None if cut.last else self._cutter.next()
             self._ahead.append((cut, self._workers.understand(self.progress.claim.file, cut, self._context)))
 
-    def _one_by_one(self, cut: Cut) -> Reading:
+    def _one_by_one(self, cut: Chunk) -> ExtractionResult:
         """Find the record that a worker died of: each in a process that nothing else depends on."""
         file = self.progress.claim.file
         log.error("worker.died", path=file.name, records=len(cut.records), hint="reading its records one by one")
-        parts: list[Reading] = []
+        parts: list[ExtractionResult] = []
         for record in cut.records:
-            one = Cut((record,), (), {}, cut.sha256, 0, last=False)
+            one = Chunk((record,), (), {}, cut.sha256, 0, last=False)
             try:
                 parts.append(self._workers.understand(file, one, self._context).result())
             except BrokenProcessPool:
                 self._workers.restart()
                 dead = Rejected(record.record_no, Reason.INTERNAL, "the process that read the record died")
-                parts.append(Reading(file, rejected=(dead,)))
-        return Reading(
+                parts.append(ExtractionResult(file, rejected=(dead,)))
+        return ExtractionResult(
             file,
             cut.sha256,
             tuple(article for part in parts for article in part.articles),

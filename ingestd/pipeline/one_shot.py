@@ -11,15 +11,15 @@ from pathlib import Path
 from ingestd.archive import moves
 from ingestd.errors import CannotStartError
 from ingestd.inbox.scan import SeenFile, files, look_at
-from ingestd.pipeline.file_outcome import Counts
-from ingestd.pipeline.pipeline import Line
+from ingestd.pipeline.file_outcome import IngestStats
+from ingestd.pipeline.pipeline import IngestPipeline
 from ingestd.progress_bar import bar
 from ingestd.settings import Settings
 from ingestd.store.database import Database
 from ingestd.store.ledger import requeue
 
 
-def ingest_paths(settings: Settings, database: Database, paths: Sequence[Path], *, progress: bool) -> Counts:
+def ingest_paths(settings: Settings, database: Database, paths: Sequence[Path], *, progress: bool) -> IngestStats:
     """
     Take in files and folders where they lie.
 
@@ -30,7 +30,7 @@ def ingest_paths(settings: Settings, database: Database, paths: Sequence[Path], 
         if not path.exists() and not path.is_symlink():
             raise CannotStartError(f"{path}: no such file or folder")
     total = sum(1 for _ in _seen(paths, settings)) if progress else None
-    line = Line(settings, database, after="keep")
+    line = IngestPipeline(settings, database, after="keep")
     line.counts.quarantined = []
     waiting = _seen(paths, settings)
     with bar("files", total, shown=progress) as advance:
@@ -51,7 +51,7 @@ def ingest_paths(settings: Settings, database: Database, paths: Sequence[Path], 
     return line.counts
 
 
-def _at(line: Line) -> str:
+def _at(line: IngestPipeline) -> str:
     """Say how far a file of many articles has come, which may take as long as all others together."""
     if line.large is None:
         return "files"

@@ -28,16 +28,16 @@ from ingestd.archive import moves
 from ingestd.archive.policy import After, finished, gone, move_of
 from ingestd.core.window.window import Window
 from ingestd.errors import DeferredError, Reason, UnsettledError, UnusableError
-from ingestd.formats import Context
+from ingestd.formats import ReadLimits
 from ingestd.inbox.scan import SeenFile
-from ingestd.pipeline.committer import Recorder
-from ingestd.pipeline.file_outcome import Counts, Progress, report
+from ingestd.pipeline.committer import BatchCommitter
+from ingestd.pipeline.file_outcome import FileOutcome, IngestStats, report
 from ingestd.pipeline.large_file import LargeFile
 from ingestd.settings import Settings
 from ingestd.store.database import SURROUNDINGS, Database
-from ingestd.store.ledger import Claim, Finished, Ledger, Settlement
+from ingestd.store.ledger import Claim, CompletedFile, FileResult, Ledger
 from ingestd.store.tables import FileState
-from ingestd.workers.pool import Reading, Workers, nothing_usable
+from ingestd.workers.pool import ExtractionResult, Workers, nothing_usable
 
 log = structlog.get_logger()
 
@@ -49,29 +49,29 @@ _UNREADABLE_AGAIN_S = 30.0  # until a file that may not be read is tried again
 _LAST_MOVES_S = 2.0  # that a shutdown waits for; the next start makes and notes what is left
 
 
-class Stopped(Exception):  # noqa: N818 - not an error: the end that was asked for
+class ShutdownRequested(Exception):  # noqa: N818 - not an error: the end that was asked for
     """The program was asked to stop while it was waiting for its surroundings."""
 
 
 @dataclass(slots=True)
-class _Work:
+class InFlightBatch:
     """Files on their way: claimed and being read."""
 
     claims: Sequence[Claim]
-    readings: Future[list[Reading]]
+    readings: Future[list[ExtractionResult]]
     since: float
 
 
 @dataclass(slots=True)
-class _Leaving:
+class PendingMoves:
     """Finished files on their way out of the folder."""
 
-    files: Sequence[Finished]
+    files: Sequence[CompletedFile]
     moves: Sequence[moves.Move]
     moved: Future[list[str | OSError | None]]
 
 
-class Line:
+class IngestPipeline:
     """Takes files from the folder to the database, several batches at once, in the order in which they came."""
 
     def __init__(
@@ -85,14 +85,14 @@ class Line:
         self._settings, self._database, self._after = settings, database, after
         self.ledger = Ledger(database, settings.database.lease_seconds)
         self.workers = Workers(settings.ingest.workers)
-        self.counts = Counts()
+        self.counts = IngestStats()
         self._renewed = time.monotonic()
         self.stop_waiting: Callable[[float], bool] = _sleep  # pauses; says whether to give up
-        self._recorder = Recorder(settings, self.counts)
-        self._queue: deque[_Work] = deque()
-        self._waiting: deque[Progress] = deque()  # files that are too large to be read at once
+        self._recorder = BatchCommitter(settings, self.counts)
+        self._queue: deque[InFlightBatch] = deque()
+        self._waiting: deque[FileOutcome] = deque()  # files that are too large to be read at once
         self.large: LargeFile | None = None  # the one of them that is being read
-        self._leaving: deque[_Leaving] = deque()
+        self._leaving: deque[PendingMoves] = deque()
 
     @property
     def window(self) -> Window:
@@ -132,7 +132,7 @@ class Line:
             self._dispose(claimed.settled)  # could not be moved before, or were put back
         for claims in _read_together(claimed.claims):
             reading = self.workers.read([claim.file for claim in claims], self._context())
-            self._queue.append(_Work(claims, reading, time.monotonic()))
+            self._queue.append(InFlightBatch(claims, reading, time.monotonic()))
         return list(claimed.busy)
 
     def advance(self, wait_s: float) -> list[SeenFile]:
@@ -166,7 +166,7 @@ class Line:
         except BrokenProcessPool:
             readings = self._read_one_by_one(work.claims)
         self._queue.popleft()
-        progress = [Progress(c, r, work.since) for c, r in zip(work.claims, readings, strict=True)]
+        progress = [FileOutcome(c, r, work.since) for c, r in zip(work.claims, readings, strict=True)]
         again = self._give_back(progress)
         self._waiting.extend(p for p in progress if p.reading.large)
         whole = [p for p in progress if not p.reading.large and not _to_give_back(p)]
@@ -245,10 +245,10 @@ class Line:
 
     # Reading
 
-    def _context(self) -> Context:
+    def _context(self) -> ReadLimits:
         """Return what reading depends on, now."""
         formats = self._settings.formats
-        return Context(
+        return ReadLimits(
             _now(),
             ZoneInfo(formats.timezone),
             formats.max_file_bytes,
@@ -259,7 +259,7 @@ class Line:
             formats.keys,
         )
 
-    def _read_one_by_one(self, claims: Sequence[Claim]) -> list[Reading]:
+    def _read_one_by_one(self, claims: Sequence[Claim]) -> list[ExtractionResult]:
         """Find the file that a worker died of: read each in a process that nothing else depends on."""
         log.error("worker.died", files=len(claims), hint="reading the files of its batch one by one")
         readings = []
@@ -271,10 +271,10 @@ class Line:
                 readings += self.workers.read([claim.file], self._context()).result()
             except BrokenProcessPool:
                 failure = UnusableError(Reason.INTERNAL, "the process that read the file died")
-                readings.append(Reading(claim.file, failure=failure))
+                readings.append(ExtractionResult(claim.file, failure=failure))
         return readings
 
-    def _give_back(self, progress: Sequence[Progress]) -> list[SeenFile]:
+    def _give_back(self, progress: Sequence[FileOutcome]) -> list[SeenFile]:
         unsettled = [p.claim for p in progress if isinstance(p.reading.failure, UnsettledError)]
         if unsettled:
             self._patiently(lambda: self.ledger.defer(unsettled, _now(), "changed while being read"))
@@ -290,20 +290,20 @@ class Line:
 
     # Storing
 
-    def _store(self, batch: Sequence[Progress], part: Reading | None = None, *, last: bool = True) -> None:
+    def _store(self, batch: Sequence[FileOutcome], part: ExtractionResult | None = None, *, last: bool = True) -> None:
         """Store some files in one transaction; a fault of ours in one of them does not stop the others."""
         self._keep_leases()
         now = _now()
         before = [p.kept() for p in batch]
 
-        def attempt() -> list[Settlement]:
+        def attempt() -> list[FileResult]:
             for p, start in zip(batch, before, strict=True):
                 p.go_back(start)
             return self._transact(batch, part, now, last=last)
 
         try:
             settlements = self._patiently(attempt)
-        except Stopped:
+        except ShutdownRequested:
             raise
         except Exception as error:
             self._recorder.forget()
@@ -323,8 +323,8 @@ class Line:
             self._dispose([finished(s, now) for s in settlements])
 
     def _transact(
-        self, batch: Sequence[Progress], part: Reading | None, now: datetime, *, last: bool
-    ) -> list[Settlement]:
+        self, batch: Sequence[FileOutcome], part: ExtractionResult | None, now: datetime, *, last: bool
+    ) -> list[FileResult]:
         with self.counts.timed("store"), self._database.writing() as connection:
             held = self.ledger.held(connection, [p.claim for p in batch])
             before = self._not_held([p.claim for p in batch if p.claim.id not in held], connection)
@@ -338,7 +338,7 @@ class Line:
             self.ledger.settle(connection, settlements, now)
         return before + settlements
 
-    def _not_held(self, claims: Sequence[Claim], connection: Connection) -> list[Settlement]:
+    def _not_held(self, claims: Sequence[Claim], connection: Connection) -> list[FileResult]:
         """Return what is settled already: the connection broke when all was committed, and before we were told."""
         settled = self.ledger.settled(connection, claims) if claims else []
         known = {settlement.claim.id for settlement in settled}
@@ -349,12 +349,12 @@ class Line:
 
     # Leaving
 
-    def _dispose(self, files: Sequence[Finished]) -> None:
+    def _dispose(self, files: Sequence[CompletedFile]) -> None:
         """Have files moved out of the folder, beside all other work."""
         files = [file for file in files if file.state is not FileState.VANISHED]
         if files:
             moves = [move_of(file, self._after) for file in files]
-            self._leaving.append(_Leaving(files, moves, self.workers.move(moves)))
+            self._leaving.append(PendingMoves(files, moves, self.workers.move(moves)))
 
     def _note_moves(self, within_s: float | None = 0.0) -> None:
         """Write down where files have gone whose move ends within so many seconds; None: all, however long it takes."""
@@ -385,7 +385,7 @@ class Line:
                 self._recorder.forget()
                 log.warning("database.away", error=str(error.orig), retry_in_s=pause)
                 if self.stop_waiting(pause):
-                    raise Stopped from error
+                    raise ShutdownRequested from error
                 pause = min(2 * pause, self._settings.database.retry_seconds)
 
 
@@ -401,13 +401,13 @@ def _read_together(claims: Sequence[Claim]) -> Iterator[Sequence[Claim]]:
         yield claims[begin:]
 
 
-def _to_give_back(progress: Progress) -> bool:
+def _to_give_back(progress: FileOutcome) -> bool:
     return isinstance(progress.reading.failure, (UnsettledError, DeferredError))
 
 
-def _once(files: Sequence[tuple[Progress, Reading]]) -> list[tuple[Progress, Reading]]:
+def _once(files: Sequence[tuple[FileOutcome, ExtractionResult]]) -> list[tuple[FileOutcome, ExtractionResult]]:
     """Leave out files whose bytes another file of the batch has; they are settled as duplicates of it."""
-    first: dict[str | None, tuple[Progress, Reading]] = {}
+    first: dict[str | None, tuple[FileOutcome, ExtractionResult]] = {}
     for progress, reading in files:
         first.setdefault(reading.sha256, (progress, reading))
     return list(first.values())

@@ -14,16 +14,16 @@ from ingestd.core.copies.verify import (
     MIN_CONTAINMENT,
     MIN_JACCARD,
     ComparedText,
-    Kinship,
+    PairVerdict,
     compare,
     differences,
     segments,
 )
 from ingestd.core.events.linkage import THRESHOLD
-from ingestd.core.events.term_vectors import Vectors, probability, time_penalty
+from ingestd.core.events.term_vectors import TermVectorStore, probability, time_penalty
 from ingestd.core.fingerprint import Fingerprint, fingerprints
-from ingestd.core.text.term_weights import SalientTerms
-from ingestd.core.window.columns import Rows
+from ingestd.core.text.term_weights import TermVector
+from ingestd.core.window.columns import RaggedArray
 from ingestd.matching.text_cache import compared_texts, outlet_lines
 from ingestd.query import queries
 from ingestd.store.articles import StoredText
@@ -55,9 +55,9 @@ def two(connection: Connection, first: str, second: str) -> dict[str, Any]:
 
 
 _COPY_VERDICTS = {
-    Kinship.COPY: "copy",
-    Kinship.FORM: "no copy: two notices of one form, filled in with other names and figures",
-    Kinship.NONE: f"no copy: needs a Jaccard of {MIN_JACCARD} or a containment of {MIN_CONTAINMENT}",
+    PairVerdict.COPY: "copy",
+    PairVerdict.FORM: "no copy: two notices of one form, filled in with other names and figures",
+    PairVerdict.NONE: f"no copy: needs a Jaccard of {MIN_JACCARD} or a containment of {MIN_CONTAINMENT}",
 }
 
 
@@ -96,8 +96,8 @@ def _event(a: dict[str, Any], b: dict[str, Any], print_a: Fingerprint, print_b: 
     dates = (a["published_at"], b["published_at"])
     apart = abs((dates[0] - dates[1]).total_seconds()) / 86400 if all(dates) else None
     penalty = 0.0 if apart is None else float(time_penalty(0.0, np.array([apart]))[0])
-    vectors = Vectors()
-    vectors.add(Rows.of([x.hashes, y.hashes]), np.concatenate([x.weights, y.weights]))
+    vectors = TermVectorStore()
+    vectors.add(RaggedArray.of([x.hashes, y.hashes]), np.concatenate([x.weights, y.weights]))
     cosine = float(vectors.cosines(*np.array([[0], [1], [0]]))[0])  # as the window has it
     score = cosine - penalty
     short = THRESHOLD - score
@@ -121,7 +121,7 @@ def _event(a: dict[str, Any], b: dict[str, Any], print_a: Fingerprint, print_b: 
     }
 
 
-def _otherwise(x: SalientTerms, y: SalientTerms, short: float, penalty: float) -> dict[str, Any]:
+def _otherwise(x: TermVector, y: TermVector, short: float, penalty: float) -> dict[str, Any]:
     """
     Return what would have turned the verdict; null where that is no question, or where not even all of it would.
 

@@ -14,7 +14,14 @@ from sqlalchemy import ColumnElement, Connection, Select, func, select, union_al
 from ingestd.core.article import Article
 from ingestd.core.fingerprint import COPY_LABEL, COPY_SCHEME, EVENT_LABEL, EVENT_SCHEME, Fingerprint
 from ingestd.core.lsh.minhash import SignatureScheme
-from ingestd.core.window.columns import Entries, Rows, copy_keys, days_since_1970, event_keys, outlet_hashes
+from ingestd.core.window.columns import (
+    RaggedArray,
+    WindowColumns,
+    copy_keys,
+    days_since_1970,
+    event_keys,
+    outlet_hashes,
+)
 from ingestd.store.tables import (
     ArticleRevision,
     ArticleRow,
@@ -122,7 +129,7 @@ def next_ids(connection: Connection) -> tuple[int, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class CorpusVersion:
     """Which batch a transaction is, and what has happened to the corpus as a whole."""
 
     batch: int
@@ -131,17 +138,17 @@ class State:
     pruned_batch: int
 
 
-def next_batch(connection: Connection, **also: Any) -> State:
+def next_batch(connection: Connection, **also: Any) -> CorpusVersion:
     """Number a batch; return the state of the corpus with `also`, columns of corpus_state, set."""
     state = CorpusState.__table__.c
     values = {"batch": state.batch + 1, **also}
     row = connection.execute(update(CorpusState).values(values).returning(*_state_columns())).one()
-    return State(*row)
+    return CorpusVersion(*row)
 
 
-def state(connection: Connection) -> State:
+def state(connection: Connection) -> CorpusVersion:
     """Return the state of the corpus as the last batch left it."""
-    return State(*connection.execute(select(*_state_columns())).one())
+    return CorpusVersion(*connection.execute(select(*_state_columns())).one())
 
 
 def _state_columns() -> tuple[Any, ...]:
@@ -150,7 +157,7 @@ def _state_columns() -> tuple[Any, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
+class StoredAssignment:
     """Where an article belongs, as it stands in the database."""
 
     article_id: int
@@ -164,17 +171,17 @@ def count_since(connection: Connection, batch: int) -> int:
     return connection.execute(select(func.count()).where(_members.c.batch > batch)).scalar_one()
 
 
-def decided_since(connection: Connection, batch: int) -> list[Decided]:
+def decided_since(connection: Connection, batch: int) -> list[StoredAssignment]:
     """Return all articles that were decided after a batch, new ones and those that went elsewhere."""
     return _decided(connection, _members.c.batch > batch)
 
 
-def decided_of(connection: Connection, article_ids: Sequence[int]) -> list[Decided]:
+def decided_of(connection: Connection, article_ids: Sequence[int]) -> list[StoredAssignment]:
     """Return where some articles belong, also those that the window cannot hold."""
     return [one for chunk in chunks(article_ids) for one in _decided(connection, _members.c.article_id.in_(chunk))]
 
 
-def _decided(connection: Connection, condition: Any) -> list[Decided]:
+def _decided(connection: Connection, condition: Any) -> list[StoredAssignment]:
     query = (
         select(_members.c.article_id, _members.c.cluster_id, _copies.c.canonical_article_id, _articles.c.revision)
         .join(_articles, _articles.c.id == _members.c.article_id)
@@ -183,7 +190,7 @@ def _decided(connection: Connection, condition: Any) -> list[Decided]:
         .order_by(_members.c.article_id)
     )
     return [
-        Decided(row.article_id, row.canonical_article_id or row.article_id, row.cluster_id, row.revision > 1)
+        StoredAssignment(row.article_id, row.canonical_article_id or row.article_id, row.cluster_id, row.revision > 1)
         for row in connection.execute(query)
     ]
 
@@ -230,7 +237,7 @@ def _stored_texts() -> Select[tuple[int, str | None, str, str | None]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class IdPartition:
     """One of several parts of some articles: of stretches of so many ids, those whose number leaves this rest."""
 
     rest: int
@@ -243,8 +250,8 @@ class Share:
 
 
 def entries_of_days(
-    connection: Connection, days: Sequence[date], before: int, share: Share | None = None
-) -> Iterator[Entries]:
+    connection: Connection, days: Sequence[date], before: int, share: IdPartition | None = None
+) -> Iterator[WindowColumns]:
     """Yield the stored articles of some days with ids below `before`, some at a time, for the window."""
     for condition in _of_days(days, before):
         # The order of the index: to sort a million by their ids would take half as long as to read them.
@@ -257,7 +264,7 @@ def count_of_days(connection: Connection, days: Sequence[date], before: int) -> 
     return sum(counts)
 
 
-def entries_from(connection: Connection, first: int, share: Share | None = None) -> Iterator[Entries]:
+def entries_from(connection: Connection, first: int, share: IdPartition | None = None) -> Iterator[WindowColumns]:
     """Yield the articles with this id and all that were stored after it, some at a time, for the window."""
     yield from _entries(connection, _shared(_articles.c.id >= first, share))
 
@@ -267,7 +274,7 @@ def count_from(connection: Connection, first: int) -> int:
     return connection.execute(select(func.count()).where(_articles.c.id >= first)).scalar_one()
 
 
-def _shared(condition: ColumnElement[bool], share: Share | None) -> ColumnElement[bool]:
+def _shared(condition: ColumnElement[bool], share: IdPartition | None) -> ColumnElement[bool]:
     return condition if share is None else condition & share.condition()
 
 
@@ -275,13 +282,13 @@ def _of_days(days: Sequence[date], before: int) -> Iterator[ColumnElement[bool]]
     return (_articles.c.day.between(first, last) & (_articles.c.id < before) for first, last in _runs(days))
 
 
-def entries_of(connection: Connection, article_ids: Sequence[int]) -> Iterator[Entries]:
+def entries_of(connection: Connection, article_ids: Sequence[int]) -> Iterator[WindowColumns]:
     """Yield some stored articles for the window."""
     for chunk in chunks(article_ids):
         yield from _entries(connection, _articles.c.id.in_(chunk))
 
 
-def _entries(connection: Connection, condition: Any, *order: Any) -> Iterator[Entries]:
+def _entries(connection: Connection, condition: Any, *order: Any) -> Iterator[WindowColumns]:
     copy, event = _signatures.alias("copy"), _signatures.alias("event")
     query = (
         select(
@@ -309,7 +316,7 @@ def _entries(connection: Connection, condition: Any, *order: Any) -> Iterator[En
         ids, published, days, n_words, outlets, copies, events, canonical, clusters = zip(*rows, strict=True)
         copy_signatures, samples = _parted(copies, COPY_SCHEME)
         event_sketches, vectors = _parted(events, EVENT_SCHEME)
-        yield Entries(
+        yield WindowColumns(
             ids=np.array(ids, dtype=np.int64),
             published=days_since_1970(published),
             days=np.array([day.toordinal() for day in days], dtype=np.int32),
@@ -332,9 +339,9 @@ def _parted(payloads: Sequence[bytes], scheme: SignatureScheme) -> tuple[NDArray
     return signatures.reshape(len(payloads), scheme.length), [payload[size:] for payload in payloads]
 
 
-def _rows_of(payloads: Sequence[bytes]) -> Rows:
+def _rows_of(payloads: Sequence[bytes]) -> RaggedArray:
     counts = np.array([len(payload) // 4 for payload in payloads], dtype=np.int64)
-    return Rows(np.frombuffer(b"".join(payloads), dtype="<u4"), counts)
+    return RaggedArray(np.frombuffer(b"".join(payloads), dtype="<u4"), counts)
 
 
 # A signature is stored as its numbers, little-endian, 32 bits each: the copy signature as datasketch's MinHash takes

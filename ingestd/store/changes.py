@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, bindparam, case, delete, func, insert, select, update
 
 from ingestd.core.article import Article
-from ingestd.core.copies.verify import Differences, Place, Relation
+from ingestd.core.copies.verify import CopyPlace, Differences, Relation
 from ingestd.core.events.medoid import Centre
 from ingestd.core.fingerprint import COPY_LABEL, EVENT_LABEL, Fingerprint
 from ingestd.core.text.term_lookup import Glossary
-from ingestd.core.text.term_weights import SalientTerms
+from ingestd.core.text.term_weights import TermVector
 from ingestd.store.articles import chunks, copy_to_bytes, event_to_bytes
 from ingestd.store.bulk_insert import Bulk
 from ingestd.store.tables import (
@@ -47,7 +47,7 @@ Centres = Callable[[Sequence[int]], Mapping[int, Centre]]
 
 
 @dataclass(slots=True)
-class Changes:
+class ChangeSet:
     """What a batch changes, gathered in memory and written at once."""
 
     now: datetime
@@ -62,7 +62,7 @@ class Changes:
     merged: dict[int, int] = field(default_factory=dict)  # cluster -> the one that it went into
     log: list[dict[str, Any]] = field(default_factory=list)
     touched: set[int] = field(default_factory=set)  # clusters to be summed up again
-    terms: dict[int, SalientTerms] = field(default_factory=dict)  # of the articles at hand, with their words
+    terms: dict[int, TermVector] = field(default_factory=dict)  # of the articles at hand, with their words
     _glossary: Glossary | None = None
 
     def add_article(  # noqa: PLR0913 - one row, once
@@ -108,7 +108,7 @@ class Changes:
             self._glossary = Glossary(self.terms)
         return self._glossary
 
-    def copy(self, article_id: int, place: Place, relation: Relation, differences: Differences) -> None:
+    def copy(self, article_id: int, place: CopyPlace, relation: Relation, differences: Differences) -> None:
         """Make an article a copy, with what says that it is one."""
         shared = place.shared
         if shared is None:
@@ -188,7 +188,7 @@ class Changes:
         )
 
 
-def write(connection: Connection, changes: Changes, centres: Centres) -> None:
+def write(connection: Connection, changes: ChangeSet, centres: Centres) -> None:
     """
     Write what a batch changes.
 
@@ -206,7 +206,7 @@ def write(connection: Connection, changes: Changes, centres: Centres) -> None:
     _INSERT[ClusterLogRow].execute(connection, changes.log)
 
 
-def settle_status(connection: Connection, changes: Changes, quiet_days: int) -> None:
+def settle_status(connection: Connection, changes: ChangeSet, quiet_days: int) -> None:
     """
     Close clusters that were quiet for so many days, and open those again that are fed after all.
 
@@ -233,7 +233,7 @@ def settle_status(connection: Connection, changes: Changes, quiet_days: int) -> 
         connection.execute(update(ClusterRow).where(fed).values(status="open"))
 
 
-def _opened(changes: Changes, centres: Centres) -> list[dict[str, Any]]:
+def _opened(changes: ChangeSet, centres: Centres) -> list[dict[str, Any]]:
     """Return the rows of new clusters. One with a single new member is complete: nothing needs to be counted."""
     members = _joined_by_cluster(changes)
     articles = {row["id"]: row for row in changes.articles}
@@ -276,7 +276,7 @@ def _opened(changes: Changes, centres: Centres) -> list[dict[str, Any]]:
 
 
 def _complete(
-    changes: Changes, members: Mapping[int, Sequence[int]], articles: Mapping[int, Mapping[str, Any]]
+    changes: ChangeSet, members: Mapping[int, Sequence[int]], articles: Mapping[int, Mapping[str, Any]]
 ) -> list[int]:
     """Return the new clusters that hold one new article, and will hold no other."""
     taken = {*changes.moved.values(), *changes.merged}
@@ -284,7 +284,7 @@ def _complete(
     return [cluster for cluster in single if members[cluster][0] in articles]
 
 
-def _write_articles(connection: Connection, changes: Changes) -> None:
+def _write_articles(connection: Connection, changes: ChangeSet) -> None:
     _INSERT[ArticleRow].execute(connection, changes.articles)
     if changes.revised:
         ids = [row["article"] for row in changes.revised]
@@ -313,7 +313,7 @@ def _replace(
     _INSERT[table].execute(connection, [row for row in rows.values() if row is not None])
 
 
-def _write_members(connection: Connection, changes: Changes) -> None:
+def _write_members(connection: Connection, changes: ChangeSet) -> None:
     _replace(connection, ClusterMemberRow, changes.joined, {row["id"] for row in changes.articles})
     if changes.moved:
         rows = [{"article": article, "to_cluster": cluster} for article, cluster in changes.moved.items()]
@@ -335,7 +335,7 @@ def _write_members(connection: Connection, changes: Changes) -> None:
         )
 
 
-def _keep_inhabited(connection: Connection, changes: Changes) -> None:
+def _keep_inhabited(connection: Connection, changes: ChangeSet) -> None:
     """Do not merge a cluster away that has members outside the window: those who left have left it, no more."""
     for chunk in chunks(sorted(changes.merged)):
         inhabited = select(_members.c.cluster_id).where(_members.c.cluster_id.in_(chunk)).distinct()
@@ -347,7 +347,7 @@ def _keep_inhabited(connection: Connection, changes: Changes) -> None:
                     row |= {"kind": "left", "cluster_id": cluster, "other_cluster_id": into}
 
 
-def _sum_up(connection: Connection, changes: Changes, centres: Centres) -> None:
+def _sum_up(connection: Connection, changes: ChangeSet, centres: Centres) -> None:
     """Count the members of the clusters touched, and let the right article speak for each."""
     joined = _joined_by_cluster(changes)
     for chunk in chunks(sorted(changes.touched - changes.merged.keys())):
@@ -408,7 +408,7 @@ def _old_keywords(connection: Connection, clusters: Sequence[int]) -> dict[int, 
     return {row.id: row.keywords for row in connection.execute(query)}
 
 
-def _joined_by_cluster(changes: Changes) -> dict[int, list[int]]:
+def _joined_by_cluster(changes: ChangeSet) -> dict[int, list[int]]:
     """Return the articles that join each cluster in this batch."""
     joined: dict[int, list[int]] = {}
     for article_id, row in changes.joined.items():
@@ -417,7 +417,7 @@ def _joined_by_cluster(changes: Changes) -> dict[int, list[int]]:
 
 
 def _keywords(
-    changes: Changes, joined: Mapping[int, Sequence[int]], telling: Mapping[int, NDArray[np.uint32]]
+    changes: ChangeSet, joined: Mapping[int, Sequence[int]], telling: Mapping[int, NDArray[np.uint32]]
 ) -> dict[int, list[str]]:
     """Return the most telling words of clusters, as far as those who joined in this batch have them."""
     asked = [(cluster, article) for cluster in telling for article in joined.get(cluster, ())]

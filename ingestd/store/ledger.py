@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, se
 from ingestd.errors import Reason
 from ingestd.formats import Rejected
 from ingestd.inbox.scan import SeenFile
-from ingestd.inbox.settling import Look
+from ingestd.inbox.settling import FileStamp
 from ingestd.store.bulk_insert import Bulk
 from ingestd.store.database import Database
 from ingestd.store.tables import FileState, RejectedRecord, SourceFile
@@ -41,7 +41,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
+class FileResult:
     """What became of a claimed file."""
 
     claim: Claim
@@ -55,13 +55,13 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class CompletedFile:
     """A settled file that has not been moved out of the folder yet."""
 
     id: int
     root: str
     path: bytes
-    look: Look
+    look: FileStamp
     sha256: str | None
     state: FileState
     reason: str | None
@@ -70,11 +70,11 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class ClaimResult:
     """What a request for files came to."""
 
     claims: tuple[Claim, ...]
-    settled: tuple[Finished, ...]  # before, and unchanged since
+    settled: tuple[CompletedFile, ...]  # before, and unchanged since
     busy: tuple[SeenFile, ...]  # another process has them, or it is too early to try again
 
 
@@ -100,7 +100,7 @@ class Ledger:
         with self._database.writing() as connection:
             return connection.execute(released).rowcount
 
-    def claim(self, files: Sequence[SeenFile], now: datetime, in_hand: Set[int] = frozenset()) -> Claimed:
+    def claim(self, files: Sequence[SeenFile], now: datetime, in_hand: Set[int] = frozenset()) -> ClaimResult:
         """
         Claim files to work on.
 
@@ -111,7 +111,7 @@ class Ledger:
                 hearing of it, and are given to it again.
         """
         claims: list[Claim] = []
-        settled: list[Finished] = []
+        settled: list[CompletedFile] = []
         busy: list[SeenFile] = []
         with self._database.writing() as connection:
             rows = self._newest(connection, files)
@@ -128,7 +128,7 @@ class Ledger:
                     busy.append(file)
             self._take_over(connection, claims, now)
             claims.extend(self._insert(connection, fresh, now))
-        return Claimed(tuple(claims), tuple(settled), tuple(busy))
+        return ClaimResult(tuple(claims), tuple(settled), tuple(busy))
 
     def held(self, connection: Connection, claims: Iterable[Claim]) -> set[int]:
         """Return the ids of those claims that nobody has taken over. For use inside a writing transaction."""
@@ -141,16 +141,16 @@ class Ledger:
             held |= {row.id for row in rows if row.fence == fences[row.id]}
         return held
 
-    def settled(self, connection: Connection, claims: Sequence[Claim]) -> list[Settlement]:
+    def settled(self, connection: Connection, claims: Sequence[Claim]) -> list[FileResult]:
         """Return what became of claims that this process settled without hearing that the commit had succeeded."""
         by_id = {claim.id: claim for claim in claims}
-        found: list[Settlement] = []
+        found: list[FileResult] = []
         for ids in _chunks(list(by_id)):
             rows = connection.execute(select(_files).where(_files.c.id.in_(ids), _files.c.finished_at.is_not(None)))
             found += [_settlement(by_id[row.id], row) for row in rows if row.fence == by_id[row.id].fence]
         return found
 
-    def settle(self, connection: Connection, settlements: Sequence[Settlement], now: datetime) -> None:
+    def settle(self, connection: Connection, settlements: Sequence[FileResult], now: datetime) -> None:
         """Write what became of files, in the transaction that stores their articles."""
         _UPDATE.execute(
             connection,
@@ -213,7 +213,7 @@ class Ledger:
             with self._database.writing() as connection:
                 _UPDATE.execute(connection, [{"file_id": id_, "archived_as": name} for id_, name in names])
 
-    def unmoved(self, roots: Sequence[str]) -> list[Finished]:
+    def unmoved(self, roots: Sequence[str]) -> list[CompletedFile]:
         """Return finished files that may still lie in the folder: the process ended before it moved them."""
         query = select(_files).where(
             _files.c.root.in_(roots), _files.c.finished_at.is_not(None), _files.c.archived_as.is_(None)
@@ -357,8 +357,8 @@ def requeue(connection: Connection, now: datetime, reason: str | None, paths: Se
     return [Requeued(row.root, row.path_bytes, row.path, row.archived_as) for row in rows]
 
 
-def _settlement(claim: Claim, row: Row[*tuple[Any, ...]]) -> Settlement:
-    return Settlement(
+def _settlement(claim: Claim, row: Row[*tuple[Any, ...]]) -> FileResult:
+    return FileResult(
         claim=claim,
         state=FileState(row.state),
         sha256=row.sha256,
@@ -369,8 +369,8 @@ def _settlement(claim: Claim, row: Row[*tuple[Any, ...]]) -> Settlement:
     )
 
 
-def _finished(row: Row[*tuple[Any, ...]]) -> Finished:
-    return Finished(
+def _finished(row: Row[*tuple[Any, ...]]) -> CompletedFile:
+    return CompletedFile(
         row.id,
         row.root,
         row.path_bytes,
@@ -388,8 +388,8 @@ def _is_news(row: Row[*tuple[Any, ...]], file: SeenFile) -> bool:
     return row.state == FileState.VANISHED or _look(row) != file.look
 
 
-def _look(row: Row[*tuple[Any, ...]]) -> Look:
-    return Look(row.size_bytes, row.mtime_ns, row.inode)
+def _look(row: Row[*tuple[Any, ...]]) -> FileStamp:
+    return FileStamp(row.size_bytes, row.mtime_ns, row.inode)
 
 
 def _chunks(items: Sequence[_T]) -> Iterator[Sequence[_T]]:

@@ -31,9 +31,9 @@ from ingestd.archive.moves import Move
 from ingestd.archive.moves import move as move_files
 from ingestd.core.article import Article
 from ingestd.core.fingerprint import Fingerprint, fingerprints
-from ingestd.core.text.term_weights import Background, Salience, frequency_by_length
+from ingestd.core.text.term_weights import Background, TermWeighter, frequency_by_length
 from ingestd.errors import DeferredError, IngestdError, Reason, UnsettledError, UnusableError, VanishedError
-from ingestd.formats import Context, Record, Rejected, Skipped, language, records, streams, understand
+from ingestd.formats import ReadLimits, Record, Rejected, Skipped, language, records, streams, understand
 from ingestd.formats.source import HEAD_BYTES
 from ingestd.inbox.scan import SeenFile
 from ingestd.workers import forkserver
@@ -54,7 +54,7 @@ _LISTED_AS = {"no": "nb", "nn": "nb", "sr": "sh", "hr": "sh", "bs": "sh", "tl": 
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ExtractionResult:
     """What came of reading a file, or a piece of it. Articles and a failure: what was read before it is good."""
 
     file: SeenFile
@@ -68,7 +68,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class Chunk:
     """A piece of a file, cut into records."""
 
     records: tuple[Record, ...]
@@ -88,7 +88,7 @@ class Workers:
         self.processes = processes
         self._pool: ProcessPoolExecutor | None = None
 
-    def read(self, files: Sequence[SeenFile], context: Context) -> Future[list[Reading]]:
+    def read(self, files: Sequence[SeenFile], context: ReadLimits) -> Future[list[ExtractionResult]]:
         """Read files and fingerprint what they hold."""
         return self._submit(partial(read_files, tuple(files), context))
 
@@ -96,7 +96,7 @@ class Workers:
         """Fingerprint articles that have been read."""
         return self._submit(partial(_fingerprints, tuple(articles)))
 
-    def understand(self, file: SeenFile, cut: Cut, context: Context) -> Future[Reading]:
+    def understand(self, file: SeenFile, cut: Chunk, context: ReadLimits) -> Future[ExtractionResult]:
         """Turn the records of a piece into fingerprinted articles."""
         return self._submit(partial(_understood, file, cut, context))
 
@@ -137,16 +137,16 @@ class Workers:
             return self._submit(work)
 
 
-class Cutter:
+class ChunkReader:
     """Cuts one file into records, a piece at a time, in a process of its own where there are any."""
 
-    def __init__(self, file: SeenFile, context: Context, *, apart: bool) -> None:
+    def __init__(self, file: SeenFile, context: ReadLimits, *, apart: bool) -> None:
         """Open nothing yet."""
         self._file, self._context = file, context
         self._pool = _pool(1) if apart else None
-        self._cuts: Iterator[Cut] | None = None
+        self._cuts: Iterator[Chunk] | None = None
 
-    def next(self) -> Future[Cut]:
+    def next(self) -> Future[Chunk]:
         """Cut the next piece off; not to be called after the last."""
         if self._pool is not None:
             return self._pool.submit(_next_cut, self._file, self._context)
@@ -161,7 +161,7 @@ class Cutter:
         self._cuts = None
 
 
-def read_files(files: Sequence[SeenFile], context: Context) -> list[Reading]:
+def read_files(files: Sequence[SeenFile], context: ReadLimits) -> list[ExtractionResult]:
     """Read files; what is wrong with one of them is in its reading and stops no other."""
     readings = [_read_file(file, context) for file in files]
     try:
@@ -171,31 +171,31 @@ def read_files(files: Sequence[SeenFile], context: Context) -> list[Reading]:
         return [_fingerprinted_alone(reading) for reading in readings]
 
 
-def _fingerprinted_alone(reading: Reading) -> Reading:
+def _fingerprinted_alone(reading: ExtractionResult) -> ExtractionResult:
     try:
         return replace(reading, fingerprints=tuple(_fingerprints(reading.articles)))
     except Exception:  # noqa: BLE001 - see above
         return replace(reading, articles=(), fingerprints=(), failure=_our_fault())
 
 
-def _read_file(file: SeenFile, context: Context) -> Reading:
+def _read_file(file: SeenFile, context: ReadLimits) -> ExtractionResult:
     """Read a file as a whole; one that is too large for that is said to be."""
     try:
         data, sha256 = _content(file, AT_ONCE_BYTES)
     except IngestdError as error:
-        return Reading(file, failure=error)
+        return ExtractionResult(file, failure=error)
     if data is None:
-        return Reading(file, large=True)
+        return ExtractionResult(file, large=True)
     cut = _cut(records(io.BytesIO(data), _name(file), context), sha256, AT_ONCE_RECORDS, 2 * AT_ONCE_BYTES)
     if not cut.last:
-        return Reading(file, sha256, large=True)
+        return ExtractionResult(file, sha256, large=True)
     articles, problems = _articles(cut.records, context)
     rejected = (*cut.rejected, *problems)
     failure = cut.failure or (None if articles else nothing_usable(rejected, cut.skipped))
-    return Reading(file, sha256, articles, (), rejected, cut.skipped, failure)
+    return ExtractionResult(file, sha256, articles, (), rejected, cut.skipped, failure)
 
 
-def _articles(found: Iterable[Record], context: Context) -> tuple[tuple[Article, ...], tuple[Rejected, ...]]:
+def _articles(found: Iterable[Record], context: ReadLimits) -> tuple[tuple[Article, ...], tuple[Rejected, ...]]:
     """Understand records; a fault of ours in one of them is kept with it."""
     articles: list[Article] = []
     rejected: list[Rejected] = []
@@ -212,20 +212,20 @@ def _articles(found: Iterable[Record], context: Context) -> tuple[tuple[Article,
     return tuple(articles), tuple(rejected)
 
 
-def _understood(file: SeenFile, cut: Cut, context: Context) -> Reading:
+def _understood(file: SeenFile, cut: Chunk, context: ReadLimits) -> ExtractionResult:
     articles, rejected = _articles(cut.records, context)
     made = tuple(_fingerprints(articles))
-    return Reading(file, cut.sha256, articles, made, (*cut.rejected, *rejected), cut.skipped, cut.failure)
+    return ExtractionResult(file, cut.sha256, articles, made, (*cut.rejected, *rejected), cut.skipped, cut.failure)
 
 
-_cutting: dict[SeenFile, Iterator[Cut]] = {}  # the one file that a process of its own cuts up
+_cutting: dict[SeenFile, Iterator[Chunk]] = {}  # the one file that a process of its own cuts up
 
 
-def _next_cut(file: SeenFile, context: Context) -> Cut:
+def _next_cut(file: SeenFile, context: ReadLimits) -> Chunk:
     return next(_cutting.setdefault(file, _cuts(file, context)))
 
 
-def _cuts(file: SeenFile, context: Context) -> Iterator[Cut]:
+def _cuts(file: SeenFile, context: ReadLimits) -> Iterator[Chunk]:
     """Yield the pieces of a file; the last one says so, and why where it is not the end of the file."""
     sha256 = None
     try:
@@ -239,12 +239,12 @@ def _cuts(file: SeenFile, context: Context) -> Iterator[Cut]:
             _check_unchanged(opened, file)
             yield replace(cut, bytes_read=file.size)
     except IngestdError as error:
-        yield Cut((), (), {}, sha256, 0, last=True, failure=error)
+        yield Chunk((), (), {}, sha256, 0, last=True, failure=error)
     except OSError as error:
-        yield Cut((), (), {}, sha256, 0, last=True, failure=_classified(error))
+        yield Chunk((), (), {}, sha256, 0, last=True, failure=_classified(error))
 
 
-def _cut(found: Iterator[Record | Rejected | Skipped], sha256: str, most_records: int, most_bytes: int) -> Cut:
+def _cut(found: Iterator[Record | Rejected | Skipped], sha256: str, most_records: int, most_bytes: int) -> Chunk:
     kept: list[Record] = []
     rejected: list[Rejected] = []
     skipped: dict[str, int] = {}  # a Counter takes several times as long from one process to another
@@ -260,15 +260,15 @@ def _cut(found: Iterator[Record | Rejected | Skipped], sha256: str, most_records
                 kept.append(part)
                 size += part.size
             if len(kept) + len(rejected) >= most_records or size >= most_bytes:
-                return Cut(tuple(kept), tuple(rejected), skipped, sha256, 0, last=False)
+                return Chunk(tuple(kept), tuple(rejected), skipped, sha256, 0, last=False)
     except UnusableError as error:
         failure = error
     except Exception:  # noqa: BLE001 - a fault of ours in one file must not stop the others; it is kept and reported
         failure = _our_fault()
-    return Cut(tuple(kept), tuple(rejected), skipped, sha256, 0, last=True, failure=failure)
+    return Chunk(tuple(kept), tuple(rejected), skipped, sha256, 0, last=True, failure=failure)
 
 
-def _refuse_too_large(opened: BinaryIO, file: SeenFile, context: Context) -> None:
+def _refuse_too_large(opened: BinaryIO, file: SeenFile, context: ReadLimits) -> None:
     """Refuse a file that has to be held in memory and is too large for it, before any more of it is read."""
     beginning = opened.read(HEAD_BYTES)
     opened.seek(0)
@@ -360,14 +360,14 @@ def _fingerprints(articles: Sequence[Article]) -> list[Fingerprint]:
 
 
 @cache
-def salience(lang: str | None) -> Salience:
+def salience(lang: str | None) -> TermWeighter:
     """Return the term weights of a language, from the background frequencies that wordfreq carries."""
     import wordfreq  # loads a word list
 
     listed = _LISTED_AS.get(lang or "", lang)
     if listed not in wordfreq.available_languages("best"):
-        return Salience(lang or "", frequency_by_length)
-    return Salience(lang or "", _frequencies(listed or ""))
+        return TermWeighter(lang or "", frequency_by_length)
+    return TermWeighter(lang or "", _frequencies(listed or ""))
 
 
 def _frequencies(lang: str) -> Background:

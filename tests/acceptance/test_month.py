@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ingestd.inbox.scan import files
-from ingestd.pipeline.pipeline import Line
+from ingestd.pipeline.pipeline import IngestPipeline
 from tests.conftest import Corpus
 from tests.support.made_corpus import articles
 
@@ -23,7 +23,7 @@ def test_as_days_go_by_the_window_slides_and_clusters_close(tmp_path: Path, long
     days, a_day = (60, 1_000) if long else (30, 60)
     settings: dict[str, Any] = {"days": 7, "quiet_days": 3, "max_articles": 10 * a_day if long else 1_000}
     corpus = Corpus(f"sqlite:///{tmp_path / 'c.db'}", tmp_path / "files", window=settings)
-    line = Line(corpus.settings, corpus.database, after="keep")
+    line = IngestPipeline(corpus.settings, corpus.database, after="keep")
     stream = articles(days * a_day, seed=8, words=120)
     held, memory = [], []
     started = time.monotonic()

@@ -24,14 +24,14 @@ import xxhash
 from datasketch import MinHash, MinHashLSH
 from numpy.typing import NDArray
 
-from ingestd.core.copies.verify import MIN_CONTAINMENT, MIN_JACCARD, ComparedText, Kinship, compare
+from ingestd.core.copies.verify import MIN_CONTAINMENT, MIN_JACCARD, ComparedText, PairVerdict, compare
 from ingestd.core.fingerprint import COPY_BANDS, COPY_ROWS, COPY_SCHEME, sampled
 from ingestd.core.lsh.copy_index import CopyIndex
-from ingestd.core.lsh.inverted_index import Candidates, KeyIndex, band_keys
+from ingestd.core.lsh.inverted_index import Candidates, InvertedIndex, band_keys
 from ingestd.core.lsh.minhash import sign
 from ingestd.core.text.boilerplate import without_known_forms
 from ingestd.core.text.shingles import WIDTH, shingle_sets
-from ingestd.core.window.columns import Rows, copy_keys
+from ingestd.core.window.columns import RaggedArray, copy_keys
 from ingestd.core.window.window import COPY_CANDIDATES
 from tests.support.made_corpus import Made, articles
 
@@ -52,11 +52,13 @@ def with_ingestd(texts: list[str]) -> Pairs:
         sets = shingle_sets([without_known_forms(text) for text in batch])
         compared += [ComparedText(*one) for one in zip(batch, batch, sets, strict=True)]
         keys = copy_keys(sign(sets, COPY_SCHEME))
-        samples = Rows.of([sampled(shingles) for shingles in sets])
+        samples = RaggedArray.of([sampled(shingles) for shingles in sets])
         index.add(keys, samples)
         own = np.arange(start, start + len(batch))
         for article, others in proposed(own, index.candidates(keys, samples, own, own)):
-            found += [(article, o) for o in others if compare(compared[article], compared[o]).kinship is Kinship.COPY]
+            found += [
+                (article, o) for o in others if compare(compared[article], compared[o]).kinship is PairVerdict.COPY
+            ]
     return found
 
 
@@ -160,8 +162,8 @@ def batches(made: NDArray[np.uint32]) -> Iterator[tuple[NDArray[np.int64], NDArr
         yield np.arange(start, start + len(part)), part
 
 
-def filled(made: NDArray[np.uint32], bands: int, rows: int) -> KeyIndex:
-    index = KeyIndex()
+def filled(made: NDArray[np.uint32], bands: int, rows: int) -> InvertedIndex:
+    index = InvertedIndex()
     for positions, part in batches(made):
         keys, counts = band_keys(part, bands, rows).ravel(), np.full(len(part), bands)
         index.add(keys, counts)
@@ -209,7 +211,7 @@ def growth() -> None:
 def rebuild(n: int) -> None:
     made = signatures(n)
     start = time.perf_counter()
-    index = KeyIndex()
+    index = InvertedIndex()
     index.reserve(n * COPY_BANDS)
     for first in range(0, n, 1000):  # as they come from the database
         part = made[first : first + 1000]

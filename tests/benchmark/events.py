@@ -17,9 +17,9 @@ import numpy as np
 
 from ingestd.core.article import Article
 from ingestd.core.events import linkage
-from ingestd.core.events.linkage import INSEPARABLE, MOST_TOGETHER, NEARLY, Touched, decide, shares
+from ingestd.core.events.linkage import INSEPARABLE, MOST_TOGETHER, NEARLY, CandidateCluster, decide, shares
 from ingestd.core.fingerprint import Fingerprint, event_features, fingerprints
-from ingestd.core.window.columns import Entries, Entry
+from ingestd.core.window.columns import WindowColumns, WindowRow
 from ingestd.core.window.window import Window
 from ingestd.workers.pool import salience
 from tests.support.made_corpus import Made, articles
@@ -29,8 +29,8 @@ MEASURED = 5_000
 STAGES = ("features and sketch", "the same with those of copies", "index", "candidates", "scores and decision")
 
 
-def entry(number: int, made: Made, fingerprint: Fingerprint) -> Entry:
-    return Entry(
+def entry(number: int, made: Made, fingerprint: Fingerprint) -> WindowRow:
+    return WindowRow(
         article_id=number, published_at=made.published, day=made.published.date(), n_words=fingerprint.n_words,
         outlet=made.outlet, copy_signature=fingerprint.copy_signature, sample=fingerprint.sample, event_sketch=fingerprint.event_sketch,
         terms=fingerprint.terms, canonical_id=number, cluster_id=None,
@@ -42,7 +42,7 @@ def settle(window: Window, article: int, near: Sequence[int], next_cluster: int)
     candidates = np.array(near, dtype=np.int64)
     scores = window.scores(article, candidates)
     order = np.argsort(-scores, kind="stable")
-    touched: dict[int, Touched] = {}
+    touched: dict[int, CandidateCluster] = {}
     for other in candidates[order][scores[order] >= linkage.THRESHOLD * NEARLY].tolist():
         cluster = window.cluster_of(other)
         if cluster is None or cluster in touched or not window.open_for(cluster, article, other):
@@ -52,7 +52,7 @@ def settle(window: Window, article: int, near: Sequence[int], next_cluster: int)
         mean = float(np.average(scored, weights=shares(window.outlets(members).tolist())))
         small = mean >= linkage.THRESHOLD and members.size < INSEPARABLE
         lowest = float(min(window.lowest_score(cluster), scored.min())) if small else -np.inf
-        touched[cluster] = Touched(members, mean, lowest)
+        touched[cluster] = CandidateCluster(members, mean, lowest)
     for part in decide(article, touched, window.all_scores, window.outlets):
         cluster = part.cluster_id
         if cluster is None:
@@ -77,7 +77,7 @@ def measure(n: int) -> None:
         moments.append(time.perf_counter())
         made_prints = fingerprints(parsed, salience)
         moments.append(time.perf_counter())
-        entries = Entries.of([entry(*one) for one in zip(ids, batch, made_prints, strict=True)])
+        entries = WindowColumns.of([entry(*one) for one in zip(ids, batch, made_prints, strict=True)])
         window.add(entries)
         moments.append(time.perf_counter())
         near = window.near(entries, earlier=True)

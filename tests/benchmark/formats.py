@@ -32,11 +32,11 @@ from markdown_it import MarkdownIt
 from warcio.archiveiterator import ArchiveIterator
 
 from ingestd.core.article import Article
-from ingestd.formats import Context, Record, records, understand
+from ingestd.formats import ReadLimits, Record, records, understand
 from tests.formats.documents import response, rss
 from tests.support.made_corpus import Made, articles
 
-CONTEXT = Context(datetime(2026, 1, 1, tzinfo=UTC), ZoneInfo("UTC"))
+CONTEXT = ReadLimits(datetime(2026, 1, 1, tzinfo=UTC), ZoneInfo("UTC"))
 RUNS = 5
 PAGES_AT_ONCE = 16
 Files = Sequence[tuple[str, bytes]]

@@ -155,12 +155,12 @@ def serve(url: str, folder: Path) -> None:
     from ingestd import settings
     from ingestd.cli.session import writing_process
     from ingestd.inbox.scan import files
-    from ingestd.pipeline.pipeline import Line
+    from ingestd.pipeline.pipeline import IngestPipeline
 
     structlog.configure(processors=[lambda *_: (_ for _ in ()).throw(structlog.DropEvent)])
     loaded = settings.load(None, {"database": {"url": url}})
     with writing_process(loaded) as database:
-        line = Line(loaded, database, after="keep")
+        line = IngestPipeline(loaded, database, after="keep")
         line.workers.warm_up()
         seen = list(files(folder))
         process = psutil.Process()

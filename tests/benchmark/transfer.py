@@ -27,7 +27,7 @@ from ingestd.core.events import linkage
 from ingestd.core.events.cluster_metrics import agreement
 from ingestd.core.events.term_vectors import probability
 from ingestd.core.fingerprint import fingerprints
-from ingestd.core.window.columns import Entries, Entry
+from ingestd.core.window.columns import WindowColumns, WindowRow
 from ingestd.core.window.window import Window
 from ingestd.workers.pool import salience
 from tests.benchmark import events
@@ -43,7 +43,7 @@ UNDATED = date(2099, 1, 1)  # last
 BATCH = 64
 
 
-def read(folder: Path) -> tuple[list[Entry], dict[str, dict[int, str]]]:
+def read(folder: Path) -> tuple[list[WindowRow], dict[str, dict[int, str]]]:
     """Return the articles of all corpora in the order of their dates, and the labels of each corpus by article id."""
     found: list[tuple[str, dict[str, Any]]] = []
     for corpus in CORPORA:
@@ -51,7 +51,7 @@ def read(folder: Path) -> tuple[list[Entry], dict[str, dict[int, str]]]:
             found += [(corpus, json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
     found.sort(key=lambda pair: (pair[1]["published"] or "9999", pair[1]["id"]))
     labels: dict[str, dict[int, str]] = {corpus: {} for corpus in CORPORA}
-    entries: list[Entry] = []
+    entries: list[WindowRow] = []
     for start in range(0, len(found), BATCH):
         some = found[start : start + BATCH]
         published = [
@@ -60,7 +60,7 @@ def read(folder: Path) -> tuple[list[Entry], dict[str, dict[int, str]]]:
         read = [Article(title=a["title"], text=a["text"], lang=a["lang"]) for _, a in some]
         for (corpus, a), when, made in zip(some, published, fingerprints(read, salience), strict=True):
             number = len(entries) + 1
-            entry = Entry(
+            entry = WindowRow(
                 article_id=number, published_at=when, day=when.date() if when else UNDATED, n_words=made.n_words,
                 outlet=a["outlet"], copy_signature=made.copy_signature, sample=made.sample,
                 event_sketch=made.event_sketch, terms=made.terms, canonical_id=number, cluster_id=None,
@@ -71,18 +71,20 @@ def read(folder: Path) -> tuple[list[Entry], dict[str, dict[int, str]]]:
     return entries, labels
 
 
-def cluster(entries: list[Entry]) -> dict[int, int]:
+def cluster(entries: list[WindowRow]) -> dict[int, int]:
     """Return the cluster of each article, found with the constants as they stand."""
     window, next_cluster = Window(days=30, max_articles=100_000), 1
     for entry in entries:
-        arrived = Entries.of([entry])
+        arrived = WindowColumns.of([entry])
         window.add(arrived)
         (near,) = window.near(arrived, earlier=True)
         next_cluster = events.settle(window, entry.article_id, near.coverage, next_cluster)
     return {entry.article_id: window.cluster_of(entry.article_id) or 0 for entry in entries}
 
 
-def scored(entries: list[Entry], labels: dict[str, dict[int, str]]) -> Iterator[tuple[tuple[float, ...], list[float]]]:
+def scored(
+    entries: list[WindowRow], labels: dict[str, dict[int, str]]
+) -> Iterator[tuple[tuple[float, ...], list[float]]]:
     """Yield all choices of the constants, with the B-cubed F1 of each corpus."""
     for values in itertools.product(*CHOICES.values()):
         with mock.patch.multiple(linkage, **dict(zip(NAMES, values, strict=True))):
@@ -91,7 +93,7 @@ def scored(entries: list[Entry], labels: dict[str, dict[int, str]]) -> Iterator[
         yield values, [agreement(one, found).b3_f1 for one in gold]
 
 
-def transfer(entries: list[Entry], labels: dict[str, dict[int, str]]) -> None:
+def transfer(entries: list[WindowRow], labels: dict[str, dict[int, str]]) -> None:
     """Print what the constants that are best on two corpora reach on the third."""
     tried = dict(scored(entries, labels))
     print(f"{len(tried)} choices of {', '.join(name.lower() for name in NAMES)}; B-cubed F1")
@@ -103,14 +105,14 @@ def transfer(entries: list[Entry], labels: dict[str, dict[int, str]]) -> None:
     print(f"  as they are set  {' '.join(f'{f1:.3f}' for f1 in tried.get(own, []))} with {own}")
 
 
-def calibration(entries: list[Entry], labels: dict[str, dict[int, str]]) -> None:
+def calibration(entries: list[WindowRow], labels: dict[str, dict[int, str]]) -> None:
     """Print, for pairs that were proposed, the probability that they were given and the share that is right."""
     window = Window(days=30, max_articles=100_000)
-    window.add(Entries.of(entries))
+    window.add(WindowColumns.of(entries))
     events_of = {article: event for of_corpus in labels.values() for article, event in of_corpus.items()}
     right: dict[int, list[tuple[float, bool]]] = defaultdict(list)
     for article, event in events_of.items():
-        (near,) = window.near(Entries.of([entries[article - 1]]), earlier=False)
+        (near,) = window.near(WindowColumns.of([entries[article - 1]]), earlier=False)
         others = [other for other in near.coverage if other in events_of]
         for other, score in zip(others, window.scores(article, np.array(others, dtype=np.int64)).tolist(), strict=True):
             p = probability(score)

@@ -11,15 +11,15 @@ import pytest
 
 from ingestd.core.article import Article
 from ingestd.errors import UnusableError
-from ingestd.formats import Context, Record, Rejected, Skipped, records, understand
+from ingestd.formats import ReadLimits, Record, Rejected, Skipped, records, understand
 from ingestd.formats.language import detect
 from tests.formats.documents import DOCUMENTS, Document, Expected
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-CONTEXT = Context(NOW, ZoneInfo("UTC"))
+CONTEXT = ReadLimits(NOW, ZoneInfo("UTC"))
 
 
-def read(content: bytes, name: str, context: Context = CONTEXT) -> list[Article | Rejected | Skipped]:
+def read(content: bytes, name: str, context: ReadLimits = CONTEXT) -> list[Article | Rejected | Skipped]:
     """What comes of a file; what is wrong with all of it comes last."""
     found: list[Article | Rejected | Skipped] = []
     try:

@@ -14,7 +14,7 @@ from sqlalchemy import make_url
 
 from ingestd.admin.fsck import problems
 from ingestd.inbox.scan import files
-from ingestd.pipeline.pipeline import Line
+from ingestd.pipeline.pipeline import IngestPipeline
 from ingestd.store.database import Database
 from tests.conftest import ROOT, Corpus, new_database
 from tests.support.made_corpus import articles
@@ -54,7 +54,7 @@ def test_a_copy_of_sqlite_made_while_it_is_written_to_is_whole(corpus: Corpus, t
     assert statement
     corpus.take_in(first=records(0, 50))
     backup = tmp_path / "backup.db"
-    line = Line(corpus.settings, corpus.database, after="keep")
+    line = IngestPipeline(corpus.settings, corpus.database, after="keep")
     with corpus.database.writing() as writing, closing(sqlite3.connect(corpus.database.url.database or "")) as other:
         writing.exec_driver_sql("update articles set outlet = 'half-way through a batch'")
         other.execute(re.sub(r"'.*'", f"'{backup}'", statement[1]))
@@ -105,7 +105,7 @@ def test_a_restored_corpus_takes_the_folder_up_again(corpus: Corpus, tmp_path: P
         if again:
             (archived,) = root.glob(".ingestd/archive/*/later.json")
             archived.rename(root / "later.json")
-        line = Line(corpus.settings, database, after="archive")
+        line = IngestPipeline(corpus.settings, database, after="archive")
         line.feed(list(files(root)))
         while line.depth:
             line.advance(10)

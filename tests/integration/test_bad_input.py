@@ -293,10 +293,10 @@ def read_one(corpus: Corpus, seen: Any) -> Any:
     from datetime import UTC, datetime
     from zoneinfo import ZoneInfo
 
-    from ingestd.formats import Context
+    from ingestd.formats import ReadLimits
     from ingestd.workers.pool import read_files
 
-    return read_files([seen], Context(datetime.now(UTC), ZoneInfo("UTC")))[0]
+    return read_files([seen], ReadLimits(datetime.now(UTC), ZoneInfo("UTC")))[0]
 
 
 def test_a_file_that_changed_since_it_was_seen_is_not_used(corpus: Corpus) -> None:

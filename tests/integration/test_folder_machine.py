@@ -20,7 +20,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from ingestd.inbox.inbox import Inbox
 from ingestd.inbox.listener import Mode
-from ingestd.pipeline.pipeline import Line
+from ingestd.pipeline.pipeline import IngestPipeline
 from tests.conftest import Corpus
 
 NAMES = [b"a.txt", b"b.txt", b"caf\xff.txt", "n\u0303.txt".encode(), "\u00f1.txt".encode(), b"A.txt"]
@@ -59,7 +59,7 @@ class Folder(RuleBasedStateMachine):
             [self.corpus.folder], quiet_s=1.0, rescan_s=30.0, modes={self.corpus.folder: self.mode}, clock=self.clock
         )
         self.inbox.start()
-        self.line = Line(self.corpus.settings, self.corpus.database, after="archive")
+        self.line = IngestPipeline(self.corpus.settings, self.corpus.database, after="archive")
         self.line.recover([str(self.corpus.folder)])
 
     def article(self) -> bytes:

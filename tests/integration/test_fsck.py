@@ -11,7 +11,7 @@ import pytest
 
 from ingestd.admin.fsck import problems
 from ingestd.inbox.scan import files
-from ingestd.pipeline.pipeline import Line
+from ingestd.pipeline.pipeline import IngestPipeline
 from tests.conftest import Corpus
 
 BODY = "The council voted on Monday to close the old fish market and to build a concert hall in its place by the water."
@@ -21,7 +21,7 @@ BODY = "The council voted on Monday to close the old fish market and to build a 
 def archived(corpus_on_each: Corpus) -> Corpus:
     """Files that were stored and archived, one that was revised, one in quarantine, two copies."""
     corpus = corpus_on_each
-    line = Line(corpus.settings, corpus.database, after="archive")
+    line = IngestPipeline(corpus.settings, corpus.database, after="archive")
     for batch in (
         {"a.json": {"title": "Council", "text": BODY, "url": "https://a.example/1"}, "bad.json": "{"},
         {"b.json": {"title": "Council again", "text": BODY, "url": "https://b.example/1"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ingestd.inbox.scan import files
-from ingestd.pipeline.pipeline import Line
+from ingestd.pipeline.pipeline import IngestPipeline
 from tests.conftest import Corpus
 
 MARKET = (
@@ -171,7 +171,7 @@ def test_more_articles_in_reach_than_can_be_held_fill_the_window_with_the_neares
     corpus.take_in(
         many=[{"id": f"{day}-{i}", "title": f"Number {i} of {day}", "date": day} for day in days for i in range(200)]
     )  # fmt: skip
-    line = Line(corpus.settings, corpus.database, after="keep")
+    line = IngestPipeline(corpus.settings, corpus.database, after="keep")
     corpus.write({"a.json": {"id": "a", "title": "On the sixth of March", "date": "2025-03-06"}})
     line.feed([seen for seen in files(corpus.folder) if seen.path == b"a.json"])
     line.advance(10)
@@ -202,7 +202,7 @@ def test_an_article_without_a_date_finds_its_event_after_a_restart(corpus: Corpu
 def test_a_cluster_that_has_members_outside_the_window_is_not_merged_away(corpus_on_each: Corpus) -> None:
     from datetime import UTC, datetime
 
-    from ingestd.store.changes import Changes, write
+    from ingestd.store.changes import ChangeSet, write
 
     corpus = corpus_on_each
     corpus.take_in(
@@ -213,7 +213,7 @@ def test_a_cluster_that_has_members_outside_the_window_is_not_merged_away(corpus
     market, bridge, zinc = corpus.rows("select cluster_id from cluster_members order by article_id")
     keywords = corpus.rows("select keywords from clusters where id = :c", c=bridge)
     # In memory both clusters have lost all their members; in the database only one of them has.
-    changes = Changes(datetime.now(UTC))
+    changes = ChangeSet(datetime.now(UTC))
     changes.move(3, market)
     changes.merge(bridge, market)
     changes.merge(zinc, market)

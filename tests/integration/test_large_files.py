@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from ingestd.formats import Context
+from ingestd.formats import ReadLimits
 from ingestd.inbox.scan import SeenFile, files
-from ingestd.pipeline.pipeline import Line
-from ingestd.workers.pool import AT_ONCE_RECORDS, Cut, Reading, Workers
+from ingestd.pipeline.pipeline import IngestPipeline
+from ingestd.workers.pool import AT_ONCE_RECORDS, Chunk, ExtractionResult, Workers
 from tests.conftest import Corpus
 from tests.formats.documents import page, response
 from tests.formats.stories import EN, EN2
@@ -41,14 +41,14 @@ def lines(n: int, bad: frozenset[int] = frozenset()) -> bytes:
 
 
 @pytest.fixture
-def line(corpus: Corpus) -> Iterator[Line]:
-    made = Line(corpus.settings, corpus.database, after="archive")
+def line(corpus: Corpus) -> Iterator[IngestPipeline]:
+    made = IngestPipeline(corpus.settings, corpus.database, after="archive")
     made.stop_waiting = lambda _seconds: False
     yield made
     made.close()
 
 
-def finish(line: Line, corpus: Corpus) -> None:
+def finish(line: IngestPipeline, corpus: Corpus) -> None:
     line.feed(list(files(corpus.folder)))
     while line.depth:
         line.advance(10)
@@ -70,7 +70,7 @@ def test_bad_records_are_listed_and_the_good_ones_stored(corpus: Corpus) -> None
     assert (counts.articles, counts.rejected) == (N - 3, 3)
 
 
-def test_what_was_stored_before_an_interruption_is_not_stored_again(corpus: Corpus, line: Line) -> None:
+def test_what_was_stored_before_an_interruption_is_not_stored_again(corpus: Corpus, line: IngestPipeline) -> None:
     corpus.write({"many.jsonl.gz": gzip.compress(lines(N)), "other.json": record(N)})
     line.feed(list(files(corpus.folder)))
     while len(corpus.rows("select 1 from articles")) < 100:
@@ -84,7 +84,7 @@ def test_what_was_stored_before_an_interruption_is_not_stored_again(corpus: Corp
     assert list(files(corpus.folder)) == []
 
 
-def test_small_files_do_not_wait_for_a_large_one(corpus: Corpus, line: Line) -> None:
+def test_small_files_do_not_wait_for_a_large_one(corpus: Corpus, line: IngestPipeline) -> None:
     corpus.write({"many.jsonl": lines(4 * N)})
     line.feed(list(files(corpus.folder)))
     line.advance(10)
@@ -96,7 +96,7 @@ def test_small_files_do_not_wait_for_a_large_one(corpus: Corpus, line: Line) -> 
     assert corpus.rows("select state from source_files where path = 'many.jsonl'") == ["claimed"]
 
 
-def test_the_same_content_again_is_known_without_reading_it_through(corpus: Corpus, line: Line) -> None:
+def test_the_same_content_again_is_known_without_reading_it_through(corpus: Corpus, line: IngestPipeline) -> None:
     corpus.write({"many.jsonl": lines(N)})
     finish(line, corpus)
     corpus.write({"again.jsonl": lines(N)})
@@ -116,7 +116,7 @@ def test_a_large_file_that_is_cut_off_keeps_what_was_good_and_says_why(corpus: C
     assert n_articles == len(ids(corpus)) > N
 
 
-def test_a_file_that_grows_while_it_is_read_is_read_again(corpus: Corpus, line: Line) -> None:
+def test_a_file_that_grows_while_it_is_read_is_read_again(corpus: Corpus, line: IngestPipeline) -> None:
     corpus.write({"many.jsonl": lines(N)})
     line.feed(list(files(corpus.folder)))
     line.advance(10)
@@ -142,15 +142,17 @@ def test_a_web_archive_is_read_page_by_page_in_several_processes(tmp_path: Path)
 class DyingWorkers(Workers):
     """A process that is given a certain record dies of it, and takes with it the piece that the record is in."""
 
-    def understand(self, file: SeenFile, cut: Cut, context: Context) -> Future[Reading]:
+    def understand(self, file: SeenFile, cut: Chunk, context: ReadLimits) -> Future[ExtractionResult]:
         if any(record.record_no == 100 for record in cut.records):
-            future: Future[Reading] = Future()
+            future: Future[ExtractionResult] = Future()
             future.set_exception(BrokenProcessPool("a process was terminated abruptly"))
             return future
         return super().understand(file, cut, context)
 
 
-def test_the_record_that_a_worker_dies_of_is_listed_and_all_others_are_stored(corpus: Corpus, line: Line) -> None:
+def test_the_record_that_a_worker_dies_of_is_listed_and_all_others_are_stored(
+    corpus: Corpus, line: IngestPipeline
+) -> None:
     line.workers = DyingWorkers(0)
     corpus.write({"many.jsonl": lines(N)})
     finish(line, corpus)

@@ -9,7 +9,7 @@ import pytest
 from ingestd.errors import CannotStartError, Reason
 from ingestd.inbox.scan import SeenFile
 from ingestd.store.database import Database
-from ingestd.store.ledger import Ledger, Settlement
+from ingestd.store.ledger import FileResult, Ledger
 from ingestd.store.tables import FileState
 
 NOW = datetime(2025, 3, 4, 12, tzinfo=UTC)
@@ -27,7 +27,7 @@ def database(database_url: str) -> Database:
     return made
 
 
-def settle(database: Database, ledger: Ledger, *settlements: Settlement) -> list[bool]:
+def settle(database: Database, ledger: Ledger, *settlements: FileResult) -> list[bool]:
     """Settle what is still held; return which were."""
     with database.writing() as connection:
         held = ledger.held(connection, [s.claim for s in settlements])
@@ -47,8 +47,8 @@ def test_who_lost_the_lease_settles_nothing(database: Database) -> None:
     mine, yours = Ledger(database, lease_s=60), Ledger(database, lease_s=60)
     (old,) = mine.claim([seen()], NOW).claims
     (new,) = yours.claim([seen()], LATER).claims
-    assert settle(database, mine, Settlement(claim=old, state=FileState.QUARANTINED, reason=Reason.PARSE)) == [False]
-    assert settle(database, yours, Settlement(claim=new, state=FileState.STORED, sha256="abc", article_id=1)) == [True]
+    assert settle(database, mine, FileResult(claim=old, state=FileState.QUARANTINED, reason=Reason.PARSE)) == [False]
+    assert settle(database, yours, FileResult(claim=new, state=FileState.STORED, sha256="abc", article_id=1)) == [True]
     with database.reading() as connection:
         assert mine.stored_as(connection, ["abc", "def"]) == {"abc": 1}
 
@@ -56,7 +56,7 @@ def test_who_lost_the_lease_settles_nothing(database: Database) -> None:
 def test_a_finished_file_is_settled_until_it_changes(database: Database) -> None:
     ledger = Ledger(database, lease_s=60)
     (claim,) = ledger.claim([seen()], NOW).claims
-    settle(database, ledger, Settlement(claim=claim, state=FileState.STORED))
+    settle(database, ledger, FileResult(claim=claim, state=FileState.STORED))
     assert [f.path for f in ledger.claim([seen()], NOW).settled] == [seen().path]
     (again,) = ledger.claim([seen(size=11)], NOW).claims
     assert again.id != claim.id

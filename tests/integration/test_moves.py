@@ -12,12 +12,12 @@ import pytest
 
 from ingestd.archive import moves
 from ingestd.inbox.scan import look_at
-from ingestd.inbox.settling import Look
+from ingestd.inbox.settling import FileStamp
 
 DAY = datetime(2025, 3, 4, tzinfo=UTC)
 
 
-def drop(root: Path, name: str, content: bytes = b"content") -> tuple[bytes, Look, str]:
+def drop(root: Path, name: str, content: bytes = b"content") -> tuple[bytes, FileStamp, str]:
     path = root / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
@@ -26,12 +26,12 @@ def drop(root: Path, name: str, content: bytes = b"content") -> tuple[bytes, Loo
     return seen.path, seen.look, hashlib.sha256(content).hexdigest()
 
 
-def archived(root: Path, path: bytes, look: Look, sha256: str | None) -> str | OSError | None:
+def archived(root: Path, path: bytes, look: FileStamp, sha256: str | None) -> str | OSError | None:
     return moves.move([moves.to_archive(str(root), path, look, sha256, DAY)])[0]
 
 
 def quarantined(
-    root: Path, path: bytes, look: Look, sha256: str | None, reason: dict[str, Any]
+    root: Path, path: bytes, look: FileStamp, sha256: str | None, reason: dict[str, Any]
 ) -> str | OSError | None:
     return moves.move([moves.to_quarantine(str(root), path, look, sha256, reason)])[0]
 

@@ -17,13 +17,13 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
-from ingestd.formats import Context
+from ingestd.formats import ReadLimits
 from ingestd.inbox.scan import SeenFile, files
 from ingestd.pipeline import pipeline
-from ingestd.pipeline.pipeline import Line
+from ingestd.pipeline.pipeline import IngestPipeline
 from ingestd.store.database import Database
 from ingestd.store.ledger import Ledger
-from ingestd.workers.pool import Reading, Workers
+from ingestd.workers.pool import ExtractionResult, Workers
 from tests.conftest import Corpus
 from tests.support.made_corpus import articles, write
 
@@ -51,9 +51,9 @@ class DyingWorkers(Workers):
         super().__init__(0)
         self.killer = killer
 
-    def read(self, files: Sequence[SeenFile], context: Context) -> Future[list[Reading]]:
+    def read(self, files: Sequence[SeenFile], context: ReadLimits) -> Future[list[ExtractionResult]]:
         if any(file.path == self.killer for file in files):
-            future: Future[list[Reading]] = Future()
+            future: Future[list[ExtractionResult]] = Future()
             future.set_exception(BrokenProcessPool("a process was terminated abruptly"))
             return future
         return super().read(files, context)
@@ -66,7 +66,7 @@ def records(n: int) -> dict[str, Any]:
     }
 
 
-def run(line: Line, seen: Sequence[SeenFile], batch: int = 4) -> None:
+def run(line: IngestPipeline, seen: Sequence[SeenFile], batch: int = 4) -> None:
     for start in range(0, len(seen), batch):
         line.feed(seen[start : start + batch])
         while line.depth:
@@ -74,11 +74,11 @@ def run(line: Line, seen: Sequence[SeenFile], batch: int = 4) -> None:
 
 
 @pytest.fixture
-def line_on(corpus: Corpus) -> Iterator[Callable[..., Line]]:
-    made: list[Line] = []
+def line_on(corpus: Corpus) -> Iterator[Callable[..., IngestPipeline]]:
+    made: list[IngestPipeline] = []
 
-    def make(database: Database | None = None, **options: Any) -> Line:
-        line = Line(corpus.settings, database or corpus.database, after="archive", **options)
+    def make(database: Database | None = None, **options: Any) -> IngestPipeline:
+        line = IngestPipeline(corpus.settings, database or corpus.database, after="archive", **options)
         line.stop_waiting = lambda _seconds: False  # no need to wait in a test
         made.append(line)
         return line
@@ -90,7 +90,7 @@ def line_on(corpus: Corpus) -> Iterator[Callable[..., Line]]:
 
 @pytest.mark.parametrize("failing", [{1}, {2}, {2, 3, 4}, {3, 6, 9, 12}])
 def test_a_failing_database_loses_and_doubles_nothing_and_charges_no_file(
-    corpus: Corpus, line_on: Callable[..., Line], failing: set[int]
+    corpus: Corpus, line_on: Callable[..., IngestPipeline], failing: set[int]
 ) -> None:
     corpus.write(records(12))
     line = line_on(FlakyDatabase(corpus.url, failing))
@@ -103,7 +103,7 @@ def test_a_failing_database_loses_and_doubles_nothing_and_charges_no_file(
 
 
 def test_the_file_that_a_worker_dies_of_is_kept_with_that_reason_and_the_others_are_stored(
-    corpus: Corpus, line_on: Callable[..., Line]
+    corpus: Corpus, line_on: Callable[..., IngestPipeline]
 ) -> None:
     corpus.write(records(4))
     line = line_on()
@@ -115,14 +115,14 @@ def test_the_file_that_a_worker_dies_of_is_kept_with_that_reason_and_the_others_
 
 
 def test_few_large_files_are_read_at_a_time_and_many_small_ones_are_stored_together(
-    corpus: Corpus, line_on: Callable[..., Line], monkeypatch: pytest.MonkeyPatch
+    corpus: Corpus, line_on: Callable[..., IngestPipeline], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     corpus.write(records(9) | {f"{i}.json": {"title": str(i), "text": f"number {i} " * 1_200} for i in (3, 4, 6)})
     monkeypatch.setattr(pipeline, "_READ_TOGETHER_BYTES", 10_000)
     line = line_on()
     read: list[Sequence[SeenFile]] = []
 
-    def noted(some: Sequence[SeenFile], context: Context) -> Future[list[Reading]]:
+    def noted(some: Sequence[SeenFile], context: ReadLimits) -> Future[list[ExtractionResult]]:
         read.append(some)
         return Workers(0).read(some, context)
 
@@ -153,7 +153,7 @@ def test_work_that_takes_long_does_not_hold_up_an_end_that_was_asked_for() -> No
 
 
 def test_the_lowest_score_remembered_of_a_cluster_is_that_of_its_members(
-    corpus: Corpus, line_on: Callable[..., Line]
+    corpus: Corpus, line_on: Callable[..., IngestPipeline]
 ) -> None:
     write(articles(300, words=80), corpus.folder)
     line = line_on()
@@ -166,7 +166,7 @@ def test_the_lowest_score_remembered_of_a_cluster_is_that_of_its_members(
 
 
 def test_files_are_moved_even_if_the_process_dies_that_was_to_move_them(
-    corpus: Corpus, line_on: Callable[..., Line], monkeypatch: pytest.MonkeyPatch
+    corpus: Corpus, line_on: Callable[..., IngestPipeline], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     corpus.write(records(4))
     line = line_on()
@@ -180,7 +180,7 @@ def test_files_are_moved_even_if_the_process_dies_that_was_to_move_them(
 
 def test_where_finished_files_are_deleted_one_that_cannot_be_used_is_kept_with_its_reason(corpus: Corpus) -> None:
     corpus.write({**records(2), "broken.json": b'{"title": '})
-    line = Line(corpus.settings, corpus.database, after="delete")
+    line = IngestPipeline(corpus.settings, corpus.database, after="delete")
     run(line, sorted(files(corpus.folder), key=lambda f: f.path))
     line.close()
     kept = sorted(path.name for path in corpus.folder.rglob("*.json"))
@@ -191,7 +191,7 @@ def test_where_finished_files_are_deleted_one_that_cannot_be_used_is_kept_with_i
 
 
 def test_moves_that_take_too_long_for_a_shutdown_are_made_at_the_next_start(
-    corpus: Corpus, line_on: Callable[..., Line], monkeypatch: pytest.MonkeyPatch
+    corpus: Corpus, line_on: Callable[..., IngestPipeline], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     corpus.write(records(4))
     line = line_on()
@@ -207,7 +207,7 @@ def test_moves_that_take_too_long_for_a_shutdown_are_made_at_the_next_start(
 
 
 def test_what_another_process_has_taken_over_meanwhile_is_left_to_it(
-    corpus: Corpus, line_on: Callable[..., Line]
+    corpus: Corpus, line_on: Callable[..., IngestPipeline]
 ) -> None:
     corpus.write(records(3))
     line = line_on()
@@ -225,7 +225,7 @@ def test_what_another_process_has_taken_over_meanwhile_is_left_to_it(
 
 
 def test_after_a_crash_between_commit_and_move_the_move_is_finished(
-    corpus: Corpus, line_on: Callable[..., Line]
+    corpus: Corpus, line_on: Callable[..., IngestPipeline]
 ) -> None:
     corpus.write(records(3))
     corpus.ingest()  # stores, and leaves the files where they are
@@ -235,7 +235,9 @@ def test_after_a_crash_between_commit_and_move_the_move_is_finished(
     assert corpus.rows("select count(*) from source_files where archived_as like '.ingestd/archive/%'") == [3]
 
 
-def test_a_file_of_many_articles_is_stored_in_pieces_and_once(corpus: Corpus, line_on: Callable[..., Line]) -> None:
+def test_a_file_of_many_articles_is_stored_in_pieces_and_once(
+    corpus: Corpus, line_on: Callable[..., IngestPipeline]
+) -> None:
     many = [
         {"id": str(i), "outlet": "Post", "title": f"Number {i}", "text": f"Text of number {i}."} for i in range(700)
     ]

@@ -14,7 +14,7 @@ from ingestd.admin.prune import Pruned, What, prune
 from ingestd.admin.rebuild import rebuild
 from ingestd.errors import CannotStartError
 from ingestd.inbox.scan import files
-from ingestd.pipeline.pipeline import Line
+from ingestd.pipeline.pipeline import IngestPipeline
 from tests.conftest import Corpus, Run
 from tests.support.made_corpus import articles
 
@@ -143,7 +143,7 @@ def test_signatures_go_and_a_rebuild_makes_them_again(aged: Corpus) -> None:
 def test_a_process_at_work_goes_on_with_what_is_left(aged: Corpus, tmp_path: Path, what: What) -> None:
     root = tmp_path / "root"
     root.mkdir()
-    line = Line(aged.settings, aged.database, after="archive")
+    line = IngestPipeline(aged.settings, aged.database, after="archive")
 
     def take_in(**records: Any) -> None:
         for name, content in records.items():

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from ingestd.inbox.scan import SeenFile, files
-from ingestd.pipeline.pipeline import Line
+from ingestd.pipeline.pipeline import IngestPipeline
 from ingestd.store import articles as store
 from ingestd.store.database import Database
 from tests.conftest import Corpus
@@ -23,7 +23,7 @@ from tests.support.made_corpus import articles
 Partition = set[frozenset[str]]
 
 
-def finish(line: Line, seen: Sequence[SeenFile]) -> None:
+def finish(line: IngestPipeline, seen: Sequence[SeenFile]) -> None:
     line.feed(seen)
     while line.depth:
         line.advance(10)
@@ -35,7 +35,7 @@ class Hosts:
     def __init__(self, corpus: Corpus, folder: Path, n: int, after: Any = "keep") -> None:
         self.corpus, self.folder = corpus, folder
         self.databases = [Database(corpus.url) for _ in range(n)]
-        self.lines = [Line(corpus.settings, database, after=after) for database in self.databases]
+        self.lines = [IngestPipeline(corpus.settings, database, after=after) for database in self.databases]
         self.files = 0
 
     def take_in(self, host: int, *records: dict[str, Any]) -> None:
@@ -178,7 +178,7 @@ def test_a_commit_whose_answer_is_lost_is_neither_repeated_nor_forgotten(
 ) -> None:
     """The three transactions of a file: its claim, its articles, where it was moved to."""
     database = Deaf(corpus_on_each.url)
-    line = Line(corpus_on_each.settings, database, after="archive")
+    line = IngestPipeline(corpus_on_each.settings, database, after="archive")
     line.stop_waiting = lambda _seconds: False
     root = tmp_path / "root"
     root.mkdir()
@@ -200,7 +200,7 @@ def test_what_was_gone_and_comes_back_as_it_was_is_taken_in(corpus: Corpus, tmp_
     here.parent.mkdir()
     here.write_text(json.dumps(records(1)[0]))
     seen = list(files(here.parent))
-    line = Line(corpus.settings, corpus.database, after="keep")
+    line = IngestPipeline(corpus.settings, corpus.database, after="keep")
     here.rename(aside)
     finish(line, seen)
     aside.rename(here)
@@ -214,7 +214,7 @@ def test_a_finished_file_that_could_not_be_moved_is_moved_when_it_is_seen_again(
     root.mkdir()
     (root / "a.json").write_text(json.dumps(records(1)[0]))
     (root / ".ingestd").write_text("in the way of the archive")
-    line = Line(corpus.settings, corpus.database, after="archive")
+    line = IngestPipeline(corpus.settings, corpus.database, after="archive")
     seen = list(files(root))
     finish(line, seen)
     assert (root / "a.json").exists()

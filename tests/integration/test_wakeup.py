@@ -8,12 +8,12 @@ import time
 from types import FrameType
 from typing import Any
 
-from ingestd.inbox.wakeup import Bell
+from ingestd.inbox.wakeup import Wakeup
 
 
 def test_it_may_be_rung_between_any_two_lines_of_its_own_as_by_a_signal_handler() -> None:
     """With threading.Event in its place this hangs: `set` waits for a lock that the interrupted `wait` holds."""
-    bell = Bell()
+    bell = Wakeup()
     interrupted = 0
 
     def handler(frame: FrameType, event: str, _argument: Any) -> Any:  # not traced itself
@@ -38,7 +38,7 @@ def test_it_may_be_rung_between_any_two_lines_of_its_own_as_by_a_signal_handler(
 
 
 def test_ringing_while_nobody_waits_ends_the_next_wait_and_only_that() -> None:
-    bell = Bell()
+    bell = Wakeup()
     bell.ring()
     bell.ring()
     assert bell.wait(0)
@@ -46,7 +46,7 @@ def test_ringing_while_nobody_waits_ends_the_next_wait_and_only_that() -> None:
 
 
 def test_ringing_in_another_thread_ends_a_wait() -> None:
-    bell = Bell()
+    bell = Wakeup()
     threading.Timer(0.05, bell.ring).start()
     started = time.monotonic()
     assert bell.wait(30)

@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 from sqlalchemy import Connection, text
 
-from ingestd.core.window.columns import Entries
+from ingestd.core.window.columns import WindowColumns
 from ingestd.inbox.scan import files
 from ingestd.matching import window_loader
-from ingestd.pipeline.pipeline import Line
+from ingestd.pipeline.pipeline import IngestPipeline
 from ingestd.store import articles as store
 from ingestd.store import database
-from ingestd.store.articles import Share
+from ingestd.store.articles import IdPartition
 from ingestd.workers import forkserver
 from tests.conftest import Corpus
 from tests.support.made_corpus import articles
@@ -49,7 +49,7 @@ def reader(article_id: int) -> int:
     return article_id // STRETCH % 3
 
 
-def columns(came: list[Entries]) -> dict[int, tuple[Any, ...]]:
+def columns(came: list[WindowColumns]) -> dict[int, tuple[Any, ...]]:
     """All that is known of each article, by its id."""
     found: dict[int, tuple[Any, ...]] = {}
     for some in came:
@@ -83,7 +83,7 @@ def test_processes_read_what_one_reads_and_always_in_one_order(filled: Corpus) -
             assert [reader(some.ids[0]) for some in together] == [0, 1, 2] * (len(together) // 3)
 
 
-def dying(connection: Connection, *, share: Share | None = None) -> Iterator[Entries]:
+def dying(connection: Connection, *, share: IdPartition | None = None) -> Iterator[WindowColumns]:
     """Read alone, and die of it in a process that has a share, after a few articles."""
     yield from store.entries_from(connection, N - 5, share)
     if share is not None and share.rest == 1:
@@ -97,7 +97,7 @@ def test_what_a_reader_that_died_did_not_send_is_read_all_the_same(filled: Corpu
     assert came == set(range(1, N + 1))
 
 
-def slow(connection: Connection, *, share: Share | None = None) -> Iterator[Entries]:
+def slow(connection: Connection, *, share: IdPartition | None = None) -> Iterator[WindowColumns]:
     """Read some articles, and the others after a while."""
     yield from store.entries_from(connection, N - 5, share)
     time.sleep(SLOW_S)
@@ -122,7 +122,7 @@ def test_a_line_that_starts_anew_finds_copies_of_what_processes_read(
     monkeypatch.setattr(window_loader, "_started", lambda *a: divided.append(a[2]) or started(*a))
     first = filled.rows("select text, outlet from articles where id = 1")[0]
     filled.write({"again.json": {"id": "again", "text": first[0] + " And a word.", "outlet": "Another"}})
-    line = Line(filled.settings, filled.database, after="keep")
+    line = IngestPipeline(filled.settings, filled.database, after="keep")
     line.feed([file for file in files(filled.folder) if file.path == b"again.json"])
     line.advance(10)
     line.close()

@@ -19,11 +19,11 @@ from typing import Any
 POINTS: Mapping[str, str] = {
     "before a claim": "ingestd.store.ledger:Ledger.claim:before",
     "after a claim": "ingestd.store.ledger:Ledger.claim:after",
-    "before storing": "ingestd.pipeline.pipeline:Line._store:before",
-    "before deciding": "ingestd.matching.matcher:Placer.place:before",
+    "before storing": "ingestd.pipeline.pipeline:IngestPipeline._store:before",
+    "before deciding": "ingestd.matching.matcher:Matcher.place:before",
     "after the rows are written": "ingestd.pipeline.committer:write:after",
     "before the commit": "ingestd.store.ledger:Ledger.settle:after",
-    "after the commit": "ingestd.pipeline.pipeline:Line._transact:after",
+    "after the commit": "ingestd.pipeline.pipeline:IngestPipeline._transact:after",
     "before a link": "ingestd.archive.moves:_link:before",
     "between link and unlink": "ingestd.archive.moves:_link:after",
     "before the reason is written": "ingestd.archive.moves:_write:before",
@@ -108,7 +108,7 @@ def swallowed_error() -> None:
 
         return record
 
-    replace("ingestd.pipeline.committer", "Recorder.record", careless)
+    replace("ingestd.pipeline.committer", "BatchCommitter.record", careless)
 
 
 def keyed_by_name_alone() -> None:
@@ -126,7 +126,7 @@ def unlucky_headlines() -> None:
 
         return place
 
-    replace("ingestd.matching.matcher", "Placer.place", failing)
+    replace("ingestd.matching.matcher", "Matcher.place", failing)
 
 
 MUTANTS: Mapping[str, Callable[[], None]] = {

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from ingestd.core.copies.overlap import Overlap
 from ingestd.core.copies.verify import (
+    CanonicalRank,
     ComparedText,
-    Kinship,
+    PairVerdict,
     Relation,
-    Standing,
     compare,
     differences,
     group,
@@ -56,7 +56,7 @@ def test_an_edited_reprint_is_a_copy() -> None:
         STORY.replace("voted on Monday", "decided this week").replace("boldest", "bravest") + " Read more on page 4."
     )
     verdict = compare(*compared(STORY, edited))
-    assert verdict.kinship is Kinship.COPY
+    assert verdict.kinship is PairVerdict.COPY
     assert relation(*compared(edited, STORY)) is Relation.NEAR
 
 
@@ -65,18 +65,18 @@ def test_notices_of_one_form_with_other_facts_are_no_copies() -> None:
     other = notice("the Sorrel Coast", "Friday", 80, 125, "Amber", "Marcus Vale")
     verdict = compare(*compared(one, other))
     assert verdict.shared.containment > 0.25  # more than two reports of one event ever share
-    assert verdict.kinship is Kinship.FORM
+    assert verdict.kinship is PairVerdict.FORM
 
 
 def test_the_same_notice_with_one_figure_corrected_is_a_copy() -> None:
     one = notice("the Callow Hills", "Wednesday", 45, 90, "Wend", "Helen Strand")
-    assert compare(*compared(one, one.replace("45", "54"))).kinship is Kinship.COPY
+    assert compare(*compared(one, one.replace("45", "54"))).kinship is PairVerdict.COPY
 
 
 def test_an_excerpt_says_which_way_round_it_is() -> None:
     long = f"{STORY} {OTHER}"
     part = STORY[: len(STORY) // 2]
-    assert compare(*compared(part, long)).kinship is Kinship.COPY
+    assert compare(*compared(part, long)).kinship is PairVerdict.COPY
     assert relation(*compared(part, long)) is Relation.EXCERPT
     assert relation(*compared(long, part)) is Relation.EXPANDED
     assert relation(*compared(long, long)) is Relation.EXACT
@@ -97,7 +97,7 @@ def test_differences_name_what_is_shared_and_what_is_not() -> None:
 
 
 def test_different_stories_are_no_copies() -> None:
-    assert compare(*compared(STORY, OTHER)).kinship is Kinship.NONE
+    assert compare(*compared(STORY, OTHER)).kinship is PairVerdict.NONE
 
 
 # Groups, on graphs of matches that are made up: numbers stand for articles.
@@ -106,7 +106,7 @@ standings = st.lists(
     st.tuples(st.one_of(st.none(), st.integers(0, 3)), st.integers(50, 53)), min_size=1, max_size=6
 ).map(
     lambda drawn: [
-        Standing(article_id=i, published_at=None if day is None else START + timedelta(days=day), n_words=words)
+        CanonicalRank(article_id=i, published_at=None if day is None else START + timedelta(days=day), n_words=words)
         for i, (day, words) in enumerate(drawn)
     ]
 )
@@ -120,13 +120,15 @@ def matches_of(pairs: set[tuple[int, int]]) -> object:
 
 
 @given(standings, st.sets(st.tuples(st.integers(0, 5), st.integers(0, 5)).filter(lambda p: p[0] < p[1])))
-def test_groups_do_not_depend_on_the_order_of_arrival(articles: list[Standing], pairs: set[tuple[int, int]]) -> None:
+def test_groups_do_not_depend_on_the_order_of_arrival(
+    articles: list[CanonicalRank], pairs: set[tuple[int, int]]
+) -> None:
     outcomes = [group(list(order), matches_of(pairs)) for order in list(permutations(articles))[:30]]  # type: ignore[arg-type]
     assert all(outcome == outcomes[0] for outcome in outcomes)
 
 
 @given(standings, st.sets(st.tuples(st.integers(0, 5), st.integers(0, 5)).filter(lambda p: p[0] < p[1])))
-def test_every_copy_matches_what_it_is_filed_under(articles: list[Standing], pairs: set[tuple[int, int]]) -> None:
+def test_every_copy_matches_what_it_is_filed_under(articles: list[CanonicalRank], pairs: set[tuple[int, int]]) -> None:
     places = group(articles, matches_of(pairs))  # type: ignore[arg-type]
     for article, place in places.items():
         speaker = places[place.canonical_id]
@@ -139,7 +141,7 @@ kinds = st.sampled_from([None, None, Overlap(80, 100, 100), Overlap(95, 100, 900
 
 
 @given(standings, st.data())
-def test_excerpts_and_collections_keep_to_the_same_rules(articles: list[Standing], data: st.DataObject) -> None:
+def test_excerpts_and_collections_keep_to_the_same_rules(articles: list[CanonicalRank], data: st.DataObject) -> None:
     drawn = {(a, b): data.draw(kinds) for a in range(6) for b in range(a + 1, 6)}
     found = drawn | {(b, a): shared.turned if shared else None for (a, b), shared in drawn.items()}
     places = group(articles, lambda a, b: found[a, b])
@@ -154,7 +156,7 @@ def test_excerpts_and_collections_keep_to_the_same_rules(articles: list[Standing
 
 def test_an_excerpt_that_the_middle_lacks_goes_with_the_member_that_holds_it() -> None:
     # 1 and 2 are much the same as 0, which is the middle; 3 is a passage of 2 that 0 does not have.
-    articles = [Standing(article_id=i, published_at=START, n_words=300 - i) for i in range(4)]
+    articles = [CanonicalRank(article_id=i, published_at=START, n_words=300 - i) for i in range(4)]
     near, part = Overlap(80, 100, 100), Overlap(20, 21, 100)
     found = {(0, 1): near, (0, 2): near, (3, 2): part}
     found |= {(b, a): shared.turned for (a, b), shared in found.items()}
@@ -163,7 +165,7 @@ def test_an_excerpt_that_the_middle_lacks_goes_with_the_member_that_holds_it() -
 
 
 def test_a_chain_does_not_become_one_group() -> None:
-    chain = [Standing(article_id=i, published_at=START + timedelta(days=i), n_words=100) for i in range(5)]
+    chain = [CanonicalRank(article_id=i, published_at=START + timedelta(days=i), n_words=100) for i in range(5)]
     places = group(chain, matches_of({(0, 1), (1, 2), (2, 3), (3, 4)}))  # type: ignore[arg-type]
     assert places[0].canonical_id != places[4].canonical_id
 
@@ -173,7 +175,7 @@ def test_the_earliest_speaks_then_the_longer_then_the_lower_id() -> None:
 
     def speaker(*articles: tuple[int | None, int]) -> int:
         made = [
-            Standing(article_id=i, published_at=None if d is None else START + timedelta(days=d), n_words=n)
+            CanonicalRank(article_id=i, published_at=None if d is None else START + timedelta(days=d), n_words=n)
             for i, (d, n) in enumerate(articles)
         ]
         return group(made, matches_of(everyone))[0].canonical_id  # type: ignore[arg-type]
@@ -185,8 +187,8 @@ def test_the_earliest_speaks_then_the_longer_then_the_lower_id() -> None:
 
 
 def test_a_page_that_collects_stories_does_not_make_them_copies_of_one_another() -> None:
-    stories = [Standing(article_id=i, published_at=START, n_words=300) for i in range(3)]
-    collection = Standing(article_id=9, published_at=START + timedelta(days=1), n_words=900)
+    stories = [CanonicalRank(article_id=i, published_at=START, n_words=300) for i in range(3)]
+    collection = CanonicalRank(article_id=9, published_at=START + timedelta(days=1), n_words=900)
 
     def compared(a: int, b: int) -> Overlap | None:
         if 9 not in (a, b):
@@ -198,8 +200,8 @@ def test_a_page_that_collects_stories_does_not_make_them_copies_of_one_another()
 
 
 def test_an_excerpt_of_the_same_day_never_speaks_for_its_original() -> None:
-    original = Standing(article_id=2, published_at=START, n_words=600)
-    excerpt = Standing(article_id=1, published_at=START, n_words=90)
+    original = CanonicalRank(article_id=2, published_at=START, n_words=600)
+    excerpt = CanonicalRank(article_id=1, published_at=START, n_words=90)
     shared = {(1, 2): Overlap(80, 86, 596), (2, 1): Overlap(80, 596, 86)}
     places = group([excerpt, original], lambda a, b: shared[a, b])
     assert places[1].canonical_id == 2

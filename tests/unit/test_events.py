@@ -17,27 +17,27 @@ from ingestd.core.events.linkage import (
     NEARLY,
     THRESHOLD,
     TIGHTENING,
-    Part,
-    Touched,
+    CandidateCluster,
+    ClusterProposal,
     average_link,
     decide,
     shares,
 )
-from ingestd.core.events.term_vectors import EVEN_SCORE, LARGEST_PENALTY, Vectors, probability, time_penalty
-from ingestd.core.text.term_weights import PAIR_WEIGHT, TERM_BITS, Salience, SalientTerms
-from ingestd.core.window.columns import Rows
+from ingestd.core.events.term_vectors import EVEN_SCORE, LARGEST_PENALTY, TermVectorStore, probability, time_penalty
+from ingestd.core.text.term_weights import PAIR_WEIGHT, TERM_BITS, TermVector, TermWeighter
+from ingestd.core.window.columns import RaggedArray
 
 FREQUENCIES = {"the": 5e-2, "of": 3e-2, "said": 2e-3, "minister": 2e-4, "ferry": 1e-5}
-salience = Salience("en", lambda words: [FREQUENCIES.get(w, 0.0) for w in words])
+salience = TermWeighter("en", lambda words: [FREQUENCIES.get(w, 0.0) for w in words])
 
 weights = st.dictionaries(st.integers(0, 40), st.floats(0.1, 1.0), min_size=0, max_size=15)
 
 
-def vector(drawn: dict[int, float]) -> SalientTerms:
+def vector(drawn: dict[int, float]) -> TermVector:
     terms = sorted(drawn)
     values = np.array([drawn[t] for t in terms], dtype=np.float32)
     norm = np.linalg.norm(values) or 1.0
-    return SalientTerms(hashes(terms), values / np.float32(norm), "")
+    return TermVector(hashes(terms), values / np.float32(norm), "")
 
 
 def hashes(terms: Sequence[int]) -> NDArray[np.uint32]:
@@ -45,13 +45,13 @@ def hashes(terms: Sequence[int]) -> NDArray[np.uint32]:
     return np.array(terms, dtype=np.uint32) << np.uint32(32 - TERM_BITS)
 
 
-def add(vectors: Vectors, terms: SalientTerms) -> None:
-    vectors.add(Rows.of([terms.hashes]), terms.weights)
+def add(vectors: TermVectorStore, terms: TermVector) -> None:
+    vectors.add(RaggedArray.of([terms.hashes]), terms.weights)
 
 
 @given(st.lists(weights, min_size=2, max_size=8), st.data())
 def test_cosines_are_those_of_the_dense_vectors(drawn: list[dict[int, float]], data: st.DataObject) -> None:
-    vectors, dense = Vectors(), np.zeros((len(drawn), 41))
+    vectors, dense = TermVectorStore(), np.zeros((len(drawn), 41))
     for i, d in enumerate(drawn):
         v = vector(d)
         add(vectors, v)
@@ -71,7 +71,7 @@ def test_cosines_are_those_of_the_dense_vectors(drawn: list[dict[int, float]], d
 
 @given(st.lists(weights, min_size=1, max_size=8), st.integers(1, 4), st.data())
 def test_the_terms_named_make_most_of_the_cosine(drawn: list[dict[int, float]], most: int, data: st.DataObject) -> None:
-    vectors = Vectors()
+    vectors = TermVectorStore()
     for d in drawn:
         add(vectors, vector(d))
     one = st.sampled_from(range(len(drawn)))
@@ -90,7 +90,7 @@ def test_the_terms_named_make_most_of_the_cosine(drawn: list[dict[int, float]], 
 
 @given(st.lists(weights, min_size=1, max_size=8), st.data())
 def test_vectors_kept_stay_what_they_were(drawn: list[dict[int, float]], data: st.DataObject) -> None:
-    vectors = Vectors()
+    vectors = TermVectorStore()
     for d in drawn:
         add(vectors, vector(d))
     keep = sorted(data.draw(st.sets(st.integers(0, len(drawn) - 1), min_size=1)))
@@ -103,9 +103,9 @@ def test_vectors_kept_stay_what_they_were(drawn: list[dict[int, float]], data: s
 
 
 def test_two_terms_whose_hashes_begin_alike_are_one() -> None:
-    vectors, alike = Vectors(), hashes([3, 3, 4]) + np.array([0, 1, 0], dtype=np.uint32)
+    vectors, alike = TermVectorStore(), hashes([3, 3, 4]) + np.array([0, 1, 0], dtype=np.uint32)
     values = np.array([0.5, 0.25, 0.5], dtype=np.float32)
-    vectors.add(Rows.of([alike, alike[2:]]), np.concatenate([values, values[2:]]))
+    vectors.add(RaggedArray.of([alike, alike[2:]]), np.concatenate([values, values[2:]]))
     terms, _, owner = vectors.terms_of(np.arange(2))
     assert list(zip(owner.tolist(), terms.tolist(), strict=True)) == [(0, 3), (0, 4), (1, 4)]
     assert np.allclose(vectors.cosines(*np.array([[0], [1], [0]])), 0.25, rtol=0.01)
@@ -128,7 +128,7 @@ def test_case_and_a_final_s_make_no_difference_to_a_term() -> None:
 
 
 def test_the_same_word_of_two_languages_is_two_terms() -> None:
-    german = Salience("de", lambda words: [0.0] * len(words)).terms(None, "die")
+    german = TermWeighter("de", lambda words: [0.0] * len(words)).terms(None, "die")
     assert german.words == salience.terms(None, "die").words
     assert german.hashes.tolist() != salience.terms(None, "die").hashes.tolist()
 
@@ -158,7 +158,7 @@ def test_whole_names_tell_apart_who_shares_a_part() -> None:
 
 
 def test_words_met_before_make_no_difference_however_many_they_are() -> None:
-    fresh, used = (Salience("en", lambda words: [FREQUENCIES.get(w, 0.0) for w in words]) for _ in range(2))
+    fresh, used = (TermWeighter("en", lambda words: [FREQUENCIES.get(w, 0.0) for w in words]) for _ in range(2))
     for start in range(0, 9_000, 1_000):
         used.terms(f"Title{start}", " ".join(f"w{n} W{n}" for n in range(start, start + 1_000)))
     article = ("Ferry strikes pier", "The ferry Lady Marisol struck the pier.\n\nThe minister said little.")
@@ -193,7 +193,7 @@ def test_average_link_is_that_of_scipy(drawn: list[float], threshold: float) -> 
 
 def decided(
     clusters: dict[int, list[int]], pairs: dict[tuple[int, int], float], *, known: bool = False
-) -> tuple[Part, ...]:
+) -> tuple[ClusterProposal, ...]:
     def score(a: int, b: int) -> float:
         return pairs.get((a, b), pairs.get((b, a), 0.0))
 
@@ -204,7 +204,7 @@ def decided(
     for cluster, members in clusters.items():
         of = all_scores(np.array([100, *members]))
         lowest = of[~np.eye(len(of), dtype=bool)].min() if known else -np.inf
-        touched[cluster] = Touched(np.array(members), float(of[0, 1:].mean()), float(lowest))
+        touched[cluster] = CandidateCluster(np.array(members), float(of[0, 1:].mean()), float(lowest))
     return decide(100, touched, all_scores, no_outlets)
 
 
@@ -218,8 +218,8 @@ def divided(scores: np.ndarray, weights: list[float] | None = None, **also: floa
 
 
 def test_nothing_near_opens_a_cluster() -> None:
-    assert decided({}, {}) == (Part(None, (100,)),)
-    assert decided({1: [5]}, {(100, 5): THRESHOLD * NEARLY - 0.01}) == (Part(None, (100,)),)
+    assert decided({}, {}) == (ClusterProposal(None, (100,)),)
+    assert decided({1: [5]}, {(100, 5): THRESHOLD * NEARLY - 0.01}) == (ClusterProposal(None, (100,)),)
 
 
 def test_a_near_cluster_is_joined() -> None:
@@ -282,8 +282,8 @@ def test_the_probability_rises_with_the_score(one: float, other: float) -> None:
 
 def test_the_nearest_of_two_is_joined_and_the_other_left_alone() -> None:
     parts = decided({1: [5], 2: [6]}, {(100, 5): 0.5, (100, 6): 0.15})
-    assert Part(1, (5, 100)) in [Part(p.cluster_id, tuple(sorted(p.members))) for p in parts]
-    assert Part(2, (6,)) in parts
+    assert ClusterProposal(1, (5, 100)) in [ClusterProposal(p.cluster_id, tuple(sorted(p.members))) for p in parts]
+    assert ClusterProposal(2, (6,)) in parts
 
 
 def test_an_article_that_shows_two_clusters_to_be_one_event_merges_them() -> None:
@@ -324,7 +324,7 @@ def test_no_more_is_decided_again_at_once_than_the_bound_allows() -> None:
         asked.append(articles.size)
         return np.ones((articles.size, articles.size))
 
-    touched = {1: Touched(np.array(giant), 0.3), 2: Touched(np.array(small), 0.25)}
-    assert decide(100_000, {1: touched[1]}, all_scores, no_outlets) == (Part(1, (*giant, 100_000)),)
+    touched = {1: CandidateCluster(np.array(giant), 0.3), 2: CandidateCluster(np.array(small), 0.25)}
+    assert decide(100_000, {1: touched[1]}, all_scores, no_outlets) == (ClusterProposal(1, (*giant, 100_000)),)
     decide(100_000, touched, all_scores, no_outlets)
     assert all(size <= MOST_TOGETHER for size in asked)

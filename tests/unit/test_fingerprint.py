@@ -8,13 +8,13 @@ import pytest
 
 from ingestd.core.article import Article
 from ingestd.core.fingerprint import fingerprints
-from ingestd.core.text.term_weights import Salience
+from ingestd.core.text.term_weights import TermWeighter
 
 
 @pytest.mark.parametrize("text", ["", "Zinc rose.", " ".join(f"Word{n} and more of it" for n in range(300))])
 def test_a_fingerprint_arrives_in_another_process_as_it_was(text: str) -> None:
     (made,) = fingerprints(
-        [Article(title=None, text=text, lang="en")], lambda _: Salience("en", lambda words: [1e-6] * len(words))
+        [Article(title=None, text=text, lang="en")], lambda _: TermWeighter("en", lambda words: [1e-6] * len(words))
     )
     arrived = pickle.loads(pickle.dumps(made))
     assert (arrived.n_words, arrived.text_sha256, arrived.terms.words) == (
@@ -29,7 +29,7 @@ def test_a_fingerprint_arrives_in_another_process_as_it_was(text: str) -> None:
 
 
 def test_each_article_is_weighed_in_its_own_language() -> None:
-    weighers = {lang: Salience(lang or "", lambda words: [1e-6] * len(words)) for lang in ("en", "de", None)}
+    weighers = {lang: TermWeighter(lang or "", lambda words: [1e-6] * len(words)) for lang in ("en", "de", None)}
     articles = [Article(title=None, text="Zinc rose by four per cent.", lang=lang) for lang in ("en", "de", "en", None)]
     together = fingerprints(articles, weighers.__getitem__)
     for article, made in zip(articles, together, strict=True):

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from ingestd.core.lsh import inverted_index as bands_module
 from ingestd.core.lsh import postings
-from ingestd.core.lsh.inverted_index import Candidates, KeyIndex, band_keys
-from ingestd.core.lsh.postings import MOST_OF_A_KEY, SortedPostings
+from ingestd.core.lsh.inverted_index import Candidates, InvertedIndex, band_keys
+from ingestd.core.lsh.postings import MOST_OF_A_KEY, PackedPostings
 
 BANDS, ROWS = 8, 2
 # Few different values, so that bands collide often.
@@ -34,7 +34,7 @@ def keys_of(rows: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], NDArray[np.in
     return band_keys(rows, BANDS, ROWS).ravel(), np.full(len(rows), BANDS)
 
 
-def asked(index: KeyIndex, keys: NDArray[np.uint32], counts: NDArray[np.int64], first: int = 0) -> Candidates:
+def asked(index: InvertedIndex, keys: NDArray[np.uint32], counts: NDArray[np.int64], first: int = 0) -> Candidates:
     """What articles `first` and on, which have these keys, have in common with all."""
     these = np.arange(first, first + counts.size)
     return index.candidates(keys, counts, these, np.full(counts.size, len(index)))
@@ -54,7 +54,7 @@ def test_candidates_are_those_of_datasketch(rows: NDArray[np.uint32], cut: int, 
     theirs = [MinHash(hashvalues=row, scheme="affine32") for row in rows]
     for i, minhash in enumerate(theirs):
         lsh.insert(i, minhash)
-    index = KeyIndex()
+    index = InvertedIndex()
     with merged_at_once(merged):
         for part in (rows[:cut], rows[cut:]):
             index.add(*keys_of(part))
@@ -65,7 +65,7 @@ def test_candidates_are_those_of_datasketch(rows: NDArray[np.uint32], cut: int, 
 @pytest.mark.parametrize("reserved", [False, True])
 def test_candidates_stay_right_when_postings_are_merged_and_buckets_divided(reserved: bool) -> None:
     rows = np.random.default_rng(5).integers(0, 400, size=(40_000, BANDS * ROWS), dtype=np.uint32)
-    index = KeyIndex()
+    index = InvertedIndex()
     bands = rows.reshape(len(rows), BANDS, ROWS)
     if reserved:
         index.reserve(BANDS * len(rows))
@@ -87,7 +87,7 @@ def test_candidates_stay_right_when_postings_are_merged_and_buckets_divided(rese
 
 @given(signatures, merging)
 def test_shared_counts_the_bands_that_are_equal(rows: NDArray[np.uint32], merged: bool) -> None:
-    index = KeyIndex()
+    index = InvertedIndex()
     with merged_at_once(merged):
         index.add(*keys_of(rows))
         answer = by_query(asked(index, *keys_of(rows)), len(rows))
@@ -115,7 +115,7 @@ def test_of_any_number_of_keys_those_in_common_are_counted(
     def told(articles: list[set[int]]) -> dict[int, dict[int, int]]:
         return by_query(asked(index, *in_a_row(articles)), len(articles))
 
-    index = KeyIndex()
+    index = InvertedIndex()
     for part, at_once in zip((keys[:cut], keys[cut:]), merged, strict=False):
         index.add(*in_a_row(part))
         with merged_at_once(at_once):
@@ -141,7 +141,7 @@ batches = st.lists(
 @settings(deadline=None)
 @given(batches, st.integers(1, 4), st.sampled_from([1 << 13, 1 << 16]))
 def test_merged_postings_are_all_there_and_hold_six_bytes(drawn: list[list[int]], load: int, at_once: int) -> None:
-    merged, first = SortedPostings(), 0
+    merged, first = PackedPostings(), 0
     with mock.patch.multiple(postings, _BUCKET_LOAD=load / 65_536, _BUCKETS_AT_ONCE=at_once):
         for batch in drawn:
             numbered = [key << 32 | first + i for i, key in enumerate(batch)]
@@ -156,7 +156,7 @@ def test_merged_postings_are_all_there_and_hold_six_bytes(drawn: list[list[int]]
 
 
 def test_only_earlier_articles_are_proposed() -> None:
-    index = KeyIndex()
+    index = InvertedIndex()
     index.add(*keys_of(np.zeros((4, BANDS * ROWS), dtype=np.uint32)))
     keys, counts = keys_of(np.zeros((2, BANDS * ROWS), dtype=np.uint32))
     found = index.candidates(keys, counts, np.array([1, 3]), np.array([1, 3]))
@@ -165,7 +165,7 @@ def test_only_earlier_articles_are_proposed() -> None:
 
 @pytest.mark.parametrize("merged", [False, True])
 def test_a_bucket_that_fills_up_costs_a_bounded_number_of_steps_and_is_counted(merged: bool) -> None:
-    index = KeyIndex()
+    index = InvertedIndex()
     index.add(*keys_of(np.zeros((MOST_OF_A_KEY + 100, BANDS * ROWS), dtype=np.uint32)))
     last = len(index) - 1
     with merged_at_once(merged):

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from ingestd.core.events.medoid import TELLING_TERMS, centres
 from ingestd.core.fingerprint import COPY_SCHEME, EVENT_SCHEME
-from ingestd.core.text.term_weights import TERM_BITS, SalientTerms
-from ingestd.core.window.columns import Entries, Entry
+from ingestd.core.text.term_weights import TERM_BITS, TermVector
+from ingestd.core.window.columns import WindowColumns, WindowRow
 from ingestd.core.window.window import Window
 
 article = st.tuples(
@@ -20,15 +20,15 @@ article = st.tuples(
 )
 
 
-def entry(number: int, terms: dict[int, float], day: int | None, n_words: int, cluster: int) -> Entry:
+def entry(number: int, terms: dict[int, float], day: int | None, n_words: int, cluster: int) -> WindowRow:
     hashes = np.array(sorted(terms), dtype=np.uint32) << np.uint32(32 - TERM_BITS)
     weights = np.array([terms[term] for term in sorted(terms)], dtype=np.float32)
     published = None if day is None else datetime(2025, 3, 1, tzinfo=UTC) + timedelta(days=day)
-    return Entry(
+    return WindowRow(
         article_id=number, published_at=published, day=(published or datetime(2025, 3, 1, tzinfo=UTC)).date(),
         n_words=n_words, outlet=None, copy_signature=np.zeros(COPY_SCHEME.length, dtype=np.uint32),
         sample=np.zeros(0, dtype=np.uint32), event_sketch=np.zeros(EVENT_SCHEME.length, dtype=np.uint32),
-        terms=SalientTerms(hashes, weights / np.float32(np.linalg.norm(weights) or 1), ""),
+        terms=TermVector(hashes, weights / np.float32(np.linalg.norm(weights) or 1), ""),
         canonical_id=number, cluster_id=cluster,
     )  # fmt: skip
 
@@ -36,7 +36,7 @@ def entry(number: int, terms: dict[int, float], day: int | None, n_words: int, c
 @given(st.lists(article, min_size=1, max_size=12))
 def test_the_article_nearest_to_all_others_speaks_and_its_terms_are_told_best_first(drawn: list[tuple]) -> None:  # type: ignore[type-arg]
     window = Window(days=30, max_articles=1000)
-    window.add(Entries.of([entry(number, *one) for number, one in enumerate(drawn, 1)]))
+    window.add(WindowColumns.of([entry(number, *one) for number, one in enumerate(drawn, 1)]))
     found = centres(window, [1, 2, 3, 4])
     assert found.keys() == {cluster for *_, cluster in drawn}
     for cluster, (speaker, telling) in found.items():

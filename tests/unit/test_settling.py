@@ -3,13 +3,13 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestd.inbox.settling import Look, Settling
+from ingestd.inbox.settling import FileStamp, Settling
 
-looks = st.builds(Look, st.integers(1, 3), st.integers(1, 3), st.integers(1, 2))
+looks = st.builds(FileStamp, st.integers(1, 3), st.integers(1, 3), st.integers(1, 2))
 
 
 @given(st.lists(st.tuples(st.floats(0, 2), looks), min_size=1, max_size=30))
-def test_a_file_settles_only_after_looking_the_same_for_the_quiet_time(seen: list[tuple[float, Look]]) -> None:
+def test_a_file_settles_only_after_looking_the_same_for_the_quiet_time(seen: list[tuple[float, FileStamp]]) -> None:
     settling: Settling[str] = Settling(1.0)
     now, since, last = 0.0, 0.0, None
     for pause, look in seen:
@@ -23,7 +23,7 @@ def test_a_file_settles_only_after_looking_the_same_for_the_quiet_time(seen: lis
 
 def test_an_empty_file_is_given_more_time() -> None:
     settling: Settling[str] = Settling(1.0, empty_quiet_s=60.0)
-    empty = Look(0, 1, 1)
+    empty = FileStamp(0, 1, 1)
     assert not settling.see("file", empty, 0.0)
     assert not settling.see("file", empty, 59.0)
     assert settling.see("file", empty, 60.0)
@@ -31,8 +31,8 @@ def test_an_empty_file_is_given_more_time() -> None:
 
 def test_due_names_what_would_settle_now() -> None:
     settling: Settling[str] = Settling(1.0)
-    settling.see("early", Look(1, 1, 1), 0.0)
-    settling.see("late", Look(1, 1, 2), 0.5)
+    settling.see("early", FileStamp(1, 1, 1), 0.0)
+    settling.see("late", FileStamp(1, 1, 2), 0.5)
     assert settling.next_due() == 1.0
     assert settling.due(1.2) == ["early"]
     settling.forget("early")

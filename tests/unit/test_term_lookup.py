@@ -5,16 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestd.core.text.term_lookup import Glossary
-from ingestd.core.text.term_weights import TERM_BITS, SalientTerms
+from ingestd.core.text.term_weights import TERM_BITS, TermVector
 
 BELOW = 32 - TERM_BITS
 terms = st.dictionaries(st.integers(0, 5), st.text("aß字", min_size=1, max_size=3), max_size=4)
 
 
-def of(words: dict[int, str], *, known: bool = True) -> SalientTerms:
+def of(words: dict[int, str], *, known: bool = True) -> TermVector:
     hashes = np.array(sorted(words), dtype=np.uint32) << np.uint32(BELOW)
     lines = "\n".join(words[term] for term in sorted(words)) if known else ""
-    return SalientTerms(hashes, np.ones(hashes.size, dtype=np.float32), lines)
+    return TermVector(hashes, np.ones(hashes.size, dtype=np.float32), lines)
 
 
 @given(
@@ -33,5 +33,5 @@ def test_a_word_is_found_for_its_term_and_in_its_article_alone(
 
 def test_of_two_terms_whose_hashes_begin_alike_the_first_names_both() -> None:
     hashes = np.array([3 << BELOW, (3 << BELOW) + 1, 4 << BELOW], dtype=np.uint32)
-    glossary = Glossary({1: SalientTerms(hashes, np.ones(3, dtype=np.float32), "one\nother\nthird")})
+    glossary = Glossary({1: TermVector(hashes, np.ones(3, dtype=np.float32), "one\nother\nthird")})
     assert list(map(glossary.word, glossary.find([1, 1], np.array([3, 4], dtype=np.uint32)))) == ["one", "third"]

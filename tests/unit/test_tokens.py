@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from ingestd.core.text import term_weights as salience_module
 from ingestd.core.text import tokens
-from ingestd.core.text.term_weights import Salience
-from ingestd.core.text.tokens import Numbers, plain_words, words_of
+from ingestd.core.text.term_weights import TermWeighter
+from ingestd.core.text.tokens import HashIndex, plain_words, words_of
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 PLAIN_WORD = re.compile(r"[^\W_]+")
@@ -91,9 +91,9 @@ def test_a_text_that_is_read_in_pieces_has_the_same_words(drawn: list[str]) -> N
 
 @given(st.lists(st.lists(st.integers(1, 30) | st.integers(1, 2**64 - 1), max_size=30), max_size=5))
 def test_every_hash_keeps_its_number(drawn: list[list[int]]) -> None:
-    numbers, given_to, names = Numbers(), {}, iter(range(1_000))
+    numbers, given_to, names = HashIndex(), {}, iter(range(1_000))
     with mock.patch.object(tokens, "_FEWEST_SLOTS", 4):
-        numbers = Numbers()
+        numbers = HashIndex()
     for batch in drawn:
         hashes = np.array(batch, dtype=np.uint64)
 
@@ -116,9 +116,9 @@ articles = st.lists(st.tuples(st.none() | text, text), min_size=1, max_size=5)
 def test_the_terms_of_an_article_do_not_depend_on_those_beside_it(
     drawn: list[tuple[str | None, str]], kept: int
 ) -> None:
-    weigher = Salience("en", lambda new: [10 ** -(1 + len(word) % 3) for word in new])
+    weigher = TermWeighter("en", lambda new: [10 ** -(1 + len(word) % 3) for word in new])
     with mock.patch.object(salience_module, "KEPT_TERMS", kept):
-        together, alone = weigher.terms_of(drawn), [Salience("en", weigher._frequency).terms(*one) for one in drawn]
+        together, alone = weigher.terms_of(drawn), [TermWeighter("en", weigher._frequency).terms(*one) for one in drawn]
     for one, other in zip(together, alone, strict=True):
         assert one.words == other.words
         assert np.array_equal(one.hashes, other.hashes)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestd.core.fingerprint import COPY_SCHEME, EVENT_SCHEME
-from ingestd.core.text.term_weights import SalientTerms
-from ingestd.core.window.columns import Entries, Entry
+from ingestd.core.text.term_weights import TermVector
+from ingestd.core.window.columns import WindowColumns, WindowRow
 from ingestd.core.window.window import Window
 
 DAY = date(2025, 3, 1)
@@ -18,11 +18,11 @@ DAY = date(2025, 3, 1)
 
 def entry(
     article_id: int, day: int | None, *, like: int = 0, canonical: int | None = None, cluster: int | None = None
-) -> Entry:
+) -> WindowRow:
     """An article; equal `like` means equal signatures and terms."""
     rng = np.random.default_rng(like)
     published = None if day is None else datetime(2025, 3, 1, tzinfo=UTC) + timedelta(days=day)
-    return Entry(
+    return WindowRow(
         article_id=article_id,
         published_at=published,
         day=DAY if published is None else published.date(),
@@ -31,7 +31,7 @@ def entry(
         copy_signature=rng.integers(0, 2**32, COPY_SCHEME.length, dtype=np.uint32),
         sample=rng.integers(0, 2**28, 20, dtype=np.uint32),
         event_sketch=rng.integers(0, 2**32, EVENT_SCHEME.length, dtype=np.uint32),
-        terms=SalientTerms(np.array([like << 10], dtype=np.uint32), np.ones(1, dtype=np.float32), ""),
+        terms=TermVector(np.array([like << 10], dtype=np.uint32), np.ones(1, dtype=np.float32), ""),
         canonical_id=canonical or article_id,
         cluster_id=cluster,
     )
@@ -39,7 +39,7 @@ def entry(
 
 def test_articles_further_apart_than_the_window_are_not_compared() -> None:
     window = Window(days=7, max_articles=1000)
-    arrived = Entries.of([entry(1, 0), entry(2, 7), entry(3, 8), entry(4, None)])
+    arrived = WindowColumns.of([entry(1, 0), entry(2, 7), entry(3, 8), entry(4, None)])
     window.add(arrived)
     near = window.near(arrived, earlier=True)
     assert [set(n.copies) for n in near] == [set(), {1}, {2}, {1, 2, 3}]
@@ -60,14 +60,14 @@ def test_when_it_is_full_the_days_unused_longest_are_forgotten() -> None:
     for day in range(30):
         when = DAY + timedelta(days=day)
         window.holds(window.missing([when]))
-        window.add(Entries.of([entry(day * 100 + i + 1, day, like=day * 100 + i) for i in range(100)]))
+        window.add(WindowColumns.of([entry(day * 100 + i + 1, day, like=day * 100 + i) for i in range(100)]))
         window.shrink()
         assert len(window) <= 1100
     assert 2901 in window
     assert 1 not in window
     assert DAY in window.missing([DAY])  # would be read again
     # What is left answers as before.
-    last = Entries.of([entry(9999, 29, like=2905)])
+    last = WindowColumns.of([entry(9999, 29, like=2905)])
     window.add(last)
     assert window.near(last, earlier=True)[0].copies == (2906,)
 
@@ -77,7 +77,7 @@ def test_days_that_no_recent_arrival_asked_for_are_forgotten_though_there_is_roo
     for day in range(60):
         when = DAY + timedelta(days=day)
         window.holds(window.missing([when], arriving=100))
-        window.add(Entries.of([entry(day * 100 + i + 1, day, like=day * 100 + i) for i in range(100)]))
+        window.add(WindowColumns.of([entry(day * 100 + i + 1, day, like=day * 100 + i) for i in range(100)]))
         window.shrink()
         assert len(window) <= 1_000 + 100 * (3 + 2)  # what came lately, and what is in reach of the first of that
     assert {5901, 4901} <= {a for a in range(1, 6001) if a in window}
@@ -86,7 +86,7 @@ def test_days_that_no_recent_arrival_asked_for_are_forgotten_though_there_is_roo
 
 def test_a_copy_is_of_its_canonical_articles_cluster() -> None:
     window = Window(days=7, max_articles=1000)
-    window.add(Entries.of([entry(1, 0, cluster=5), entry(2, 1, canonical=1, cluster=5), entry(3, 1, cluster=5)]))
+    window.add(WindowColumns.of([entry(1, 0, cluster=5), entry(2, 1, canonical=1, cluster=5), entry(3, 1, cluster=5)]))
     assert window.cluster_of(2) == 5
     assert sorted(window.members(5)) == [1, 3]  # copies are counted once
     window.set_cluster(1, 6)
@@ -96,16 +96,16 @@ def test_a_copy_is_of_its_canonical_articles_cluster() -> None:
 
 @given(st.lists(st.tuples(st.integers(1, 6), st.integers(1, 3), st.booleans()), max_size=12))
 def test_the_lowest_score_of_a_cluster_is_that_of_those_who_are_in_it(moves: list[tuple[int, int, bool]]) -> None:
-    def scored(number: int) -> Entry:
+    def scored(number: int) -> WindowRow:
         hashes = np.array([1, number + 1], dtype=np.uint32) << np.uint32(10)
         weights = np.array([number, 3], dtype=np.float32)
-        return replace(entry(number, 0), terms=SalientTerms(hashes, weights / np.linalg.norm(weights), ""))
+        return replace(entry(number, 0), terms=TermVector(hashes, weights / np.linalg.norm(weights), ""))
 
     window = Window(days=7, max_articles=1000)
-    window.add(Entries.of([scored(number) for number in range(1, 7)]))
+    window.add(WindowColumns.of([scored(number) for number in range(1, 7)]))
     for number, cluster, again in moves:
         if again:  # its text has changed
-            window.add(Entries.of([replace(scored(number), cluster_id=cluster)]))
+            window.add(WindowColumns.of([replace(scored(number), cluster_id=cluster)]))
         else:
             window.set_cluster(number, cluster)
         for c in (1, 2, 3):
@@ -120,17 +120,17 @@ def test_the_lowest_score_of_a_cluster_is_that_of_those_who_are_in_it(moves: lis
 
 def test_a_revised_article_takes_the_place_of_its_older_text() -> None:
     window = Window(days=7, max_articles=1000)
-    window.add(Entries.of([entry(1, 0, like=1, cluster=5), entry(2, 0, like=2)]))
-    window.add(Entries.of([entry(1, 0, like=2)]))
+    window.add(WindowColumns.of([entry(1, 0, like=1, cluster=5), entry(2, 0, like=2)]))
+    window.add(WindowColumns.of([entry(1, 0, like=2)]))
     assert len(window) == 2
     assert window.members(5).size == 0
-    assert window.near(Entries.of([entry(2, 0, like=2)]), earlier=False)[0].copies == (1,)
+    assert window.near(WindowColumns.of([entry(2, 0, like=2)]), earlier=False)[0].copies == (1,)
 
 
 @pytest.mark.parametrize("canonical", [1, 77])
 def test_leaving_a_group_leaves_no_trace(canonical: int) -> None:
     window = Window(days=7, max_articles=1000)
-    window.add(Entries.of([entry(1, 0), entry(2, 1, canonical=canonical)]))
+    window.add(WindowColumns.of([entry(1, 0), entry(2, 1, canonical=canonical)]))
     window.set_canonical(2, 2)
     assert window.copies_of(canonical) == []
     assert window.canonical_of(2) == 2
@@ -138,9 +138,9 @@ def test_leaving_a_group_leaves_no_trace(canonical: int) -> None:
 
 def test_the_window_counts_how_many_of_its_articles_have_a_term() -> None:
     window = Window(days=1, max_articles=1000)
-    window.add(Entries.of([entry(1, 0, like=7), entry(2, 1, like=7), entry(3, 1, like=8)]))
+    window.add(WindowColumns.of([entry(1, 0, like=7), entry(2, 1, like=7), entry(3, 1, like=8)]))
     assert window.spread(np.array([7, 8, 9], dtype=np.uint32)).tolist() == [2, 1, 0]
-    window.add(Entries.of([entry(2, 1, like=8)]))  # a revision
+    window.add(WindowColumns.of([entry(2, 1, like=8)]))  # a revision
     assert window.spread(np.array([7, 8], dtype=np.uint32)).tolist() == [1, 2]
     window.forget(DAY + timedelta(days=1))
     assert window.spread(np.array([7, 8], dtype=np.uint32)).tolist() == [0, 2]
@@ -148,9 +148,9 @@ def test_the_window_counts_how_many_of_its_articles_have_a_term() -> None:
 
 def test_an_article_without_terms_comes_and_goes() -> None:
     window = Window(days=1, max_articles=1000)
-    nothing = replace(entry(1, 0), terms=SalientTerms(np.zeros(0, dtype=np.uint32), np.zeros(0, dtype=np.float32), ""))
-    window.add(Entries.of([nothing]))
-    both = Entries.of([nothing, entry(2, 0)])
+    nothing = replace(entry(1, 0), terms=TermVector(np.zeros(0, dtype=np.uint32), np.zeros(0, dtype=np.float32), ""))
+    window.add(WindowColumns.of([nothing]))
+    both = WindowColumns.of([nothing, entry(2, 0)])
     window.add(both)
     assert [n.coverage for n in window.near(both, earlier=False)] == [(), ()]
     window.forget(DAY + timedelta(days=1))
@@ -160,13 +160,13 @@ def test_an_article_without_terms_comes_and_goes() -> None:
 def test_filling_leaves_what_is_known_and_adds_the_rest_as_one_by_one() -> None:
     filled, added = Window(days=30, max_articles=1000), Window(days=30, max_articles=1000)
     for window in (filled, added):
-        window.add(Entries.of([entry(3, 0, like=3, cluster=9)]))
+        window.add(WindowColumns.of([entry(3, 0, like=3, cluster=9)]))
     batches = [[entry(n, n % 5, like=n // 3, cluster=n) for n in range(first, first + 7)] for first in (1, 8, 15)]
     again = [entry(3, 0, like=3, cluster=3)]
-    filled.fill(Entries.of(batch) for batch in (*batches, again))
+    filled.fill(WindowColumns.of(batch) for batch in (*batches, again))
     for one in (one for batch in batches for one in batch if one.article_id != 3):
-        added.add(Entries.of([one]))
-    asked = Entries.of([entry(n, n % 5, like=n // 3) for n in (2, 9, 20)])
+        added.add(WindowColumns.of([one]))
+    asked = WindowColumns.of([entry(n, n % 5, like=n // 3) for n in (2, 9, 20)])
     found, expected = (window.near(asked, earlier=False) for window in (filled, added))
     assert [(set(near.copies), set(near.coverage)) for near in found] == [
         (set(near.copies), set(near.coverage)) for near in expected

@@ -70,7 +70,7 @@ class ComparedText:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class CanonicalRank:
     """What decides who speaks for a group: the earliest published; ties: the longer, then the lower id."""
 
     article_id: int
@@ -84,7 +84,7 @@ class Standing:
         return (self.published_at is None, known, -self.n_words, self.article_id)
 
 
-class Kinship(Enum):
+class PairVerdict(Enum):
     """What two texts are to each other."""
 
     COPY = "copy"  # one is an edited copy of the other
@@ -96,7 +96,7 @@ class Kinship(Enum):
 class Verdict:
     """What two texts are to each other, and what they share."""
 
-    kinship: Kinship
+    kinship: PairVerdict
     shared: Overlap
 
 
@@ -104,10 +104,10 @@ def compare(one: ComparedText, other: ComparedText) -> Verdict:
     """Judge two texts by their shingles and, where those are not sure, by the words that differ."""
     shared = overlap(one.shingles, other.shingles)
     if FORM_CONTAINMENT <= shared.containment < SURE_CONTAINMENT and same_form(one.text, other.text):
-        return Verdict(Kinship.FORM, shared)
+        return Verdict(PairVerdict.FORM, shared)
     if shared.jaccard >= MIN_JACCARD or shared.containment >= MIN_CONTAINMENT:
-        return Verdict(Kinship.COPY, shared)
-    return Verdict(Kinship.NONE, shared)
+        return Verdict(PairVerdict.COPY, shared)
+    return Verdict(PairVerdict.NONE, shared)
 
 
 def relation(text: ComparedText, canonical: ComparedText) -> Relation:
@@ -177,7 +177,7 @@ def _only(text: _Parsed, other: _Parsed) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CopyPlace:
     """Where an article stands among its copies."""
 
     canonical_id: int  # its own id: it speaks for the group, or is alone
@@ -185,7 +185,7 @@ class Place:
     shared: Overlap | None  # with that article, this one's side first
 
 
-def group(articles: Sequence[Standing], compared: Callable[[int, int], Overlap | None]) -> dict[int, Place]:
+def group(articles: Sequence[CanonicalRank], compared: Callable[[int, int], Overlap | None]) -> dict[int, CopyPlace]:
     """
     Divide articles into groups of copies and say who speaks for each.
 
@@ -215,7 +215,7 @@ def group(articles: Sequence[Standing], compared: Callable[[int, int], Overlap |
         if middle not in middle_of:
             middle_of |= {a: middle for a in ids if a == middle or (a not in middle_of and (a, middle) in edges)}
     holders = _holders(middle_of, edges)
-    places: dict[int, Place] = {}
+    places: dict[int, CopyPlace] = {}
     for middle in sorted(set(middle_of.values()) - holders.keys()):
         star = [a for a in ids if middle_of[a] == middle]
         speaker = next(a for a in star if a == middle or not _is_excerpt(edges[a, middle]))
@@ -241,11 +241,11 @@ def _holders(middle_of: Mapping[int, int], edges: Mapping[tuple[int, int], Overl
     return found
 
 
-def _place(article: int, speaker: int, middle: int, edges: Mapping[tuple[int, int], Overlap]) -> Place:
+def _place(article: int, speaker: int, middle: int, edges: Mapping[tuple[int, int], Overlap]) -> CopyPlace:
     if article == speaker:
-        return Place(article, None, None)
+        return CopyPlace(article, None, None)
     matched = speaker if (article, speaker) in edges else middle
-    return Place(speaker, matched, edges[article, matched])
+    return CopyPlace(speaker, matched, edges[article, matched])
 
 
 def _one_holds_the_other(shared: Overlap) -> bool:

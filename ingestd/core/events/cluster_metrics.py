@@ -10,7 +10,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class ClusterMetrics:
     """Figures of 0 to 1, of a grouping that was found against the right one."""
 
     b3_precision: float
@@ -22,7 +22,7 @@ class Agreement:
     adjusted_rand: float
 
 
-def agreement(gold: Mapping[str, Hashable], found: Mapping[str, Hashable]) -> Agreement:
+def agreement(gold: Mapping[str, Hashable], found: Mapping[str, Hashable]) -> ClusterMetrics:
     """
     Compare two groupings, each from an article to its group.
 
@@ -45,7 +45,7 @@ def agreement(gold: Mapping[str, Hashable], found: Mapping[str, Hashable]) -> Ag
     pairs, gold_pairs, found_pairs = (_pairs(cells) for cells in (both, in_gold, in_found))
     pair_precision = pairs / found_pairs if found_pairs else 1.0
     pair_recall = pairs / gold_pairs if gold_pairs else 1.0
-    return Agreement(
+    return ClusterMetrics(
         precision, recall, _f1(precision, recall),
         pair_precision, pair_recall, _f1(pair_precision, pair_recall),
         _adjusted_rand(pairs, gold_pairs, found_pairs, comb(n, 2)),

@@ -38,7 +38,7 @@ OFTEN_DIVIDED = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ClusterProposal:
     """Articles that cover one event, and the cluster that they are from now on."""
 
     cluster_id: int | None  # None: a new one
@@ -46,7 +46,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Touched:
+class CandidateCluster:
     """A cluster that an article comes near to."""
 
     members: NDArray[np.int64]  # copies counted once
@@ -56,10 +56,10 @@ class Touched:
 
 def decide(
     newcomer: int,
-    touched: Mapping[int, Touched],
+    touched: Mapping[int, CandidateCluster],
     all_scores: Callable[[NDArray[np.int64]], NDArray[np.float64]],
     outlets: Callable[[NDArray[np.int64]], NDArray[np.uint32]],
-) -> tuple[Part, ...]:
+) -> tuple[ClusterProposal, ...]:
     """
     Decide where an article belongs, and whether that changes where others do.
 
@@ -76,7 +76,7 @@ def decide(
     # Ids break ties: the older cluster wins.
     nearest = sorted(touched, key=lambda cluster: (-touched[cluster].mean, cluster))
     if not nearest or touched[nearest[0]].mean < THRESHOLD * NEARLY:
-        return (Part(None, (newcomer,)),)
+        return (ClusterProposal(None, (newcomer,)),)
     together = _within_reach(nearest, touched)
     first = touched[nearest[0]]
     size = first.members.size
@@ -84,9 +84,9 @@ def decide(
     due = due and size > 1  # two articles go together or they do not
     due = due and not _inseparable(size + 1, first.lowest)
     if first.mean >= THRESHOLD and (not together or (len(together) == 1 and not due)):
-        return (Part(nearest[0], (*first.members.tolist(), newcomer)),)
+        return (ClusterProposal(nearest[0], (*first.members.tolist(), newcomer)),)
     if not together or (len(together) == 1 and size == 1):
-        return (Part(None, (newcomer,)),)
+        return (ClusterProposal(None, (newcomer,)),)
     pool = np.concatenate([np.array([newcomer]), *(touched[cluster].members for cluster in together)])
     home = {int(member): cluster for cluster in together for member in touched[cluster].members}
     parts = average_link(all_scores(pool), shares(outlets(pool).tolist()), THRESHOLD, TIGHTENING, CONTRAST)
@@ -109,7 +109,7 @@ def shares(outlets: Sequence[int]) -> list[float]:
     return [1 / times[outlet] if outlet else 1.0 for outlet in outlets]
 
 
-def _within_reach(nearest: Sequence[int], touched: Mapping[int, Touched]) -> list[int]:
+def _within_reach(nearest: Sequence[int], touched: Mapping[int, CandidateCluster]) -> list[int]:
     """Return the clusters to decide again, nearest first, as many as can be taken together."""
     chosen, size = [], 1
     for cluster in nearest:
@@ -171,7 +171,9 @@ def average_link(
     return [sorted(part) for part in parts if part]
 
 
-def _named(parts: Sequence[Sequence[int]], pool: NDArray[np.int64], home: Mapping[int, int]) -> tuple[Part, ...]:
+def _named(
+    parts: Sequence[Sequence[int]], pool: NDArray[np.int64], home: Mapping[int, int]
+) -> tuple[ClusterProposal, ...]:
     """Give each part the id that most of its members had, the largest part first; what is left over is new."""
     taken: set[int] = set()
     named = []
@@ -181,5 +183,5 @@ def _named(parts: Sequence[Sequence[int]], pool: NDArray[np.int64], home: Mappin
         cluster = min(votes, key=lambda c: (-votes[c], c)) if votes else None
         if cluster is not None:
             taken.add(cluster)
-        named.append(Part(cluster, members))
+        named.append(ClusterProposal(cluster, members))
     return tuple(named)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ingestd.core.arrays import with_room
 from ingestd.core.text.term_weights import TERM_BITS
-from ingestd.core.window.columns import Rows
+from ingestd.core.window.columns import RaggedArray
 
 # What a day apart takes off the cosine, and the most that time can take off. A soft factor: time breaks ties, and a
 # hard limit would break long stories. Set on basil, wikinews_galaxy and ecbplus together.
@@ -40,7 +40,7 @@ _TOGETHER = 16
 _HALF, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 
-class Vectors:
+class TermVectorStore:
     """Sparse vectors of unit length, numbered in the order in which they were added."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class Vectors:
         self._starts = with_room(self._starts, self._size + vectors + 1)
         self._terms = with_room(self._terms, int(self._starts[self._size]) + terms)
 
-    def add(self, terms: Rows, weights: NDArray[np.float32]) -> NDArray[np.uint32]:
+    def add(self, terms: RaggedArray, weights: NDArray[np.float32]) -> NDArray[np.uint32]:
         """
         Add vectors, which take the next positions.
 
@@ -195,7 +195,7 @@ def _numbered(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.repeat(np.arange(sizes.size), sizes)
 
 
-def _packed(terms: Rows, weights: NDArray[np.float32]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+def _packed(terms: RaggedArray, weights: NDArray[np.float32]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     """Return terms with their weights, each in one number, and how many every article has."""
     steps = np.log2(np.maximum(weights, np.float32(2.0**-_OCTAVES))) * np.float32(_STEPS / _OCTAVES) + _STEPS
     packed = terms.numbers & ~_WEIGHT_MASK | steps.round().astype(np.uint32)

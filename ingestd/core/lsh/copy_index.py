@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingestd.core.fingerprint import COPY_BANDS
-from ingestd.core.lsh.inverted_index import Candidates, KeyIndex
-from ingestd.core.window.columns import Rows
+from ingestd.core.lsh.inverted_index import Candidates, InvertedIndex
+from ingestd.core.window.columns import RaggedArray
 
 # Share of the smaller sample that two texts have to share. A copy has half of it or more in the mean; a passage that
 # both quote, or a line that all pages of an outlet carry, is less. A band in common is more likely for a copy than for
@@ -23,7 +23,7 @@ class CopyIndex:
 
     def __init__(self) -> None:
         """Begin empty."""
-        self._bands, self._samples = KeyIndex(), KeyIndex()
+        self._bands, self._samples = InvertedIndex(), InvertedIndex()
 
     @property
     def nbytes(self) -> int:
@@ -40,7 +40,7 @@ class CopyIndex:
         self._bands.reserve(articles * COPY_BANDS)
         self._samples.reserve(articles * TYPICAL_SAMPLE)
 
-    def add(self, keys: NDArray[np.uint32], samples: Rows) -> None:
+    def add(self, keys: NDArray[np.uint32], samples: RaggedArray) -> None:
         """Add a batch of articles, which take the next positions; the keys of their bands have a row for each."""
         self._bands.add(*_in_a_row(keys))
         self._samples.add(samples.numbers, samples.counts)
@@ -48,11 +48,11 @@ class CopyIndex:
     def candidates(
         self,
         keys: NDArray[np.uint32],
-        samples: Rows,
+        samples: RaggedArray,
         positions: NDArray[np.int64],
         before: NDArray[np.int64],
     ) -> Candidates:
-        """Return candidates, by how many bands and sampled shingles they share; see `KeyIndex.candidates`."""
+        """Return candidates, by how many bands and sampled shingles they share; see `InvertedIndex.candidates`."""
         by_band = self._bands.candidates(*_in_a_row(keys), positions, before)
         by_sample = self._samples.candidates(samples.numbers, samples.counts, positions, before)
         pairs, which = np.unique(

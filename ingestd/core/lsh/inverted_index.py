@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingestd.core.arrays import with_room
-from ingestd.core.lsh.postings import ChainedPostings, SortedPostings
+from ingestd.core.lsh.postings import MutablePostings, PackedPostings
 
 # The newest postings are merged with the others when they are so many, and an eighth of them: seldom enough that a
 # posting is moved nine times in all, and often enough that few take the room of a new one.
@@ -63,7 +63,7 @@ class Candidates:
     shared: NDArray[np.int64]  # keys in common, >= 1
 
 
-class KeyIndex:
+class InvertedIndex:
     """The keys of all articles in the window. Rebuilt from stored signatures; holds no truth of its own."""
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class KeyIndex:
         self.truncated = 0  # keys that more had than were looked at, since start
         self._size = 0  # articles
         self._counts = np.zeros(1 << 8, dtype=np.uint32)  # keys of each article
-        self._newest, self._others = ChainedPostings(), SortedPostings()
+        self._newest, self._others = MutablePostings(), PackedPostings()
         self._expected = 0  # postings that are still to come before anything is asked
 
     def __len__(self) -> int:

@@ -31,7 +31,7 @@ _HALF = np.uint64(32)
 Found = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
-class ChainedPostings:
+class MutablePostings:
     """The newest postings, each linked to the one before it in its bucket."""
 
     def __init__(self) -> None:
@@ -131,7 +131,7 @@ class ChainedPostings:
         self._linked = self._size
 
 
-class SortedPostings:
+class PackedPostings:
     """All others, in the order of their buckets; those of a bucket in the order in which they were merged."""
 
     def __init__(self) -> None:

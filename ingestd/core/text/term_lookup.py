@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ingestd.core.text.term_weights import TERM_BITS, SalientTerms
+from ingestd.core.text.term_weights import TERM_BITS, TermVector
 
 _LINE_BREAK = ord("\n")
 
@@ -15,7 +15,7 @@ _LINE_BREAK = ord("\n")
 class Glossary:
     """Finds the words of the terms of some articles, all that are asked for at once, without cutting up the rest."""
 
-    def __init__(self, articles: Mapping[int, SalientTerms]) -> None:
+    def __init__(self, articles: Mapping[int, TermVector]) -> None:
         """Know the terms of articles, by id; those without words are left out."""
         known = {article: terms for article, terms in articles.items() if terms.lines}
         self._number = dict(zip(known, range(len(known)), strict=True))

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingestd.core.arrays import distinct, distinct_of, with_room
-from ingestd.core.text.tokens import Numbers, Words, words_of
+from ingestd.core.text.tokens import HashIndex, Words, words_of
 
 # Frequencies of words in a language, 0..1 each; 0 for a word that is not in its list.
 Background = Callable[[Sequence[str]], Sequence[float]]
@@ -48,7 +48,7 @@ _HALF = np.uint64(32)
 
 
 @dataclass(frozen=True)
-class SalientTerms:
+class TermVector:
     """The terms of one article, as a vector of unit length."""
 
     hashes: NDArray[np.uint32]  # ascending, of the language and the word
@@ -61,7 +61,7 @@ class SalientTerms:
         return tuple(self.lines.split("\n")) if self.lines else ()
 
 
-class Salience:
+class TermWeighter:
     """
     Weighs words of one language. Keeps what it has looked up, since most words of an article were seen before.
 
@@ -75,7 +75,7 @@ class Salience:
         self._forget()
 
     def _forget(self) -> None:
-        self._written, self._pairs = Numbers(), Numbers()  # words as written; terms for two names in a row
+        self._written, self._pairs = HashIndex(), HashIndex()  # words as written; terms for two names in a row
         self._term_of = np.zeros(1 << 12, dtype=np.int64)  # by the number of a word as written
         self._capital = np.zeros(1 << 12, dtype=bool)
         self._weight = np.zeros(1 << 12)  # by the number of a term
@@ -84,11 +84,11 @@ class Salience:
         self._words: list[str] = []
         self._n_written = 0
 
-    def terms(self, title: str | None, text: str) -> SalientTerms:
+    def terms(self, title: str | None, text: str) -> TermVector:
         """Return the most salient terms of an article."""
         return self.terms_of([(title, text)])[0]
 
-    def terms_of(self, articles: Sequence[tuple[str | None, str]]) -> list[SalientTerms]:
+    def terms_of(self, articles: Sequence[tuple[str | None, str]]) -> list[TermVector]:
         """
         Return the most salient terms of articles: body, title and lead of each, of unit length, added up.
 
@@ -156,7 +156,7 @@ class Salience:
         sums = values[np.searchsorted(terms, bodies[at[first]])] + values[np.searchsorted(terms, bodies[at[first] + 1])]
         return pairs, PAIR_WEIGHT / 2 * sums
 
-    def _vectors(self, terms: NDArray[np.uint64], values: NDArray[np.float64], n: int) -> list[SalientTerms]:
+    def _vectors(self, terms: NDArray[np.uint64], values: NDArray[np.float64], n: int) -> list[TermVector]:
         positive = values > 0
         terms, values = terms[positive], values[positive]
         hashes = self._hash[_numbers(terms)]
@@ -167,7 +167,7 @@ class Salience:
         weights /= norms[of]
         words = [self._words[number] for number in _numbers(terms[kept]).tolist()]
         edges = np.searchsorted(of, np.arange(n + 1)).tolist()
-        return [SalientTerms(hashes[a:b], weights[a:b], "\n".join(words[a:b])) for a, b in pairwise(edges)]
+        return [TermVector(hashes[a:b], weights[a:b], "\n".join(words[a:b])) for a, b in pairwise(edges)]
 
     def _numbered(self, words: Words) -> NDArray[np.int64]:
         """Return the numbers of words as written."""

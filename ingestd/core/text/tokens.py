@@ -184,7 +184,7 @@ def _geometric(ratio: int) -> NDArray[np.uint64]:
     return np.multiply.accumulate(table, dtype=np.uint64)
 
 
-class Numbers:
+class HashIndex:
     """
     Numbers for hashes, many looked up at once.
 

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from ingestd.core.fingerprint import COPY_BANDS, COPY_ROWS, EVENT_BANDS, EVENT_ROWS
 from ingestd.core.lsh.inverted_index import band_keys
-from ingestd.core.text.term_weights import SalientTerms
+from ingestd.core.text.term_weights import TermVector
 
 DAY_S = 86400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class WindowRow:
     """One article as the window holds it."""
 
     article_id: int
@@ -29,31 +29,31 @@ class Entry:
     copy_signature: NDArray[np.uint32]
     sample: NDArray[np.uint32]  # of the shingles
     event_sketch: NDArray[np.uint32]
-    terms: SalientTerms
+    terms: TermVector
     canonical_id: int  # its own id: nobody's copy
     cluster_id: int | None  # None: not decided yet
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class RaggedArray:
     """Numbers of many articles in a row, and how many each has: rows of different lengths."""
 
     numbers: NDArray[np.uint32]
     counts: NDArray[np.int64]
 
     @classmethod
-    def of(cls, rows: Sequence[NDArray[np.uint32]]) -> Rows:
+    def of(cls, rows: Sequence[NDArray[np.uint32]]) -> RaggedArray:
         """Put rows one after the other."""
         counts = np.array([row.size for row in rows], dtype=np.int64)
         return cls(np.concatenate(rows) if rows else np.zeros(0, dtype=np.uint32), counts)
 
-    def where(self, rows: NDArray[np.bool_]) -> Rows:
+    def where(self, rows: NDArray[np.bool_]) -> RaggedArray:
         """Return some of the rows."""
-        return Rows(self.numbers[np.repeat(rows, self.counts)], self.counts[rows])
+        return RaggedArray(self.numbers[np.repeat(rows, self.counts)], self.counts[rows])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entries:
+class WindowColumns:
     """Many articles, a column for everything that is held of them; shapes: n articles."""
 
     ids: NDArray[np.int64]
@@ -62,15 +62,15 @@ class Entries:
     n_words: NDArray[np.int32]
     outlets: NDArray[np.uint32]  # a hash of the name, 0: unknown
     copy_keys: NDArray[np.uint32]  # (n, bands), of the signatures
-    samples: Rows
+    samples: RaggedArray
     event_keys: NDArray[np.uint32]  # (n, bands), of the sketches; mean nothing without a term
-    terms: Rows  # hashes, ascending for each
+    terms: RaggedArray  # hashes, ascending for each
     weights: NDArray[np.float32]  # of the terms, in the same order
     canonical: NDArray[np.int64]
     clusters: NDArray[np.int64]  # 0: not decided yet
 
     @classmethod
-    def of(cls, entries: Sequence[Entry]) -> Entries:
+    def of(cls, entries: Sequence[WindowRow]) -> WindowColumns:
         """Put some articles, one at least, into columns."""
         return cls(
             ids=np.array([e.article_id for e in entries], dtype=np.int64),
@@ -79,19 +79,19 @@ class Entries:
             n_words=np.array([e.n_words for e in entries], dtype=np.int32),
             outlets=outlet_hashes([e.outlet for e in entries]),
             copy_keys=copy_keys(np.stack([e.copy_signature for e in entries])),
-            samples=Rows.of([e.sample for e in entries]),
+            samples=RaggedArray.of([e.sample for e in entries]),
             event_keys=event_keys(np.stack([e.event_sketch for e in entries])),
-            terms=Rows.of([e.terms.hashes for e in entries]),
+            terms=RaggedArray.of([e.terms.hashes for e in entries]),
             weights=np.concatenate([e.terms.weights for e in entries]),
             canonical=np.array([e.canonical_id for e in entries], dtype=np.int64),
             clusters=np.array([e.cluster_id or 0 for e in entries], dtype=np.int64),
         )
 
-    def where(self, these: NDArray[np.bool_]) -> Entries:
+    def where(self, these: NDArray[np.bool_]) -> WindowColumns:
         """Return some of the articles."""
         if these.all():
             return self
-        return Entries(
+        return WindowColumns(
             ids=self.ids[these],
             published=self.published[these],
             days=self.days[these],

@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ingestd.core.copies.verify import Standing
-from ingestd.core.events.term_vectors import Vectors, time_penalty
+from ingestd.core.copies.verify import CanonicalRank
+from ingestd.core.events.term_vectors import TermVectorStore, time_penalty
 from ingestd.core.fingerprint import EVENT_BANDS
 from ingestd.core.lsh.copy_index import CopyIndex
-from ingestd.core.lsh.inverted_index import Candidates, KeyIndex
+from ingestd.core.lsh.inverted_index import Candidates, InvertedIndex
 from ingestd.core.text.term_weights import KEPT_TERMS, TERM_BITS
-from ingestd.core.window.columns import DAY_S, Entries
+from ingestd.core.window.columns import DAY_S, WindowColumns
 
 # Candidates looked at exactly, best first. For events the best 16 give the clusters that the best 64 give.
 COPY_CANDIDATES = 32
@@ -33,7 +33,7 @@ _FILLED_AHEAD = 128  # batches of keys, 150 MB at most; meanwhile all else goes 
 
 
 @dataclass(frozen=True, slots=True)
-class Near:
+class CandidateIds:
     """The articles worth comparing with a new one, best first, by id."""
 
     copies: tuple[int, ...]  # share a band of their signatures, or a good part of their samples
@@ -49,8 +49,8 @@ class Window:
         # An article without a date may belong to anything that came lately, of whatever day: so many are held anyway.
         self.recent = max_articles // 10
         self.primed = False  # whether those that came before this process have been added
-        self._copies_index, self._event_bands = CopyIndex(), KeyIndex()
-        self._vectors = Vectors()
+        self._copies_index, self._event_bands = CopyIndex(), InvertedIndex()
+        self._vectors = TermVectorStore()
         self._spread = np.zeros(1 << TERM_BITS, dtype=np.int32)  # articles that have a term
         self._ids = np.zeros(0, dtype=np.int64)
         self._published = np.zeros(0)  # days since 1970, NaN: unknown
@@ -153,7 +153,7 @@ class Window:
         self._event_bands.reserve(articles * EVENT_BANDS)
         self._vectors.reserve(articles, articles * KEPT_TERMS)
 
-    def add(self, entries: Entries) -> None:
+    def add(self, entries: WindowColumns) -> None:
         """Add articles; one that is known already is replaced (a revision)."""
         known = [self._position[article_id] for article_id in entries.ids.tolist() if article_id in self._position]
         if known:
@@ -161,7 +161,7 @@ class Window:
         self._event_bands.add(*_event_keys(entries))
         self._add_all_else(entries)
 
-    def fill(self, batches: Iterable[Entries]) -> None:
+    def fill(self, batches: Iterable[WindowColumns]) -> None:
         """Add many articles; those that are known stay as they are. Two cores are busy with it, where there are two."""
         with ThreadPoolExecutor(1) as beside:
             going_on: deque[Future[None]] = deque()
@@ -175,7 +175,7 @@ class Window:
             for work in going_on:
                 work.result()
 
-    def _add_all_else(self, entries: Entries) -> None:
+    def _add_all_else(self, entries: WindowColumns) -> None:
         ids = entries.ids.tolist()
         first = self._size
         self._grow(first + len(ids))
@@ -198,7 +198,7 @@ class Window:
             canonical = self._canonical[ids[at]] = int(entries.canonical[at])
             self._copies.setdefault(canonical, []).append(ids[at])
 
-    def near(self, entries: Entries, *, earlier: bool) -> list[Near]:
+    def near(self, entries: WindowColumns, *, earlier: bool) -> list[CandidateIds]:
         """Return what each of some articles that are held is worth comparing with: all others, or those `earlier`."""
         own = self._positions(entries.ids)
         before = own if earlier else np.full(own.size, self._size)
@@ -206,7 +206,7 @@ class Window:
         by_event = self._event_bands.candidates(*_event_keys(entries), own, before)
         copies = self._proposals(by_copy, own, COPY_CANDIDATES)
         coverage = self._proposals(by_event, own, EVENT_CANDIDATES)
-        return [Near(c, e) for c, e in zip(copies, coverage, strict=True)]
+        return [CandidateIds(c, e) for c, e in zip(copies, coverage, strict=True)]
 
     def _proposals(self, found: Candidates, own: NDArray[np.int64], most: int) -> list[tuple[int, ...]]:
         """Return the ids of the best candidates of each article, of those that are in reach."""
@@ -233,7 +233,7 @@ class Window:
             self._copies.setdefault(canonical_id, []).append(article_id)
             self._canonical[article_id] = canonical_id
 
-    def group(self, canonical_id: int) -> list[Standing]:
+    def group(self, canonical_id: int) -> list[CanonicalRank]:
         """Return a canonical article, if it is held, and its copies."""
         ids = [canonical_id, *self._copies.get(canonical_id, ())]
         return [self.standing(article_id) for article_id in ids if article_id in self._position]
@@ -242,11 +242,11 @@ class Window:
         """Return the copies of an article that are held."""
         return [copy for copy in self._copies.get(article_id, ()) if copy in self._position]
 
-    def standing(self, article_id: int) -> Standing:
+    def standing(self, article_id: int) -> CanonicalRank:
         """Return what decides whether an article speaks for its group."""
         position = self._position[article_id]
         published = float(self._published[position])
-        return Standing(
+        return CanonicalRank(
             article_id=article_id,
             published_at=None if np.isnan(published) else datetime.fromtimestamp(published * DAY_S, UTC),
             n_words=int(self._n_words[position]),
@@ -333,7 +333,7 @@ class Window:
         return self._published[self._positions(articles)]
 
     def precedence(self, articles: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
-        """Return what `Standing.order` orders articles by, a column for each: the most important first."""
+        """Return what `CanonicalRank.order` orders articles by, a column for each: the most important first."""
         at = self._positions(articles)
         published, unknown = self._published[at], np.isnan(self._published[at])
         return unknown, np.where(unknown, 0, published), -self._n_words[at], articles
@@ -403,7 +403,7 @@ class Window:
                 setattr(self, name, np.concatenate([column, np.zeros(more, dtype=column.dtype)]))
 
 
-def _event_keys(entries: Entries) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+def _event_keys(entries: WindowColumns) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     """Return the bands of the sketches in a row, and how many each article has: none without a term."""
     telling = entries.terms.counts > 0
     return entries.event_keys[telling].ravel(), np.where(telling, EVENT_BANDS, 0)
