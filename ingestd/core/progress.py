@@ -1,0 +1,23 @@
+"""The shape of a progress display, so that work over files or articles need not know the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+# Called with the number of finished units and a new label; None keeps the label.
+Advance = Callable[[int, str | None], None]
+
+
+class ShowProgress(Protocol):
+    """A progress display, such as a terminal bar."""
+
+    def __call__(self, what: str, total: int | None) -> AbstractContextManager[Advance]:
+        """
+        Show the progress of some work until the block ends.
+
+        Args:
+            what: label of the work.
+            total: number of units; None: unknown.
+        """
