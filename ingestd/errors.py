@@ -15,30 +15,19 @@ Anything else is a fault of ours. It is loud, and the file is kept in quarantine
 
 from __future__ import annotations
 
-from enum import StrEnum
+from ingestd.core.source_file import Reason
 
-
-class Reason(StrEnum):
-    """Why a file, or a record of it, was not ingested."""
-
-    EMPTY = "empty"
-    PARSE = "parse"
-    SCHEMA = "schema"  # neither a title nor a text
-    DEPTH = "depth"
-    ENCODING = "encoding"
-    TYPE = "type"  # not a kind of file that is read
-    TOO_LARGE = "too_large"
-    BOMB = "bomb"  # a small file that unpacks to a huge one
-    GZIP = "gzip"  # cut off or damaged, as are the next four
-    BZIP2 = "bzip2"
-    XZ = "xz"
-    ZSTD = "zstd"
-    ARCHIVE = "archive"  # or a member of it that is encrypted, nested, or named outside of it
-    XML = "xml"  # not well-formed, or with entities of its own
-    WARC = "warc"
-    SYMLINK = "symlink"
-    NOT_REGULAR = "not_regular"
-    INTERNAL = "internal"  # a fault of ours
+__all__ = [
+    "CannotStartError",
+    "DeferredError",
+    "IngestdError",
+    "NotFoundError",
+    "Reason",
+    "SettingsError",
+    "UnsettledError",
+    "UnusableError",
+    "VanishedError",
+]
 
 
 class IngestdError(Exception):

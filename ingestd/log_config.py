@@ -11,6 +11,8 @@ from typing import Any, TextIO, cast
 import orjson
 import structlog
 
+from ingestd.core.source_file import escape_unprintable
+
 
 class LogFormat(StrEnum):
     """How a line is written."""
@@ -108,12 +110,5 @@ def _printable(_logger: Any, _method: str, event: structlog.typing.EventDict) ->
     """Escape what a file name can hold and a terminal must not be sent: control characters, broken encodings."""
     for key, value in event.items():
         if isinstance(value, str) and key != "exception":
-            event[key] = printable(value)
+            event[key] = escape_unprintable(value)
     return event
-
-
-def printable(name: str) -> str:
-    """Return a name with control characters and undecodable bytes as escapes."""
-    if name.isprintable():
-        return name
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in name)

@@ -18,10 +18,10 @@ from sqlalchemy import Connection, select, text
 
 from ingestd.archive.moves import REASON_SUFFIX
 from ingestd.core.article import Article
+from ingestd.core.source_file import FileState, escape_unprintable
 from ingestd.inbox.scan import OWN_FOLDER
-from ingestd.log_config import printable
 from ingestd.progress_bar import Advance
-from ingestd.store.tables import ArticleRow, FileState, SourceFile
+from ingestd.store.tables import ArticleRow, SourceFile
 
 _table = SourceFile.__table__
 _files = _table.c
@@ -141,7 +141,7 @@ def _archived(connection: Connection, *, hashes: bool) -> Iterator[tuple[int, Pr
 
 def _one_archived(row: Any, *, hashes: bool) -> Problem | None:
     path = os.path.join(os.fsencode(row.root), os.fsencode(row.archived_as))
-    shown = printable(row.archived_as)
+    shown = escape_unprintable(row.archived_as)
     try:
         size = os.lstat(path).st_size
         if size != row.size_bytes:
@@ -173,4 +173,4 @@ def _unknown(connection: Connection) -> Iterator[Problem]:
                 for name in names:
                     path = os.fsdecode(os.path.relpath(os.path.join(folder, name), base))
                     if path not in known and not path.endswith(os.fsdecode(REASON_SUFFIX)):
-                        yield Problem("file_unknown", printable(path), "the ledger knows nothing of it")
+                        yield Problem("file_unknown", escape_unprintable(path), "the ledger knows nothing of it")

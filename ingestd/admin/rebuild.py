@@ -25,6 +25,7 @@ from ingestd.core.article import Article, DatePrecision, DateSource
 from ingestd.core.events.cluster_metrics import agreement
 from ingestd.core.events.medoid import centres
 from ingestd.core.fingerprint import Fingerprint
+from ingestd.core.source_file import FileState
 from ingestd.errors import CannotStartError
 from ingestd.matching.matcher import Matcher, NewArticle
 from ingestd.pipeline.committer import window_of
@@ -40,7 +41,6 @@ from ingestd.store.tables import (
     ClusterMemberRow,
     ClusterRow,
     CopyRow,
-    FileState,
     SignatureRow,
     SourceFile,
 )

@@ -23,8 +23,8 @@ from typing import Any, TypeVar
 
 import orjson
 
+from ingestd.core.source_file import FileStamp
 from ingestd.inbox.scan import OWN_FOLDER
-from ingestd.inbox.settling import FileStamp
 
 _T = TypeVar("_T")
 _NAME_BYTES = 255  # the longest name that Linux file systems take
@@ -39,26 +39,26 @@ class Move:
 
     root: str  # the watched folder
     path: bytes  # of the file below it
-    look: FileStamp  # how it looked when it was read
+    stamp: FileStamp  # how it looked when it was read
     sha256: str | None  # of what was read; None: it was not read
     folder: bytes | None  # below the root; None: it is removed
     beside: bytes | None = None  # is written into NAME.reason.json
 
 
-def to_archive(root: str, path: bytes, look: FileStamp, sha256: str | None, day: datetime) -> Move:
+def to_archive(root: str, path: bytes, stamp: FileStamp, sha256: str | None, day: datetime) -> Move:
     """Return the move of a finished file to `.ingestd/archive/YYYY-MM-DD/` below its root."""
-    return Move(root, path, look, sha256, os.path.join(OWN_FOLDER, b"archive", day.strftime("%Y-%m-%d").encode()))
+    return Move(root, path, stamp, sha256, os.path.join(OWN_FOLDER, b"archive", day.strftime("%Y-%m-%d").encode()))
 
 
-def to_quarantine(root: str, path: bytes, look: FileStamp, sha256: str | None, reason: Mapping[str, Any]) -> Move:
+def to_quarantine(root: str, path: bytes, stamp: FileStamp, sha256: str | None, reason: Mapping[str, Any]) -> Move:
     """Return the move of an unusable file to `.ingestd/quarantine/` below its root, with NAME.reason.json."""
     beside = orjson.dumps(dict(reason), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    return Move(root, path, look, sha256, os.path.join(OWN_FOLDER, b"quarantine"), beside)
+    return Move(root, path, stamp, sha256, os.path.join(OWN_FOLDER, b"quarantine"), beside)
 
 
-def removal(root: str, path: bytes, look: FileStamp, sha256: str | None) -> Move:
+def removal(root: str, path: bytes, stamp: FileStamp, sha256: str | None) -> Move:
     """Return the move of a finished file to nowhere."""
-    return Move(root, path, look, sha256, None)
+    return Move(root, path, stamp, sha256, None)
 
 
 def move(moves: Sequence[Move]) -> list[str | OSError | None]:
@@ -110,12 +110,12 @@ def _linked(one: Move) -> bytes | None:
     base = os.fsencode(one.root)
     source = os.path.join(base, one.path)
     if one.folder is None:
-        return b"" if _unchanged(source, one.look, one.sha256) else None
+        return b"" if _unchanged(source, one.stamp, one.sha256) else None
     named = _as_text(one.path)
     below = os.path.join(one.folder, os.path.dirname(named))
     spare = len(REASON_SUFFIX) if one.beside is not None else 0
-    if not _unchanged(source, one.look, one.sha256):
-        return _moved_before(base, below, os.path.basename(named), one.look, spare)
+    if not _unchanged(source, one.stamp, one.sha256):
+        return _moved_before(base, below, os.path.basename(named), one.stamp, spare)
     number = 0
     while True:
         target = os.path.join(below, _name(os.path.basename(named), number, spare))
@@ -139,12 +139,12 @@ def _linked(one: Move) -> bytes | None:
 def _unlinked(one: Move) -> None:
     """Take the old name away, unless something newer has it by now."""
     source = os.path.join(os.fsencode(one.root), one.path)
-    if _unchanged(source, one.look, None):
+    if _unchanged(source, one.stamp, None):
         with suppress(FileNotFoundError):  # another process on the same folder was as quick
             os.unlink(source)
 
 
-def _moved_before(base: bytes, below: bytes, name: bytes, look: FileStamp, spare: int) -> bytes | None:
+def _moved_before(base: bytes, below: bytes, name: bytes, stamp: FileStamp, spare: int) -> bytes | None:
     """Return where a file lies that was moved by a process which ended before it could note that."""
     for number in count():
         target = os.path.join(below, _name(name, number, spare))
@@ -152,16 +152,16 @@ def _moved_before(base: bytes, below: bytes, name: bytes, look: FileStamp, spare
             status = os.lstat(os.path.join(base, target))
         except FileNotFoundError:
             return None
-        if (status.st_size, status.st_mtime_ns) == (look.size, look.mtime_ns):  # a copy has another inode
+        if (status.st_size, status.st_mtime_ns) == (stamp.size, stamp.mtime_ns):  # a copy has another inode
             return target
     return None
 
 
-def _unchanged(source: bytes, look: FileStamp, sha256: str | None) -> bool:
+def _unchanged(source: bytes, stamp: FileStamp, sha256: str | None) -> bool:
     """Tell whether a name still holds what was read: the same file, the same size and time, the same content."""
     try:
         status = os.lstat(source)
-        if FileStamp(status.st_size, status.st_mtime_ns, status.st_ino) != look:
+        if FileStamp(status.st_size, status.st_mtime_ns, status.st_ino) != stamp:
             return False
         if sha256 is None or not stat.S_ISREG(status.st_mode):
             return True

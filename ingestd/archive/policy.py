@@ -11,9 +11,9 @@ from typing import Literal
 import structlog
 
 from ingestd.archive import moves
+from ingestd.core.source_file import FileState
 from ingestd.inbox.scan import look_at
 from ingestd.store.ledger import CompletedFile, FileResult
-from ingestd.store.tables import FileState
 
 log = structlog.get_logger()
 
@@ -24,10 +24,10 @@ def move_of(f: CompletedFile, after: After) -> moves.Move:
     """Return where a file is to go; one that cannot be used goes to quarantine in any case."""
     if f.state is FileState.QUARANTINED:
         why = {"reason": f.reason, "detail": f.detail, "sha256": f.sha256, "quarantined_at": f.finished_at}
-        return moves.to_quarantine(f.root, f.path, f.look, f.sha256, why)
+        return moves.to_quarantine(f.root, f.path, f.stamp, f.sha256, why)
     if after == "delete":
-        return moves.removal(f.root, f.path, f.look, f.sha256)
-    return moves.to_archive(f.root, f.path, f.look, f.sha256, f.finished_at)
+        return moves.removal(f.root, f.path, f.stamp, f.sha256)
+    return moves.to_archive(f.root, f.path, f.stamp, f.sha256, f.finished_at)
 
 
 def gone(
@@ -60,7 +60,7 @@ def finished(s: FileResult, now: datetime) -> CompletedFile:
     """Return a file as it is put away, from what the ledger was told of it."""
     reason = s.reason.value if s.reason else None
     return CompletedFile(
-        s.claim.id, s.claim.file.root, s.claim.file.path, s.claim.file.look, s.sha256, s.state, reason, s.detail, now
+        s.claim.id, s.claim.file.root, s.claim.file.path, s.claim.file.stamp, s.sha256, s.state, reason, s.detail, now
     )
 
 
@@ -69,4 +69,4 @@ def _marker(f: CompletedFile, suffix: bytes) -> CompletedFile | None:
     if not suffix or f.state is FileState.QUARANTINED:
         return None
     seen = look_at(f.root, f.path + suffix)
-    return replace(f, id=0, path=seen.path, look=seen.look, sha256=None) if seen else None
+    return replace(f, id=0, path=seen.path, stamp=seen.stamp, sha256=None) if seen else None

@@ -78,8 +78,8 @@ def files(
 ) -> None:
     """Show the ledger of files, newest first."""
     from ingestd.cli import render
+    from ingestd.core.source_file import FileState
     from ingestd.query import queries
-    from ingestd.store.tables import FileState
 
     with reading() as connection:
         if state is not None and state not in list(FileState):

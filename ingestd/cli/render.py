@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from ingestd.log_config import printable
+from ingestd.core.source_file import escape_unprintable
 
 Answer = Mapping[str, Any]
 _GRADE_STYLES = {"ok": "green", "warning": "yellow", "error": "bold red"}
@@ -54,7 +54,7 @@ def cluster(found: Answer) -> None:
 def article(found: Answer) -> None:
     """Print one article, where it belongs, and its text."""
     out = console()
-    out.print(Text(printable(found["title"] or "(no title)"), style="bold"))
+    out.print(Text(escape_unprintable(found["title"] or "(no title)"), style="bold"))
     facts = {
         "id": found["id"],
         "external id": found["external_id"],
@@ -163,7 +163,7 @@ def status(found: Answer) -> None:
 def why_one(found: Answer) -> None:
     """Print what put an article where it is."""
     out = console()
-    out.print(Text(printable(found["title"] or "(no title)"), style="bold"))
+    out.print(Text(escape_unprintable(found["title"] or "(no title)"), style="bold"))
     if found["copy"]:
         out.print(f"A copy: {_copy_of(found['copy'])}")
         out.print(_pairs(found["copy"]["evidence"]))
@@ -187,7 +187,7 @@ def why_two(found: Answer) -> None:
     out = console()
     for article_ in found["articles"]:
         out.print(
-            f"[bold]{article_['id']}[/] {escape(printable(article_['title'] or '(no title)'))} "
+            f"[bold]{article_['id']}[/] {escape(escape_unprintable(article_['title'] or '(no title)'))} "
             f"[dim]{escape(article_['outlet'] or '')} {_when(article_['published_at'])}[/]"
         )
     together = "together in cluster" if found["same_cluster"] else "in clusters"
@@ -195,7 +195,7 @@ def why_two(found: Answer) -> None:
     for question, title in (("copy", "Is one a copy of the other?"), ("event", "Do they cover the same event?")):
         out.print(title, style="bold")
         facts = {key: value for key, value in found[question].items() if value not in (None, ())}
-        left_out = [printable(line) for lines in facts.pop("left_out", ()) for line in lines]
+        left_out = [escape_unprintable(line) for lines in facts.pop("left_out", ()) for line in lines]
         out.print(_pairs(facts | ({"lines not compared": " | ".join(left_out)} if left_out else {})))
         out.print()
     side_by_side = Table(
@@ -221,7 +221,8 @@ def _cluster_tree(found: Answer) -> Tree:
     if n != found["n_originals"]:
         size += f" ({found['n_originals']} without copies)"
     span = _span(found["first_published_at"], found["last_published_at"])
-    line = f"[bold cyan]{found['id']}[/]  [bold]{escape(printable(found['title'] or '(no title)'))}[/]\n    [dim]{size}"
+    title = escape(escape_unprintable(found["title"] or "(no title)"))
+    line = f"[bold cyan]{found['id']}[/]  [bold]{title}[/]\n    [dim]{size}"
     line += f" · {outlets} outlet{'s' if outlets != 1 else ''}" if outlets else ""
     line += f" · {span}" if span else ""
     line += f" · {escape(', '.join(found['keywords']))}" if found["keywords"] else ""
@@ -242,7 +243,7 @@ def _member_line(member: Answer) -> Text:
     line.append(f"{_score(member['score']):>4}  ", style="dim")
     line.append(f"{_when(member['published_at']):<16}  ", style="dim")
     line.append(f"{_short(member['outlet'] or '-', 20):<20}  ")
-    line.append(printable(" ".join((member["title"] or "(no title)").split())))
+    line.append(escape_unprintable(" ".join((member["title"] or "(no title)").split())))
     return line
 
 
@@ -272,9 +273,9 @@ def _value(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {_value(item)}" for key, item in value.items())
     if isinstance(value, (list, tuple)):
-        items = [printable(str(item)) for item in value]
+        items = [escape_unprintable(str(item)) for item in value]
         return "\n".join(items) if any(" " in item for item in items) else ", ".join(items)
-    return printable(str(value))
+    return escape_unprintable(str(value))
 
 
 def _marked(segments: Sequence[tuple[str, bool]]) -> Text:
@@ -350,6 +351,6 @@ def rebuilt(found: Answer, *, check: bool) -> None:
         }
     )
     for moved in found["first_of_them"]:
-        title = printable(moved["title"] or "(no title)")
+        title = escape_unprintable(moved["title"] or "(no title)")
         out.print(Text(f"{moved['article_id']:>8}  {moved['cluster'] or '-'} -> {moved['new_cluster']}  {title}"))
     out.print("Nothing was changed." if check else "Stored.", style="dim")

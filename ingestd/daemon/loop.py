@@ -12,11 +12,11 @@ from types import FrameType
 
 import structlog
 
+from ingestd.core.source_file import SeenFile
 from ingestd.daemon.sd_notify import ServiceManager
 from ingestd.errors import SettingsError
 from ingestd.inbox.inbox import Inbox
 from ingestd.inbox.listener import Mode
-from ingestd.inbox.scan import SeenFile
 from ingestd.inbox.wakeup import Wakeup
 from ingestd.pipeline.pipeline import IngestPipeline, ShutdownRequested
 from ingestd.settings import Settings

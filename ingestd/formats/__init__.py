@@ -16,9 +16,10 @@ from functools import cache
 from importlib.metadata import entry_points
 
 from ingestd.core.article import Article, DateSource
+from ingestd.core.source_file import Rejected
 from ingestd.errors import Reason, UnusableError
 from ingestd.formats import compressed, dates, feed, html, json, markdown, newsml, text, warc, xml, zip_tar
-from ingestd.formats.record import Format, ReadLimits, Record, Rejected, Skipped
+from ingestd.formats.record import Format, ReadLimits, Record, Skipped
 from ingestd.formats.source import head, peekable
 
 __all__ = ["Format", "ReadLimits", "Record", "Rejected", "Skipped", "plugins", "records", "streams", "understand"]

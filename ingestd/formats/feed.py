@@ -8,9 +8,10 @@ from typing import Any, BinaryIO
 from lxml import etree
 
 from ingestd.core.article import Article
+from ingestd.core.source_file import Rejected
 from ingestd.errors import Reason
 from ingestd.formats import fields, markup, xml
-from ingestd.formats.record import ReadLimits, Record, Rejected
+from ingestd.formats.record import ReadLimits, Record
 from ingestd.formats.source import whole
 
 _TEASER_WORDS = 60  # what feeds call a description is seldom the article; from here on it may be

@@ -10,10 +10,11 @@ from typing import Any, BinaryIO
 import orjson
 
 from ingestd.core.article import Article
+from ingestd.core.source_file import Rejected
 from ingestd.errors import Reason, UnusableError
 from ingestd.formats import fields
 from ingestd.formats.encoding import BOMS, decode
-from ingestd.formats.record import ReadLimits, Record, Rejected
+from ingestd.formats.record import ReadLimits, Record
 from ingestd.formats.source import HEAD_BYTES, whole
 
 _LISTS = ("articles", "items", "results", "docs", "documents", "data", "hits", "@graph")  # keys that hold the records

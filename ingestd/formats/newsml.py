@@ -8,9 +8,10 @@ from typing import Any, BinaryIO
 from lxml import etree
 
 from ingestd.core.article import Article
+from ingestd.core.source_file import Rejected
 from ingestd.errors import Reason
 from ingestd.formats import fields, markup, xml
-from ingestd.formats.record import ReadLimits, Record, Rejected, Skipped
+from ingestd.formats.record import ReadLimits, Record, Skipped
 from ingestd.formats.source import whole
 
 _LANG = "{http://www.w3.org/XML/1998/namespace}lang"

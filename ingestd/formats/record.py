@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
 
 from ingestd.core.article import Article
-from ingestd.errors import Reason
+from ingestd.core.source_file import Rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +35,6 @@ class Record:
     understand: Callable[[Any, ReadLimits], Iterable[Article]]  # a function of a module: it travels between processes
     size: int  # bytes, roughly: how much of a batch it is
     source: str = ""  # name of the file, or of the member of an archive, that it is from
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """A record that could not be used, and why."""
-
-    record_no: int
-    reason: Reason
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
+from ingestd.core.source_file import Rejected
 from ingestd.errors import Reason, UnusableError
 from ingestd.formats import html
-from ingestd.formats.record import ReadLimits, Record, Rejected, Skipped
+from ingestd.formats.record import ReadLimits, Record, Skipped
 
 _PAGES = ("text/html", "application/xhtml+xml")
 _ABOUT_THE_CRAWL = ("warcinfo", "request", "metadata")

@@ -11,9 +11,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, BinaryIO
 
+from ingestd.core.source_file import Rejected
 from ingestd.errors import Reason, UnusableError
 from ingestd.formats.compressed import total_size
-from ingestd.formats.record import ReadLimits, Record, Rejected, Skipped
+from ingestd.formats.record import ReadLimits, Record, Skipped
 
 _ZIP = b"PK\x03\x04"
 _EMPTY_ZIP = b"PK\x05\x06"

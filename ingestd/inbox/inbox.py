@@ -15,10 +15,11 @@ from pathlib import Path
 
 import structlog
 
+from ingestd.core.source_file import FileStamp, SeenFile
 from ingestd.errors import CannotStartError
 from ingestd.inbox.listener import Listener, Mode
-from ingestd.inbox.scan import SeenFile, files, look_at
-from ingestd.inbox.settling import EMPTY_QUIET_S, FileStamp, Settling
+from ingestd.inbox.scan import files, is_regular, look_at
+from ingestd.inbox.settling import EMPTY_QUIET_S, Settling
 from ingestd.inbox.wakeup import Wakeup
 
 log = structlog.get_logger()
@@ -156,11 +157,11 @@ class Inbox:
         if seen is None:
             self._settling.forget(key)
             self._out.pop(key, None)
-        elif self._out.get(key) == seen.look:
+        elif self._out.get(key) == seen.stamp:
             self._settling.forget(key)
-        elif (complete and seen.size) or not seen.regular or self._settling.see(key, seen.look, now):
+        elif (complete and seen.size) or not is_regular(seen) or self._settling.see(key, seen.stamp, now):
             self._settling.forget(key)
-            self._out[key] = seen.look
+            self._out[key] = seen.stamp
             found.append(seen)
 
     def _scan(self, now: float) -> None:
@@ -183,11 +184,11 @@ class Inbox:
             present.add(seen.path)
             if self._done and not self._is_marked(root, seen.path):
                 continue
-            if self._out.get(key) != seen.look and key not in self._settling:
+            if self._out.get(key) != seen.stamp and key not in self._settling:
                 if len(self._settling) >= MOST_WAITING:
                     self._more = True  # the rest waits in the folder
                     return
-                self._settling.see(key, seen.look, now)
+                self._settling.see(key, seen.stamp, now)
         self._name_forgotten(root, unfinished)
         for key in [k for k in self._out if k[0] == str(root) and k[1] not in present]:
             del self._out[key]

@@ -10,14 +10,12 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
 import structlog
 
-from ingestd.inbox.settling import FileStamp
-from ingestd.log_config import printable
+from ingestd.core.source_file import SeenFile
 
 log = structlog.get_logger()
 
@@ -28,39 +26,6 @@ _LEFT_ALONE = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 _UNFINISHED = re.compile(rb".*\.(?:part|tmp|crdownload|partial|filepart)", re.DOTALL | re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class SeenFile:
-    """A file as it was seen: where, and everything that changes when its content does."""
-
-    root: str
-    path: bytes  # below the root
-    size: int  # bytes
-    mtime_ns: int
-    ctime_ns: int
-    inode: int
-    mode: int
-
-    @property
-    def full(self) -> bytes:
-        """The path to open."""
-        return os.path.join(os.fsencode(self.root), self.path)
-
-    @property
-    def name(self) -> str:
-        """The path below the root, fit for a terminal and a database."""
-        return printable(os.fsdecode(self.path))
-
-    @property
-    def look(self) -> FileStamp:
-        """What tells whether it is still being written."""
-        return FileStamp(self.size, self.mtime_ns, self.inode)
-
-    @property
-    def regular(self) -> bool:
-        """Whether it is an ordinary file: no link, pipe, socket or device."""
-        return stat.S_ISREG(self.mode)
 
 
 def files(
@@ -116,3 +81,13 @@ def look_at(root: str | Path, path: bytes) -> SeenFile | None:
     return SeenFile(
         str(root), path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_mode
     )
+
+
+def full_path(file: SeenFile) -> bytes:
+    """Return the path to open."""
+    return os.path.join(os.fsencode(file.root), file.path)
+
+
+def is_regular(file: SeenFile) -> bool:
+    """Tell whether a file is an ordinary one: no link, pipe, socket or device."""
+    return stat.S_ISREG(file.mode)

@@ -6,21 +6,13 @@ A file that was renamed into place is complete at once: that is what writers ren
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from ingestd.core.source_file import FileStamp
 
 EMPTY_QUIET_S = 60.0  # an empty file may be one that is about to be written
 
 Key = TypeVar("Key")
-
-
-@dataclass(frozen=True, slots=True)
-class FileStamp:
-    """What of a file changes while it is being written."""
-
-    size: int  # bytes
-    mtime_ns: int
-    inode: int
 
 
 class Settling(Generic[Key]):
@@ -37,13 +29,13 @@ class Settling(Generic[Key]):
     def __contains__(self, key: Key) -> bool:
         return key in self._since
 
-    def see(self, key: Key, look: FileStamp, now: float) -> bool:
+    def see(self, key: Key, stamp: FileStamp, now: float) -> bool:
         """Note how a file looks now (seconds, any origin); return whether it is settled. Forget it then."""
         known = self._since.get(key)
-        if known is None or known[0] != look:
-            self._since[key] = (look, now)
+        if known is None or known[0] != stamp:
+            self._since[key] = (stamp, now)
             return False
-        if now - known[1] < self._quiet(look):
+        if now - known[1] < self._quiet(stamp):
             return False
         del self._since[key]
         return True
@@ -54,11 +46,11 @@ class Settling(Generic[Key]):
 
     def due(self, now: float) -> list[Key]:
         """Return the files that are settled if they still look the same."""
-        return [key for key, (look, since) in self._since.items() if now - since >= self._quiet(look)]
+        return [key for key, (stamp, since) in self._since.items() if now - since >= self._quiet(stamp)]
 
     def next_due(self) -> float | None:
         """Return when the next file can be settled; None: none is waiting."""
-        return min((since + self._quiet(look) for look, since in self._since.values()), default=None)
+        return min((since + self._quiet(stamp) for stamp, since in self._since.values()), default=None)
 
-    def _quiet(self, look: FileStamp) -> float:
-        return self._quiet_s if look.size else self._empty_quiet_s
+    def _quiet(self, stamp: FileStamp) -> float:
+        return self._quiet_s if stamp.size else self._empty_quiet_s

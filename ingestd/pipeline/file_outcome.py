@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
+from ingestd.core.source_file import FileState
 from ingestd.errors import Reason, UnusableError, VanishedError
 from ingestd.matching.matcher import Assignment
 from ingestd.store.ledger import Claim, FileResult
-from ingestd.store.tables import FileState
 from ingestd.workers.pool import MOST_LISTED, ExtractionResult, left_out
 
 log = structlog.get_logger()

@@ -9,8 +9,9 @@ from itertools import islice
 from pathlib import Path
 
 from ingestd.archive import moves
+from ingestd.core.source_file import SeenFile
 from ingestd.errors import CannotStartError
-from ingestd.inbox.scan import SeenFile, files, look_at
+from ingestd.inbox.scan import files, look_at
 from ingestd.pipeline.file_outcome import IngestStats
 from ingestd.pipeline.pipeline import IngestPipeline
 from ingestd.progress_bar import bar

@@ -26,17 +26,16 @@ from sqlalchemy import Connection
 
 from ingestd.archive import moves
 from ingestd.archive.policy import After, finished, gone, move_of
+from ingestd.core.source_file import FileState, SeenFile
 from ingestd.core.window.window import Window
 from ingestd.errors import DeferredError, Reason, UnsettledError, UnusableError
 from ingestd.formats import ReadLimits
-from ingestd.inbox.scan import SeenFile
 from ingestd.pipeline.committer import BatchCommitter
 from ingestd.pipeline.file_outcome import FileOutcome, IngestStats, report
 from ingestd.pipeline.large_file import LargeFile
 from ingestd.settings import Settings
 from ingestd.store.database import SURROUNDINGS, Database
 from ingestd.store.ledger import Claim, CompletedFile, FileResult, Ledger
-from ingestd.store.tables import FileState
 from ingestd.workers.pool import ExtractionResult, Workers, nothing_usable
 
 log = structlog.get_logger()

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, String, cast, func, or_, select, text
 
+from ingestd.core.source_file import FileState
 from ingestd.errors import NotFoundError
 from ingestd.formats.urls import canonical as canonical_url
 from ingestd.store.articles import chunks
@@ -18,7 +19,6 @@ from ingestd.store.tables import (
     ClusterMemberRow,
     ClusterRow,
     CopyRow,
-    FileState,
     RejectedRecord,
     SourceFile,
 )

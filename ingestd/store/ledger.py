@@ -17,13 +17,10 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
 
-from ingestd.errors import Reason
-from ingestd.formats import Rejected
-from ingestd.inbox.scan import SeenFile
-from ingestd.inbox.settling import FileStamp
+from ingestd.core.source_file import FileStamp, FileState, Reason, Rejected, SeenFile
 from ingestd.store.bulk_insert import Bulk
 from ingestd.store.database import Database
-from ingestd.store.tables import FileState, RejectedRecord, SourceFile
+from ingestd.store.tables import RejectedRecord, SourceFile
 
 _KEYS_A_QUERY = 500  # below the limit of bound parameters of every database
 _files = SourceFile.__table__
@@ -61,7 +58,7 @@ class CompletedFile:
     id: int
     root: str
     path: bytes
-    look: FileStamp
+    stamp: FileStamp
     sha256: str | None
     state: FileState
     reason: str | None
@@ -385,7 +382,7 @@ def _finished(row: Row[*tuple[Any, ...]]) -> CompletedFile:
 
 def _is_news(row: Row[*tuple[Any, ...]], file: SeenFile) -> bool:
     """Tell whether a finished name holds something else by now, or again what was gone when it was to be read."""
-    return row.state == FileState.VANISHED or _look(row) != file.look
+    return row.state == FileState.VANISHED or _look(row) != file.stamp
 
 
 def _look(row: Row[*tuple[Any, ...]]) -> FileStamp:

@@ -7,7 +7,6 @@ All times are UTC. SQLite keeps no time zone, so times are stored there without 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
@@ -54,17 +53,6 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-class FileState(StrEnum):
-    """How far a file has come."""
-
-    CLAIMED = "claimed"  # a process is at work on it
-    STORED = "stored"  # its articles are in the database
-    DUPLICATE = "duplicate"  # all of it was there already
-    QUARANTINED = "quarantined"  # it cannot be used; reason and detail say why
-    DEFERRED = "deferred"  # what is wrong is not the file; taken up again at retry_at
-    VANISHED = "vanished"  # gone before it was read
 
 
 class Base(DeclarativeBase):

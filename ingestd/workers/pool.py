@@ -31,11 +31,12 @@ from ingestd.archive.moves import Move
 from ingestd.archive.moves import move as move_files
 from ingestd.core.article import Article
 from ingestd.core.fingerprint import Fingerprint, fingerprints
+from ingestd.core.source_file import SeenFile
 from ingestd.core.text.term_weights import Background, TermWeighter, frequency_by_length
 from ingestd.errors import DeferredError, IngestdError, Reason, UnsettledError, UnusableError, VanishedError
 from ingestd.formats import ReadLimits, Record, Rejected, Skipped, language, records, streams, understand
 from ingestd.formats.source import HEAD_BYTES
-from ingestd.inbox.scan import SeenFile
+from ingestd.inbox.scan import full_path, is_regular
 from ingestd.workers import forkserver
 
 _T = TypeVar("_T")
@@ -319,10 +320,10 @@ def _opened(file: SeenFile) -> Iterator[io.FileIO]:
     """Open a file that is regular and still the one that was seen."""
     if stat.S_ISLNK(file.mode):
         raise UnusableError(Reason.SYMLINK, "links are not followed")
-    if not file.regular:
+    if not is_regular(file):
         raise UnusableError(Reason.NOT_REGULAR, "a pipe, socket or device, not a file")
     try:
-        descriptor = os.open(file.full, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(full_path(file), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise _classified(error) from error
     with io.FileIO(descriptor) as opened:

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 import structlog
 
+from ingestd.core.source_file import SeenFile
 from ingestd.errors import CannotStartError
 from ingestd.inbox import inbox as watch_module
 from ingestd.inbox import listener
 from ingestd.inbox.inbox import Inbox
 from ingestd.inbox.listener import Mode
-from ingestd.inbox.scan import SeenFile
 
 NEVER_S = 3600.0
 

@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
+from ingestd.core.source_file import SeenFile
 from ingestd.formats import ReadLimits
-from ingestd.inbox.scan import SeenFile, files
+from ingestd.inbox.scan import files
 from ingestd.pipeline.pipeline import IngestPipeline
 from ingestd.workers.pool import AT_ONCE_RECORDS, Chunk, ExtractionResult, Workers
 from tests.conftest import Corpus

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from ingestd.core.source_file import FileState, SeenFile
 from ingestd.errors import CannotStartError, Reason
-from ingestd.inbox.scan import SeenFile
 from ingestd.store.database import Database
 from ingestd.store.ledger import FileResult, Ledger
-from ingestd.store.tables import FileState
 
 NOW = datetime(2025, 3, 4, 12, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=61)

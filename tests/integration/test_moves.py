@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from ingestd.archive import moves
+from ingestd.core.source_file import FileStamp
 from ingestd.inbox.scan import look_at
-from ingestd.inbox.settling import FileStamp
 
 DAY = datetime(2025, 3, 4, tzinfo=UTC)
 
@@ -23,7 +23,7 @@ def drop(root: Path, name: str, content: bytes = b"content") -> tuple[bytes, Fil
     path.write_bytes(content)
     seen = look_at(root, os.fsencode(name))
     assert seen is not None
-    return seen.path, seen.look, hashlib.sha256(content).hexdigest()
+    return seen.path, seen.stamp, hashlib.sha256(content).hexdigest()
 
 
 def archived(root: Path, path: bytes, look: FileStamp, sha256: str | None) -> str | OSError | None:
@@ -166,7 +166,7 @@ def test_whatever_bytes_a_name_is_made_of_its_new_name_is_text_and_leads_back(tm
     full = os.path.join(os.fsencode(tmp_path), name)
     os.makedirs(os.path.dirname(full), exist_ok=True)
     Path(os.fsdecode(full)).write_bytes(b"content")
-    look = look_at(tmp_path, name).look  # type: ignore[union-attr]
+    look = look_at(tmp_path, name).stamp  # type: ignore[union-attr]
     moved = quarantined(tmp_path, name, look, None, {"reason": "parse"})
     assert moved is not None
     moved.encode()  # as databases keep text

@@ -17,8 +17,9 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
+from ingestd.core.source_file import SeenFile
 from ingestd.formats import ReadLimits
-from ingestd.inbox.scan import SeenFile, files
+from ingestd.inbox.scan import files
 from ingestd.pipeline import pipeline
 from ingestd.pipeline.pipeline import IngestPipeline
 from ingestd.store.database import Database

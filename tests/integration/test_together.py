@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
-from ingestd.inbox.scan import SeenFile, files
+from ingestd.core.source_file import SeenFile
+from ingestd.inbox.scan import files
 from ingestd.pipeline.pipeline import IngestPipeline
 from ingestd.store import articles as store
 from ingestd.store.database import Database

@@ -72,7 +72,7 @@ def moved_before_the_commit() -> None:
             original(self, connection, settlements, now)
             for s in settlements:
                 file = s.claim.file
-                moves.move([moves.to_archive(file.root, file.path, file.look, s.sha256, datetime.now(UTC))])
+                moves.move([moves.to_archive(file.root, file.path, file.stamp, s.sha256, datetime.now(UTC))])
 
         return settle
 

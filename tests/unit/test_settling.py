@@ -3,7 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestd.inbox.settling import FileStamp, Settling
+from ingestd.core.source_file import FileStamp
+from ingestd.inbox.settling import Settling
 
 looks = st.builds(FileStamp, st.integers(1, 3), st.integers(1, 3), st.integers(1, 2))
 

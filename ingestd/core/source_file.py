@@ -1,0 +1,92 @@
+"""
+A file that brings articles: the stamp that changes with the content, the state of the work, and problems found.
+
+Pure values, shared by the inbox, the readers, the ledger and the archive. File names are bytes, as in the file system.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class FileState(StrEnum):
+    """Progress of a file, as stored in the ledger."""
+
+    CLAIMED = "claimed"  # a process is at work on the file
+    STORED = "stored"  # the articles are in the database
+    DUPLICATE = "duplicate"  # every article was in the database before
+    QUARANTINED = "quarantined"  # the file cannot be used; reason and detail say why
+    DEFERRED = "deferred"  # the fault is not in the file; the next attempt is at retry_at
+    VANISHED = "vanished"  # removed before the reading
+
+
+class Reason(StrEnum):
+    """Why a file, or a record of a file, was not ingested."""
+
+    EMPTY = "empty"
+    PARSE = "parse"
+    SCHEMA = "schema"  # neither a title nor a text
+    DEPTH = "depth"
+    ENCODING = "encoding"
+    TYPE = "type"  # not a supported kind of file
+    TOO_LARGE = "too_large"
+    BOMB = "bomb"  # a small file that unpacks to a huge one
+    GZIP = "gzip"  # cut off or damaged, as are the next four
+    BZIP2 = "bzip2"
+    XZ = "xz"
+    ZSTD = "zstd"
+    ARCHIVE = "archive"  # or a member that is encrypted, nested, or named outside of the archive
+    XML = "xml"  # not well-formed, or with entities of its own
+    WARC = "warc"
+    SYMLINK = "symlink"
+    NOT_REGULAR = "not_regular"
+    INTERNAL = "internal"  # a fault of ours
+
+
+@dataclass(frozen=True, slots=True)
+class FileStamp:
+    """Size, time and inode: equal stamps mean that nobody has written to the file in between."""
+
+    size: int  # bytes
+    mtime_ns: int
+    inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeenFile:
+    """A directory entry as seen at one moment: the place, and everything that changes with the content."""
+
+    root: str
+    path: bytes  # below the root
+    size: int  # bytes
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    mode: int
+
+    @property
+    def name(self) -> str:
+        """The path below the root, fit for a terminal and a database."""
+        return escape_unprintable(self.path.decode("utf-8", "surrogateescape"))
+
+    @property
+    def stamp(self) -> FileStamp:
+        """The part that tells whether somebody is still writing."""
+        return FileStamp(self.size, self.mtime_ns, self.inode)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A record that could not be used, and why."""
+
+    record_no: int
+    reason: Reason
+    detail: str
+
+
+def escape_unprintable(name: str) -> str:
+    """Return a name with control characters and undecodable bytes as escapes."""
+    if name.isprintable():
+        return name
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in name)
