@@ -30,7 +30,7 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
-def configure(log_format: LogFormat, level: LogLevel) -> None:
+def configure_logging(log_format: LogFormat, level: LogLevel) -> None:
     """Set up structlog, and bring what libraries log through the standard library into the same form."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,

@@ -162,7 +162,7 @@ class Settings(BaseSettings):
         return tuple(source for source in (init_settings, env_settings, file) if source is not None)
 
 
-def load(file: Path | None, overrides: dict[str, dict[str, Any]]) -> Settings:
+def load_settings(file: Path | None, overrides: dict[str, dict[str, Any]]) -> Settings:
     """
     Return the settings in force.
 

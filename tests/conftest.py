@@ -88,7 +88,7 @@ class Corpus:
     def __init__(self, url: str, folder: Path, **overrides: dict[str, Any]) -> None:
         self.url, self.folder = url, folder
         folder.mkdir(exist_ok=True)
-        self.settings: Settings = settings.load(
+        self.settings: Settings = settings.load_settings(
             None, {"database": {"url": url, "retry_seconds": 0.5}, "ingest": {"workers": 0}, **overrides}
         )
         self.database = Database(url)
@@ -113,7 +113,7 @@ class Corpus:
     def rows(self, query: str, **values: Any) -> list[Any]:
         from sqlalchemy import text
 
-        with self.database.reading() as connection:
+        with self.database.begin_read() as connection:
             return [tuple(row) if len(row) > 1 else row[0] for row in connection.execute(text(query), values)]
 
 

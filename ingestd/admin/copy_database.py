@@ -26,7 +26,7 @@ def move(source: Database, target: Database, *, progress: bool) -> dict[str, int
         IngestdError: what was written is not what was read; nothing is kept of it.
     """
     copied = {str(table.name): 0 for table in _tables()}
-    with source.snapshot() as reading, target.writing() as writing:
+    with source.begin_snapshot() as reading, target.begin_write() as writing:
         if writing.execute(select(SourceFile.id).limit(1)).first():
             raise CannotStartError(f"database {target.url!r} is not empty: a corpus is only copied into an empty one")
         writing.execute(delete(CorpusState))

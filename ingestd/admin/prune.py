@@ -66,11 +66,11 @@ def prune(database: Database, before: date, what: What, *, apply: bool, progress
     Some clusters at a time, each time in a transaction of its own: it may be interrupted, and daemons may be at work.
     """
     found = Pruned()
-    with database.reading() as connection:
+    with database.begin_read() as connection:
         old = _ids(connection, _old(before, what).order_by(_members.c.cluster_id))
     with bar("clusters", len(old), shown=progress) as advance:
         for done, chunk in enumerate(chunks(old, _CLUSTERS_AT_A_TIME), start=1):
-            with database.writing() if apply else database.reading() as connection:
+            with database.begin_write() if apply else database.begin_read() as connection:
                 # One that has been fed since is not old any more.
                 still = _ids(connection, _old(before, what).where(_members.c.cluster_id.in_(chunk)))
                 ids = _ids(connection, select(_members.c.article_id).where(_members.c.cluster_id.in_(still)))
@@ -144,11 +144,11 @@ def _mend_ledger(database: Database) -> None:
     first = select(func.min(_articles.c.id)).where(_articles.c.source_file_id == _files.c.id).scalar_subquery()
     lost = _files.c.article_id.is_not(None) & ~exists().where(_articles.c.id == _files.c.article_id)
     said = case((_files.c.detail.is_(None), "pruned"), else_=_files.c.detail + "; pruned")
-    with database.reading() as connection:
+    with database.begin_read() as connection:
         last = connection.execute(select(func.max(_files.c.id))).scalar_one() or 0
     for start in range(0, last + 1, _FILES_AT_A_TIME):
         these = _files.c.id.between(start, start + _FILES_AT_A_TIME - 1)
-        with database.writing() as connection:
+        with database.begin_write() as connection:
             connection.execute(update(SourceFile).where(these, lost).values(article_id=first, detail=said))
 
 

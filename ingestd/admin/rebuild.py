@@ -67,15 +67,15 @@ def rebuild(settings: Settings, database: Database, *, check: bool, progress: bo
         Database(f"sqlite:///{Path(folder) / 'rebuild.db'}")
     ) as anew:  # fmt: skip
         anew.prepare()
-        with database.reading() as old:
+        with database.begin_read() as old:
             before = store.state(old)
             _refuse_without_texts(old)
         _derive(settings, database, anew, progress=progress)
-        with anew.reading() as new, database.reading() as old:
+        with anew.begin_read() as new, database.begin_read() as old:
             ids = _ids(_clusters_by_article(old), _clusters_by_article(new), _next_cluster(old))
             found = _compared(old, new, ids)
         if not check:
-            with anew.reading() as new, database.writing() as connection:
+            with anew.begin_read() as new, database.begin_write() as connection:
                 state = store.next_batch(connection, generation=before.generation + 1)
                 if state.batch != before.batch + 1:
                     raise CannotStartError("articles came while all were decided anew: stop the daemons and repeat it")
@@ -99,9 +99,12 @@ def _derive(settings: Settings, database: Database, anew: Database, *, progress:
     placer = Matcher(partial(window_of, settings))
     next_cluster, done = 1, 0
     now = datetime.now(UTC)
-    with anew.writing() as connection:
+    with anew.begin_write() as connection:
         connection.execute(insert(SourceFile), _no_file(now))
-    with database.reading() as connection, bar("articles", _count(connection, ArticleRow), shown=progress) as advance:
+    with (
+        database.begin_read() as connection,
+        bar("articles", _count(connection, ArticleRow), shown=progress) as advance,
+    ):
         for batch, prints in _fingerprinted(_read(connection), settings.ingest.workers):
             changes = ChangeSet(now)
             arrivals = [NewArticle(i, a, made, day) for (i, day, a), made in zip(batch, prints, strict=True)]
@@ -109,7 +112,7 @@ def _derive(settings: Settings, database: Database, anew: Database, *, progress:
                 changes.add_article(
                     arrival.article_id, arrival.article, arrival.fingerprint, arrival.day, 1, revision=False
                 )
-            with anew.writing() as writing:
+            with anew.begin_write() as writing:
                 placer.place(writing, arrivals, changes, next_cluster)
                 write(writing, changes, partial(centres, placer.window))
                 settle_status(writing, changes, settings.window.quiet_days)

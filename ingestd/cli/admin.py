@@ -105,13 +105,13 @@ def db_upgrade() -> None:
         database.make_folder()
         database.lock(alone=True)
         database.upgrade()
-        typer.echo(f"{database.url!r} is at version {database.revisions()[0]}")
+        typer.echo(f"{database.url!r} is at version {database.read_revisions()[0]}")
 
 
 def db_current(as_json: Json = False) -> None:
     """Show the version of the tables and the one that this program needs."""
     with reporting(), open_database(settings_of(), prepare=False) as database:
-        current, needed = database.revisions()
+        current, needed = database.read_revisions()
     if as_json:
         from ingestd.cli import render
 

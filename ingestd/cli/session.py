@@ -42,7 +42,7 @@ def load(watch: Sequence[Path] | None) -> Settings:
     from ingestd import settings
 
     overrides = {**_given, **({"watch": {"roots": list(watch)}} if watch else {})}
-    return settings.load(_config[0] if _config else None, overrides)
+    return settings.load_settings(_config[0] if _config else None, overrides)
 
 
 def settings_of(watch: Sequence[Path] | None = None) -> Settings:
@@ -50,7 +50,7 @@ def settings_of(watch: Sequence[Path] | None = None) -> Settings:
     from ingestd import log_config
 
     loaded = load(watch)
-    log_config.configure(loaded.log.format, loaded.log.level)
+    log_config.configure_logging(loaded.log.format, loaded.log.level)
     return loaded
 
 
@@ -93,7 +93,7 @@ def writing_process(settings: Settings, *, alone: bool = False) -> Iterator[Data
 @contextmanager
 def reading() -> Iterator[Connection]:
     """Open the database to read from it."""
-    with reporting(), open_database(settings_of()) as database, database.reading() as connection:
+    with reporting(), open_database(settings_of()) as database, database.begin_read() as connection:
         yield connection
 
 

@@ -20,7 +20,7 @@ from ingestd.inbox.listener import Mode
 from ingestd.inbox.wakeup import Wakeup
 from ingestd.pipeline.pipeline import IngestPipeline, ShutdownRequested
 from ingestd.settings import Settings
-from ingestd.store.database import SURROUNDINGS, Database
+from ingestd.store.database import TRANSIENT_DB_ERRORS, Database
 
 log = structlog.get_logger()
 
@@ -158,7 +158,7 @@ class Daemon:
             while self._line.depth and time.monotonic() < deadline:
                 self._line.advance(deadline - time.monotonic())
             self._line.close()
-        except (ShutdownRequested, *SURROUNDINGS) as error:
+        except (ShutdownRequested, *TRANSIENT_DB_ERRORS) as error:
             log.warning("daemon.leases_left", error=str(error), hint="the next start takes the files up again")
         counts = self._line.counts
         log.info(

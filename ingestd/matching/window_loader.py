@@ -22,7 +22,7 @@ from sqlalchemy import Connection, select
 
 from ingestd.core.window.columns import WindowColumns
 from ingestd.store.articles import IdPartition
-from ingestd.store.database import SURROUNDINGS, Database
+from ingestd.store.database import TRANSIENT_DB_ERRORS, Database
 from ingestd.workers import forkserver
 
 log = structlog.get_logger()
@@ -117,12 +117,12 @@ def _send(pipe: Pipe, url: str, reads: Sequence[Read], share: IdPartition) -> No
     forkserver.begin()
     database = Database(url)
     try:
-        with database.reading() as connection:
+        with database.begin_read() as connection:
             for read in reads:
                 for some in read(connection, share=share):
                     pipe.send(some)
         pipe.send(None)
-    except (*SURROUNDINGS, BrokenPipeError):
+    except (*TRANSIENT_DB_ERRORS, BrokenPipeError):
         pass  # that nothing came last says that this was not all
     finally:
         database.close()

@@ -64,7 +64,7 @@ def put_back(database: Database, paths: Sequence[str], reason: str | None) -> tu
     """Take quarantined files up again; return those put back, and those that could not be, with the reason."""
     put: list[str] = []
     kept: list[tuple[str, str]] = []
-    with database.writing() as connection:
+    with database.begin_write() as connection:
         rows = requeue(connection, datetime.now(UTC), reason, paths)
     for row in rows:
         if row.archived_as and not moves.restore(row.root, row.archived_as, row.path):

@@ -34,7 +34,7 @@ from ingestd.pipeline.committer import BatchCommitter
 from ingestd.pipeline.file_outcome import FileOutcome, IngestStats, report
 from ingestd.pipeline.large_file import LargeFile
 from ingestd.settings import Settings
-from ingestd.store.database import SURROUNDINGS, Database
+from ingestd.store.database import TRANSIENT_DB_ERRORS, Database
 from ingestd.store.ledger import Claim, CompletedFile, FileResult, Ledger
 from ingestd.workers.pool import ExtractionResult, Workers, nothing_usable
 
@@ -111,7 +111,7 @@ class IngestPipeline:
     def recover(self, roots: Sequence[str]) -> None:
         """Take up what an earlier process left: release its claims, finish its moves."""
         released = self._patiently(partial(self.ledger.recover, _now()))
-        unmoved = self._patiently(partial(self.ledger.unmoved, roots)) if self._after != "keep" else []
+        unmoved = self._patiently(partial(self.ledger.find_pending_moves, roots)) if self._after != "keep" else []
         self._dispose(unmoved)
         self._note_moves(within_s=None)
         if released or unmoved:
@@ -119,7 +119,7 @@ class IngestPipeline:
 
     def due(self, roots: Sequence[str]) -> list[tuple[str, bytes]]:
         """Return root and path of files whose time to be tried again has come."""
-        return self._patiently(lambda: self.ledger.due(roots, _now()))
+        return self._patiently(lambda: self.ledger.find_retryable(roots, _now()))
 
     def feed(self, files: Sequence[SeenFile]) -> list[SeenFile]:
         """Claim files and have them read; return those that are another process's, or not due yet."""
@@ -201,8 +201,8 @@ class IngestPipeline:
         """Tell whether a file of this content is stored: there is no need to read on."""
 
         def look() -> bool:
-            with self._database.reading() as connection:
-                return bool(self.ledger.stored_as(connection, [sha256]))
+            with self._database.begin_read() as connection:
+                return bool(self.ledger.find_by_hash(connection, [sha256]))
 
         return self._patiently(look)
 
@@ -324,22 +324,22 @@ class IngestPipeline:
     def _transact(
         self, batch: Sequence[FileOutcome], part: ExtractionResult | None, now: datetime, *, last: bool
     ) -> list[FileResult]:
-        with self.counts.timed("store"), self._database.writing() as connection:
-            held = self.ledger.held(connection, [p.claim for p in batch])
+        with self.counts.timed("store"), self._database.begin_write() as connection:
+            held = self.ledger.find_leased(connection, [p.claim for p in batch])
             before = self._not_held([p.claim for p in batch if p.claim.id not in held], connection)
             batch = [p for p in batch if p.claim.id in held]
-            stored = self.ledger.stored_as(connection, [p.reading.sha256 for p in batch if p.reading.sha256])
+            stored = self.ledger.find_by_hash(connection, [p.reading.sha256 for p in batch if p.reading.sha256])
             fresh = [(p, part or p.reading) for p in batch if p.reading.sha256 not in stored]
             first = _once(fresh)
             self._recorder.record(connection, first, now)
             stored |= {p.reading.sha256 or "": p.first_article for p, _ in first}
             settlements = [p.settlement(stored) for p in batch] if last else []
-            self.ledger.settle(connection, settlements, now)
+            self.ledger.complete(connection, settlements, now)
         return before + settlements
 
     def _not_held(self, claims: Sequence[Claim], connection: Connection) -> list[FileResult]:
         """Return what is settled already: the connection broke when all was committed, and before we were told."""
-        settled = self.ledger.settled(connection, claims) if claims else []
+        settled = self.ledger.find_completed(connection, claims) if claims else []
         known = {settlement.claim.id for settlement in settled}
         for claim in claims:
             if claim.id not in known:
@@ -366,7 +366,7 @@ class IngestPipeline:
             except (BrokenProcessPool, CancelledError):  # the process died, of a file that it was reading
                 moved = moves.move(leaving.moves)
             names += gone(leaving.files, moved, self._after, self._settings.watch.done_suffix)
-        self._patiently(lambda: self.ledger.archived(names))
+        self._patiently(lambda: self.ledger.record_moves(names))
 
     def _keep_leases(self) -> None:
         """Say that the files in hand are still being worked on, well before anyone could take them over."""
@@ -380,7 +380,7 @@ class IngestPipeline:
         while True:
             try:
                 return work()
-            except SURROUNDINGS as error:
+            except TRANSIENT_DB_ERRORS as error:
                 self._recorder.forget()
                 log.warning("database.away", error=str(error.orig), retry_in_s=pause)
                 if self.stop_waiting(pause):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 # What the driver raises when the database is away, full, locked or read-only: wait and try again.
-SURROUNDINGS = (OperationalError, InterfaceError)
+TRANSIENT_DB_ERRORS = (OperationalError, InterfaceError)
 # "ingest" and what follows, so that they can be recognised in pg_locks.
 _TRANSACTION_LOCK = 0x696E67657374
 _PROCESS_LOCK = _TRANSACTION_LOCK + 1
@@ -66,7 +66,7 @@ class Database:
         """Prepare, without connecting, for a SQLAlchemy URL."""
         try:
             self.url = make_url(url)
-            self.sqlite = self.url.get_backend_name() == "sqlite"
+            self.is_sqlite = self.url.get_backend_name() == "sqlite"
             self.engine = _engine(self.url)
         except (ArgumentError, ModuleNotFoundError) as error:
             raise SettingsError(
@@ -75,31 +75,31 @@ class Database:
             ) from error
         self._file: int | None = None
         self._session: Connection | None = None
-        path = self.url.database if self.sqlite else None
+        path = self.url.database if self.is_sqlite else None
         self._checkpoints = Checkpoints(Path(path)) if path and path != ":memory:" else None
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def begin_read(self) -> Iterator[Connection]:
         """A transaction that only reads."""
         with self.engine.connect() as connection:
             yield connection
 
     @contextmanager
-    def snapshot(self) -> Iterator[Connection]:
+    def begin_snapshot(self) -> Iterator[Connection]:
         """A transaction that reads everything as it was at one moment, while others write."""
         with self.engine.connect() as connection:
-            if not self.sqlite:  # which does so anyway
+            if not self.is_sqlite:  # which does so anyway
                 connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def begin_write(self) -> Iterator[Connection]:
         """A transaction that writes, and the only one that does so while it lasts. Commits at the end."""
         with self.engine.connect() as connection:
-            if self.sqlite:
+            if self.is_sqlite:
                 connection.execution_options(ingestd_writes=True)
             with connection.begin():
-                if not self.sqlite:
+                if not self.is_sqlite:
                     connection.execute(_TAKE_TURN, {"key": _TRANSACTION_LOCK, "idle": _IDLE})
                 yield connection
         if self._checkpoints is not None:
@@ -116,7 +116,7 @@ class Database:
         try:
             if self._revision() == NEWEST:
                 return
-            current, newest = self.revisions()
+            current, newest = self.read_revisions()
             if current is None and not self._has_tables():
                 self.upgrade()
                 current = newest
@@ -131,7 +131,7 @@ class Database:
 
     def make_folder(self) -> None:
         """Create the folder of a SQLite file."""
-        if self.sqlite and self.url.database and self.url.database != ":memory:":
+        if self.is_sqlite and self.url.database and self.url.database != ":memory:":
             try:
                 Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
@@ -143,18 +143,18 @@ class Database:
 
         command.upgrade(self._alembic(), "head")
 
-    def revisions(self) -> tuple[str | None, str | None]:
+    def read_revisions(self) -> tuple[str | None, str | None]:
         """Return the version that the tables have and the one that this program needs."""
         from alembic.runtime.migration import MigrationContext
         from alembic.script import ScriptDirectory
 
-        with self.reading() as connection:
+        with self.begin_read() as connection:
             current = MigrationContext.configure(connection).get_current_revision()
         return current, ScriptDirectory.from_config(self._alembic()).get_current_head()
 
     def _revision(self) -> str | None:
         """Return the version that the tables have, without loading Alembic; None where that takes a closer look."""
-        with self.reading() as connection:
+        with self.begin_read() as connection:
             if not inspect(connection).has_table("alembic_version"):
                 return None
             return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
@@ -174,7 +174,7 @@ class Database:
         Raises:
             CannotStartError: another process is at work on this database.
         """
-        if not self.sqlite:
+        if not self.is_sqlite:
             self._lock_server(alone=alone)
         elif self.url.database and self.url.database != ":memory:":
             self._lock_file(Path(f"{self.url.database}.lock"))

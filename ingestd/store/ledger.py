@@ -87,14 +87,14 @@ class Ledger:
     def recover(self, now: datetime) -> int:
         """Release what processes that are no more had claimed; return how many files that were."""
         stale = or_(_files.c.lease_until < now, _files.c.lease_owner.in_(self._dead_owners()))
-        if self._database.sqlite:
+        if self._database.is_sqlite:
             stale = or_(stale, _files.c.lease_owner != self.owner)  # the lock file admits no other writer
         released = (
             update(SourceFile)
             .where(_files.c.state == FileState.CLAIMED, stale)
             .values(state=FileState.DEFERRED, retry_at=now, lease_owner=None, lease_until=None)
         )
-        with self._database.writing() as connection:
+        with self._database.begin_write() as connection:
             return connection.execute(released).rowcount
 
     def claim(self, files: Sequence[SeenFile], now: datetime, in_hand: Set[int] = frozenset()) -> ClaimResult:
@@ -110,12 +110,12 @@ class Ledger:
         claims: list[Claim] = []
         settled: list[CompletedFile] = []
         busy: list[SeenFile] = []
-        with self._database.writing() as connection:
+        with self._database.begin_write() as connection:
             rows = self._newest(connection, files)
             fresh: list[SeenFile] = []
             for file in files:
                 row = rows.get((file.root, file.path))
-                if row is None or (row.finished_at is not None and _is_news(row, file)):
+                if row is None or (row.finished_at is not None and _has_changed(row, file)):
                     fresh.append(file)
                 elif row.finished_at is not None:
                     settled.append(_finished(row))
@@ -127,7 +127,7 @@ class Ledger:
             claims.extend(self._insert(connection, fresh, now))
         return ClaimResult(tuple(claims), tuple(settled), tuple(busy))
 
-    def held(self, connection: Connection, claims: Iterable[Claim]) -> set[int]:
+    def find_leased(self, connection: Connection, claims: Iterable[Claim]) -> set[int]:
         """Return the ids of those claims that nobody has taken over. For use inside a writing transaction."""
         fences = {claim.id: claim.fence for claim in claims}
         held: set[int] = set()
@@ -138,7 +138,7 @@ class Ledger:
             held |= {row.id for row in rows if row.fence == fences[row.id]}
         return held
 
-    def settled(self, connection: Connection, claims: Sequence[Claim]) -> list[FileResult]:
+    def find_completed(self, connection: Connection, claims: Sequence[Claim]) -> list[FileResult]:
         """Return what became of claims that this process settled without hearing that the commit had succeeded."""
         by_id = {claim.id: claim for claim in claims}
         found: list[FileResult] = []
@@ -147,7 +147,7 @@ class Ledger:
             found += [_settlement(by_id[row.id], row) for row in rows if row.fence == by_id[row.id].fence]
         return found
 
-    def settle(self, connection: Connection, settlements: Sequence[FileResult], now: datetime) -> None:
+    def complete(self, connection: Connection, settlements: Sequence[FileResult], now: datetime) -> None:
         """Write what became of files, in the transaction that stores their articles."""
         _UPDATE.execute(
             connection,
@@ -195,38 +195,38 @@ class Ledger:
                     lease_until=None,
                 )
             )
-            with self._database.writing() as connection:
+            with self._database.begin_write() as connection:
                 connection.execute(given_back, rows)
 
     def renew(self, now: datetime) -> None:
         """Extend the leases of everything that this process has claimed."""
         held = (_files.c.state == FileState.CLAIMED, _files.c.lease_owner == self.owner)
-        with self._database.writing() as connection:
+        with self._database.begin_write() as connection:
             connection.execute(update(SourceFile).where(*held).values(lease_until=now + self._lease))
 
-    def archived(self, names: Sequence[tuple[int, str]]) -> None:
+    def record_moves(self, names: Sequence[tuple[int, str]]) -> None:
         """Note under which name finished files now lie, by row id."""
         if names:
-            with self._database.writing() as connection:
+            with self._database.begin_write() as connection:
                 _UPDATE.execute(connection, [{"file_id": id_, "archived_as": name} for id_, name in names])
 
-    def unmoved(self, roots: Sequence[str]) -> list[CompletedFile]:
+    def find_pending_moves(self, roots: Sequence[str]) -> list[CompletedFile]:
         """Return finished files that may still lie in the folder: the process ended before it moved them."""
         query = select(_files).where(
             _files.c.root.in_(roots), _files.c.finished_at.is_not(None), _files.c.archived_as.is_(None)
         )
-        with self._database.reading() as connection:
+        with self._database.begin_read() as connection:
             return [_finished(row) for row in connection.execute(query.where(_files.c.state != FileState.VANISHED))]
 
-    def due(self, roots: Sequence[str], now: datetime) -> list[tuple[str, bytes]]:
+    def find_retryable(self, roots: Sequence[str], now: datetime) -> list[tuple[str, bytes]]:
         """Return root and path of files whose time to be tried again has come."""
         query = select(_files.c.root, _files.c.path_bytes).where(
             _files.c.state == FileState.DEFERRED, _files.c.retry_at <= now, _files.c.root.in_(roots)
         )
-        with self._database.reading() as connection:
+        with self._database.begin_read() as connection:
             return [(row.root, row.path_bytes) for row in connection.execute(query)]
 
-    def stored_as(self, connection: Connection, hashes: Iterable[str]) -> dict[str, int | None]:
+    def find_by_hash(self, connection: Connection, hashes: Iterable[str]) -> dict[str, int | None]:
         """Return which contents have been stored before, by SHA-256, with the (first) article of each."""
         found: dict[str, int | None] = {}
         for chunk in _chunks(sorted(set(hashes))):
@@ -308,7 +308,7 @@ class Ledger:
     def _dead_owners(self) -> list[str]:
         """Return owners on this host whose process is gone."""
         host = f"{socket.gethostname()}:"
-        with self._database.reading() as connection:
+        with self._database.begin_read() as connection:
             owners = connection.execute(
                 select(_files.c.lease_owner).distinct().where(_files.c.state == FileState.CLAIMED)
             )
@@ -380,7 +380,7 @@ def _finished(row: Row[*tuple[Any, ...]]) -> CompletedFile:
     )
 
 
-def _is_news(row: Row[*tuple[Any, ...]], file: SeenFile) -> bool:
+def _has_changed(row: Row[*tuple[Any, ...]], file: SeenFile) -> bool:
     """Tell whether a finished name holds something else by now, or again what was gone when it was to be read."""
     return row.state == FileState.VANISHED or _look(row) != file.stamp
 

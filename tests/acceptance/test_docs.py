@@ -89,7 +89,7 @@ def test_every_statement_of_the_cookbook_and_the_readme_runs(corpus_on_each: Cor
         if "SELECT" in statement
     ]
     assert len(statements) >= 16
-    with corpus_on_each.database.reading() as connection:
+    with corpus_on_each.database.begin_read() as connection:
         found = [len(connection.execute(text(statement)).all()) for statement in statements]
     assert sum(map(bool, found)) >= len(found) - 2  # no revisions among the seeds
 

@@ -53,16 +53,16 @@ TABLES = (SourceFile, ArticleRow, ClusterRow, CopyRow, ClusterMemberRow, Signatu
 
 def synthesise(database: Database, n: int) -> None:
     """Fill a database that holds the first articles up to n of them."""
-    with database.reading() as connection:
+    with database.begin_read() as connection:
         kept = {table.__tablename__: rows_of(connection, table.__table__) for table in TABLES}
     for copy in range(1, n // MADE):
-        with database.writing() as connection:
+        with database.begin_write() as connection:
             for table in TABLES:
                 connection.execute(
                     insert(table), [other(row, table.__tablename__, copy) for row in kept[table.__tablename__]]
                 )
-    if not database.sqlite:  # which nobody does for users of SQLite
-        with database.writing() as connection:
+    if not database.is_sqlite:  # which nobody does for users of SQLite
+        with database.begin_write() as connection:
             connection.exec_driver_sql("ANALYZE")
 
 
@@ -158,7 +158,7 @@ def serve(url: str, folder: Path) -> None:
     from ingestd.pipeline.pipeline import IngestPipeline
 
     structlog.configure(processors=[lambda *_: (_ for _ in ()).throw(structlog.DropEvent)])
-    loaded = settings.load(None, {"database": {"url": url}})
+    loaded = settings.load_settings(None, {"database": {"url": url}})
     with writing_process(loaded) as database:
         line = IngestPipeline(loaded, database, after="keep")
         line.workers.warm_up()

@@ -41,7 +41,7 @@ def as_documented(tool: str) -> list[str]:
 def goes_on(url: str, folder: Path, n: int) -> None:
     restored = Corpus(url, folder)
     assert restored.rows("select count(*) from articles") == [n]
-    with restored.database.reading() as connection:
+    with restored.database.begin_read() as connection:
         assert list(problems(connection, hashes=False, advance=lambda *_: None)) == []
     restored.take_in(more=records(n, 5))
     assert restored.rows("select count(*) from articles") == [n + 5]
@@ -55,7 +55,10 @@ def test_a_copy_of_sqlite_made_while_it_is_written_to_is_whole(corpus: Corpus, t
     corpus.take_in(first=records(0, 50))
     backup = tmp_path / "backup.db"
     line = IngestPipeline(corpus.settings, corpus.database, after="keep")
-    with corpus.database.writing() as writing, closing(sqlite3.connect(corpus.database.url.database or "")) as other:
+    with (
+        corpus.database.begin_write() as writing,
+        closing(sqlite3.connect(corpus.database.url.database or "")) as other,
+    ):
         writing.exec_driver_sql("update articles set outlet = 'half-way through a batch'")
         other.execute(re.sub(r"'.*'", f"'{backup}'", statement[1]))
         writing.rollback()
@@ -110,7 +113,7 @@ def test_a_restored_corpus_takes_the_folder_up_again(corpus: Corpus, tmp_path: P
         while line.depth:
             line.advance(10)
         line.close()
-        with database.reading() as connection:
+        with database.begin_read() as connection:
             titles = connection.exec_driver_sql("select title from articles where title = 'Later'").all()
         assert len(titles) == 1
         database.close()

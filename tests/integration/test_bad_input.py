@@ -336,7 +336,7 @@ def test_a_file_that_may_not_be_read_is_deferred_and_taken_in_later(
     assert corpus.rows("select state, attempts, detail from source_files") == [("deferred", 0, "Permission denied")]
     corpus.ingest()  # not due yet
     assert corpus.rows("select state from source_files") == ["deferred"]
-    with corpus.database.writing() as connection:
+    with corpus.database.begin_write() as connection:
         connection.exec_driver_sql("update source_files set retry_at = '2020-01-01 00:00:00'")
     corpus.ingest()
     assert corpus.rows("select state, attempts from source_files") == [("stored", 1)]

@@ -79,7 +79,7 @@ def test_an_article_without_a_date_holds_what_lies_apart_together_whenever_it_co
 
 
 def why(corpus: Corpus, one: str, other: str) -> dict[str, Any]:
-    with corpus.database.reading() as connection:
+    with corpus.database.begin_read() as connection:
         return dict(explain.two(connection, one, other)["event"])
 
 

@@ -66,7 +66,7 @@ def test_two_pages_that_share_an_imprint_which_nobody_else_has_are_taken_for_cop
 
 def test_why_names_the_lines_that_were_left_out(corpus: Corpus) -> None:
     corpus.take_in(first=[brief(n) for n in range(5)])
-    with corpus.database.reading() as connection:
+    with corpus.database.begin_read() as connection:
         found = explain.two(connection, "b0", "b1")
     assert found["copy"]["left_out"] == [IMPRINT, IMPRINT]
     assert found["copy"]["jaccard"] == 0
@@ -122,7 +122,7 @@ def test_pages_put_together_from_the_same_passages_leave_nobody_a_copy_of_itself
         for n in range(250)
     ]
     counts = corpus.take_in(pages=pages)
-    with corpus.database.reading() as connection:
+    with corpus.database.begin_read() as connection:
         problems = list(fsck.problems(connection, hashes=False, advance=lambda _done, _what: None))
     assert (counts.articles, problems) == (250, [])
 

@@ -36,7 +36,7 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Empty:
 
 
 def everything(database: Database) -> dict[str, list[Any]]:
-    with database.reading() as connection:
+    with database.begin_read() as connection:
         return {
             table.name: [
                 tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key.columns)).all()
@@ -53,7 +53,7 @@ def seeded(corpus_on_each: Corpus) -> Corpus:
     )
     corpus_on_each.write({"broken.json": "{", "some.jsonl": '{"title": "One", "text": "Text of one."}\n{"title": \n'})
     corpus_on_each.ingest()
-    with corpus_on_each.database.writing() as connection:
+    with corpus_on_each.database.begin_write() as connection:
         connection.execute(
             text(
                 "insert into clusters (id, status, merged_into, keywords, n_articles, n_originals, n_outlets, "

@@ -61,7 +61,7 @@ def test_models_and_migrations_agree(database: Database) -> None:
     def ours(_object: object, name: str | None, kind: str, *_: object) -> bool:
         return not (kind == "table" and name in views)
 
-    with database.reading() as connection:
+    with database.begin_read() as connection:
         context = MigrationContext.configure(connection, opts={"include_object": ours, "compare_type": True})
         # What the models cannot say of both databases alike.
         only_in_migrations = ("uq_articles_external_id", "ix_clusters_stories")
@@ -74,18 +74,18 @@ def test_models_and_migrations_agree(database: Database) -> None:
 
 
 def test_a_database_of_a_newer_program_is_refused(database: Database) -> None:
-    with database.writing() as connection:
+    with database.begin_write() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(CannotStartError, match="newer ingestd"):
         database.prepare()
 
 
 def test_an_error_rolls_everything_back(database: Database) -> None:
-    with pytest.raises(ZeroDivisionError), database.writing() as connection:
+    with pytest.raises(ZeroDivisionError), database.begin_write() as connection:
         connection.execute(text("INSERT INTO clusters (id, status, keywords, n_articles, n_originals, n_outlets, "
                                 "created_at, updated_at) VALUES (1, 'open', '[]', 0, 0, 0, '2025-01-01', '2025-01-01')"))  # fmt: skip
         raise ZeroDivisionError
-    with database.reading() as connection:
+    with database.begin_read() as connection:
         assert connection.execute(text("SELECT count(*) FROM clusters")).scalar_one() == 0
 
 
@@ -99,13 +99,13 @@ def test_rows_written_in_bulk_are_those_that_sqlalchemy_writes(database: Databas
         )
     ]  # fmt: skip
     by_id = Bulk(update(ClusterRow).where(ClusterRow.__table__.c.id == bindparam("of")))
-    with database.writing() as connection:
+    with database.begin_write() as connection:
         Bulk(insert(ClusterRow)).execute(connection, given)
         connection.execute(insert(ClusterRow), [row | {"id": number + 3} for number, row in enumerate(given, 1)])
         by_id.execute(connection, [{"of": number, "lang": "en"} for number in (2, 5)])
         by_id.execute(connection, [{"lang": "de", "of": 3, "n_outlets": 2}, {"lang": "de", "of": 6, "n_outlets": 2}])
         by_id.execute(connection, [])
-    with database.reading() as connection:
+    with database.begin_read() as connection:
         found = connection.execute(select(ClusterRow.__table__).order_by(ClusterRow.id)).mappings()
         rows = [{name: value for name, value in row.items() if name != "id"} for row in found]
     assert rows[:3] == rows[3:]
@@ -117,14 +117,14 @@ def test_rows_written_in_bulk_are_those_that_sqlalchemy_writes(database: Databas
 
 def test_an_id_that_was_merged_away_resolves_for_ever(database: Database) -> None:
     rows = [(1, "open", None), (2, "merged", 1), (3, "merged", 1)]
-    with database.writing() as connection:
+    with database.begin_write() as connection:
         for id_, status, into in rows:
             connection.execute(
                 text("INSERT INTO clusters (id, status, merged_into, keywords, n_articles, n_originals, n_outlets, created_at, "
                      "updated_at) VALUES (:id, :status, :into, '[]', 0, 0, 0, '2025-01-01', '2025-01-01')"),
                 {"id": id_, "status": status, "into": into},
             )  # fmt: skip
-    with database.reading() as connection:
+    with database.begin_read() as connection:
         assert dict(connection.execute(text("SELECT id, live_id FROM cluster_resolve")).all()) == {1: 1, 2: 1, 3: 1}
 
 
@@ -141,14 +141,14 @@ def test_a_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
 
 
 def test_the_version_that_is_needed_is_the_last_migration(corpus: Corpus) -> None:
-    assert corpus.database.revisions() == (NEWEST, NEWEST)
+    assert corpus.database.read_revisions() == (NEWEST, NEWEST)
 
 
 def test_what_is_committed_goes_from_the_log_of_sqlite_into_the_file_while_the_database_is_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def cluster(id_: int) -> None:
-        with database.writing() as connection:
+        with database.begin_write() as connection:
             connection.execute(
                 text(
                     "INSERT INTO clusters (id, status, keywords, n_articles, n_originals, n_outlets, created_at, updated_at) "
@@ -164,7 +164,7 @@ def test_what_is_committed_goes_from_the_log_of_sqlite_into_the_file_while_the_d
 
     database = Database(f"sqlite:///{tmp_path / 'c.db'}")
     database.prepare()
-    with database.reading() as connection:
+    with database.begin_read() as connection:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         cluster(1)
         assert in_the_file_alone() == 0  # it is little

@@ -27,7 +27,7 @@ def filled(corpus_on_each: Corpus) -> Corpus:
 
 
 def out(corpus: Corpus, what: What, form: Form, path: Path) -> int:
-    with corpus.database.reading() as connection:
+    with corpus.database.begin_read() as connection:
         return export(connection, what, form, path, lambda *_: None)
 
 
@@ -97,6 +97,6 @@ def test_nothing_is_overwritten_and_nothing_is_left_half(corpus: Corpus, tmp_pat
     def fail(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with corpus.database.reading() as connection, pytest.raises(KeyboardInterrupt):
+    with corpus.database.begin_read() as connection, pytest.raises(KeyboardInterrupt):
         export(connection, What.ARTICLES, Form.JSONL, tmp_path / "half.jsonl", fail)
     assert sorted(p.name for p in tmp_path.glob("*.jsonl*")) == ["there.jsonl"]

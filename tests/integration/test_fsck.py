@@ -36,7 +36,7 @@ def archived(corpus_on_each: Corpus) -> Corpus:
 
 
 def found(corpus: Corpus, *, hashes: bool = True) -> set[str]:
-    with corpus.database.reading() as connection:
+    with corpus.database.begin_read() as connection:
         return {problem.kind for problem in problems(connection, hashes=hashes, advance=lambda *_: None)}
 
 
@@ -44,11 +44,11 @@ def sql(statement: str) -> Callable[[Corpus], None]:
     """What somebody does by hand, foreign keys aside."""
 
     def damage(corpus: Corpus) -> None:
-        if corpus.database.sqlite:
+        if corpus.database.is_sqlite:
             with sqlite3.connect(corpus.url.removeprefix("sqlite:///")) as database:
                 database.execute(statement)
             return
-        with corpus.database.writing() as connection:
+        with corpus.database.begin_write() as connection:
             connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
             connection.exec_driver_sql(statement)
 

@@ -217,7 +217,7 @@ def test_a_cluster_that_has_members_outside_the_window_is_not_merged_away(corpus
     changes.move(3, market)
     changes.merge(bridge, market)
     changes.merge(zinc, market)
-    with corpus.database.writing() as connection:
+    with corpus.database.begin_write() as connection:
         write(connection, changes, lambda _: {})
     assert corpus.rows("select article_id, cluster_id from cluster_members order by 1") == [
         (1, market),

@@ -28,9 +28,9 @@ def database(database_url: str) -> Database:
 
 def settle(database: Database, ledger: Ledger, *settlements: FileResult) -> list[bool]:
     """Settle what is still held; return which were."""
-    with database.writing() as connection:
-        held = ledger.held(connection, [s.claim for s in settlements])
-        ledger.settle(connection, [s for s in settlements if s.claim.id in held], NOW)
+    with database.begin_write() as connection:
+        held = ledger.find_leased(connection, [s.claim for s in settlements])
+        ledger.complete(connection, [s for s in settlements if s.claim.id in held], NOW)
     return [s.claim.id in held for s in settlements]
 
 
@@ -48,8 +48,8 @@ def test_who_lost_the_lease_settles_nothing(database: Database) -> None:
     (new,) = yours.claim([seen()], LATER).claims
     assert settle(database, mine, FileResult(claim=old, state=FileState.QUARANTINED, reason=Reason.PARSE)) == [False]
     assert settle(database, yours, FileResult(claim=new, state=FileState.STORED, sha256="abc", article_id=1)) == [True]
-    with database.reading() as connection:
-        assert mine.stored_as(connection, ["abc", "def"]) == {"abc": 1}
+    with database.begin_read() as connection:
+        assert mine.find_by_hash(connection, ["abc", "def"]) == {"abc": 1}
 
 
 def test_a_finished_file_is_settled_until_it_changes(database: Database) -> None:
@@ -66,12 +66,12 @@ def test_a_deferred_file_is_not_due_before_its_time_and_is_charged_no_attempt(da
     claims = ledger.claim([seen()], NOW).claims
     ledger.defer(claims, LATER, "permission denied")
     assert ledger.claim([seen()], NOW).busy == (seen(),)
-    assert ledger.due(["/inbox"], NOW) == []
-    assert ledger.due(["/inbox"], LATER) == [("/inbox", b"a.json")]
-    assert ledger.due(["/elsewhere"], LATER) == []
+    assert ledger.find_retryable(["/inbox"], NOW) == []
+    assert ledger.find_retryable(["/inbox"], LATER) == [("/inbox", b"a.json")]
+    assert ledger.find_retryable(["/elsewhere"], LATER) == []
     (again,) = ledger.claim([seen()], LATER).claims
     assert again.fence == 2
-    with database.reading() as connection:
+    with database.begin_read() as connection:
         assert connection.exec_driver_sql("select attempts from source_files").scalar_one() == 1
 
 

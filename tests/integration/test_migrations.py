@@ -77,7 +77,7 @@ def keep() -> None:
         corpus = Corpus(f"sqlite:///{folder}/kept.db", Path(folder) / "files")
         feed(corpus)
         rows = {}
-        with corpus.database.reading() as connection:
+        with corpus.database.begin_read() as connection:
             for table in tables(corpus.database):
                 rows[table.name] = [
                     {name: plain(value) for name, value in row._mapping.items()}
@@ -116,7 +116,7 @@ def earlier(request: pytest.FixtureRequest, database_url: str) -> Iterator[Datab
     database = Database(database_url)
     command.upgrade(database._alembic(), request.param)
     kept = json.loads((KEPT / f"{request.param}.json").read_text())
-    with database.writing() as connection:
+    with database.begin_write() as connection:
         for table in tables(database):
             if table.name == "corpus_state":
                 connection.execute(table.delete())
@@ -128,7 +128,7 @@ def earlier(request: pytest.FixtureRequest, database_url: str) -> Iterator[Datab
 
 
 def counts(database: Database) -> dict[str, int]:
-    with database.reading() as connection:
+    with database.begin_read() as connection:
         return {table.name: len(connection.execute(select(table)).all()) for table in tables(database)}
 
 
@@ -147,7 +147,7 @@ def test_an_upgrade_keeps_every_row_and_the_work_goes_on(earlier: Database, tmp_
     before = counts(earlier)
     assert before["articles"] >= 3
     earlier.upgrade()
-    assert earlier.revisions() == (NEWEST, NEWEST)
+    assert earlier.read_revisions() == (NEWEST, NEWEST)
     after = counts(earlier)
     assert {name: after[name] for name in before if name != "corpus_state"} == before
     corpus = Corpus(earlier.url.render_as_string(hide_password=False), tmp_path / "files")

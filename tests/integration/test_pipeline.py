@@ -37,9 +37,9 @@ class FlakyDatabase(Database):
         self.failing, self.transactions = failing, 0
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def begin_write(self) -> Iterator[Connection]:
         self.transactions += 1
-        with super().writing() as connection:
+        with super().begin_write() as connection:
             yield connection
             if self.transactions in self.failing:
                 raise OperationalError("COMMIT", {}, Exception("server closed the connection"))

@@ -79,7 +79,7 @@ def test_a_batch_costs_the_database_no_more_when_much_lies_behind_it(tmp_path: P
     hundreds = {}
     for behind in (200, 20_000):
         corpus = Corpus(f"sqlite:///{tmp_path / str(behind)}.db", tmp_path / "files")
-        with corpus.database.writing() as connection:
+        with corpus.database.begin_write() as connection:
             for statement in BEHIND.format(n=behind).split(";"):
                 connection.execute(text(statement))
         taken: list[int] = []
@@ -134,11 +134,11 @@ def large(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         values = {"bytes": "'\\x00'::bytea", "time": time, "day": f"({time})::date"}
     database = Database(url)
     database.prepare()
-    with database.writing() as connection:
+    with database.begin_write() as connection:
         for statement in MAKE.format(n=N, **values).split(";"):
             if statement.strip():
                 connection.execute(text(statement))
-    with database.writing() as connection:
+    with database.begin_write() as connection:
         connection.exec_driver_sql("ANALYZE")
     yield database
     database.close()
@@ -189,7 +189,7 @@ def cookbook() -> list[tuple[str, str]]:
     ("title", "statement"), [(t, s) for t, s in cookbook() if not any(t.startswith(r) for r in READ_ALL)]
 )
 def test_what_the_cookbook_asks_of_a_few_articles_reads_only_those(large: Database, title: str, statement: str) -> None:
-    with large.reading() as connection:
+    with large.begin_read() as connection:
         assert scanned(connection, statement) & {"articles", "clusters", "cluster_members", "copies"} == set(), title
 
 
@@ -222,15 +222,15 @@ def asked(connection: Connection) -> None:
 
 
 def test_the_commands_and_the_line_never_read_all_articles(large: Database) -> None:
-    with statements(large) as said, large.reading() as connection:
+    with statements(large) as said, large.begin_read() as connection:
         asked(connection)
     selects = [(s, p) for s, p in said if s.startswith("SELECT") and "article" in s]
     assert len(selects) > 15
-    with large.reading() as connection:
+    with large.begin_read() as connection:
         for statement, parameters in selects:
             assert "articles" not in scanned(connection, statement, parameters), statement
 
 
 def test_a_plan_that_reads_everything_is_seen_as_such(large: Database) -> None:
-    with large.reading() as connection:
+    with large.begin_read() as connection:
         assert scanned(connection, "SELECT count(*) FROM articles a WHERE a.title LIKE '%x%'") == {"articles"}

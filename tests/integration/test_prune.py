@@ -56,7 +56,7 @@ def aged(corpus_on_each: Corpus) -> Corpus:
 
 
 def damage(corpus: Corpus) -> list[Any]:
-    with corpus.database.reading() as connection:
+    with corpus.database.begin_read() as connection:
         return list(problems(connection, hashes=False, advance=lambda *_: None))
 
 

@@ -56,7 +56,7 @@ def test_what_was_damaged_is_derived_anew_and_keeps_its_ids(filled: Corpus) -> N
 
     before = state(filled)
     largest = filled.rows("select id from clusters order by n_articles desc, id limit 1")[0]
-    with filled.database.writing() as connection:
+    with filled.database.begin_write() as connection:
         connection.execute(text("delete from copies"))
         connection.execute(text("update signatures set scheme = 'of an older program'"))
         # A cluster that never should have been: half of the largest is torn off into one of its own.
@@ -113,7 +113,7 @@ def test_clusters_are_compared_with_labels(filled: Corpus, tmp_path: Path) -> No
     one, other = list(dict.fromkeys(a.event for a in MADE))[:2]
     labels = {a.id: one if a.event == other else a.event for a in MADE} | {"?": "e"}
     gold.write_text("".join(f'{{"id": "{id_}", "event": "{event}"}}\n' for id_, event in labels.items()))
-    with filled.database.reading() as connection:
+    with filled.database.begin_read() as connection:
         found = evaluate(connection, gold)
     assert (found["articles"], found["missing"]) == (301, 1)
     assert found["b3_precision"] == 1
@@ -131,5 +131,5 @@ def test_clusters_are_compared_with_labels(filled: Corpus, tmp_path: Path) -> No
 def test_labels_that_cannot_be_used_are_named(corpus: Corpus, tmp_path: Path, content: str, said: str) -> None:
     gold = tmp_path / "gold.jsonl"
     gold.write_text(content)
-    with corpus.database.reading() as connection, pytest.raises(CannotStartError, match=said):
+    with corpus.database.begin_read() as connection, pytest.raises(CannotStartError, match=said):
         evaluate(connection, gold)

@@ -27,8 +27,8 @@ def test_the_file_shows_every_setting_with_its_default() -> None:
         assert isinstance(model, type)
         assert issubclass(model, BaseModel)
         assert set(shown[section]) == set(model.model_fields), section
-    loaded = settings.load(FILE, {}).model_dump(mode="json")
-    assert loaded == settings.load(None, {}).model_dump(mode="json")
+    loaded = settings.load_settings(FILE, {}).model_dump(mode="json")
+    assert loaded == settings.load_settings(None, {}).model_dump(mode="json")
 
 
 def test_the_environment_overrides_the_file_and_the_command_line_both(
@@ -38,7 +38,7 @@ def test_the_environment_overrides_the_file_and_the_command_line_both(
     file.write_text("[window]\ndays = 5\n[watch]\nquiet_seconds = 9.0\nrescan_seconds = 8.0\n")
     monkeypatch.setenv("INGESTD_WATCH__QUIET_SECONDS", "7")
     monkeypatch.setenv("INGESTD_LOG__LEVEL", "debug")
-    loaded = settings.load(file, {"log": {"level": "error"}})
+    loaded = settings.load_settings(file, {"log": {"level": "error"}})
     assert (loaded.window.days, loaded.watch.quiet_seconds, loaded.watch.rescan_seconds) == (5, 7.0, 8.0)
     assert loaded.log.level == "error"
 
@@ -46,7 +46,7 @@ def test_the_environment_overrides_the_file_and_the_command_line_both(
 def test_the_file_below_the_current_folder_is_read_by_itself(tmp_path: Path) -> None:
     (tmp_path / "config").mkdir()
     (tmp_path / "config/ingestd.toml").write_text("[window]\ndays = 3\n")
-    assert settings.load(None, {}).window.days == 3
+    assert settings.load_settings(None, {}).window.days == 3
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_wrong_setting_is_refused_with_its_name_and_what_is_allowed(
     file = tmp_path / "mine.toml"
     file.write_text(written)
     with pytest.raises(SettingsError) as refused:
-        settings.load(file, {})
+        settings.load_settings(file, {})
     assert named in str(refused.value)
     assert allowed in str(refused.value)
 
@@ -76,12 +76,12 @@ def test_a_wrong_setting_is_refused_with_its_name_and_what_is_allowed(
 def test_a_variable_that_sets_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INGESTD_WATCH__QUIET", "7")
     with pytest.raises(SettingsError, match="INGESTD_WATCH__QUIET"):
-        settings.load(None, {})
+        settings.load_settings(None, {})
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="no such settings file"):
-        settings.load(tmp_path / "nowhere.toml", {})
+        settings.load_settings(tmp_path / "nowhere.toml", {})
 
 
 def test_a_warning_of_a_library_is_a_line_of_the_log_too(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_warning_of_a_library_is_a_line_of_the_log_too(tmp_path: Path) -> None
 
     program = (
         "import warnings; from ingestd import log_config as logs;"
-        "logs.configure(logs.LogFormat.JSON, logs.LogLevel.INFO); warnings.warn('old\\nways', DeprecationWarning);"
+        "logs.configure_logging(logs.LogFormat.JSON, logs.LogLevel.INFO); warnings.warn('old\\nways', DeprecationWarning);"
         "import structlog; structlog.get_logger().info('thing.happened', path='new\\nline')"
     )
     said = subprocess.run(

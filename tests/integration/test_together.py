@@ -149,7 +149,7 @@ def test_after_a_new_generation_nothing_held_in_memory_counts(
 ) -> None:
     together, (one, *_) = hosts(1), records(1)
     together.take_in(0, one)
-    with corpus_on_each.database.writing() as connection:  # as if the article had been taken out
+    with corpus_on_each.database.begin_write() as connection:  # as if the article had been taken out
         for table in ("cluster_log", "cluster_members", "clusters", "signatures", "articles"):
             connection.exec_driver_sql(f"delete from {table}")
         store.next_batch(connection, generation=1)
@@ -165,9 +165,9 @@ class Deaf(Database):
         self.deaf_at, self.transactions = 0, 0
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def begin_write(self) -> Iterator[Connection]:
         self.transactions += 1
-        with super().writing() as connection:
+        with super().begin_write() as connection:
             yield connection
         if self.transactions == self.deaf_at:
             raise OperationalError("COMMIT", {}, Exception("server closed the connection unexpectedly"))
@@ -232,7 +232,7 @@ def test_what_replaces_all_decisions_waits_for_nobody_and_lets_nobody_in(corpus_
     with pytest.raises(Exception, match="another ingestd"):
         alone.lock(alone=True)
     alone.close()
-    if not daemon.sqlite:
+    if not daemon.is_sqlite:
         other.lock()  # daemons share
         other.close()
     daemon.close()

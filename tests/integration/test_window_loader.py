@@ -64,7 +64,7 @@ def columns(came: list[WindowColumns]) -> dict[int, tuple[Any, ...]]:
 
 def test_processes_read_what_one_reads_and_always_in_one_order(filled: Corpus) -> None:
     days = [date(2025, 1, 1 + n) for n in range(31)]
-    with filled.database.reading() as connection:
+    with filled.database.begin_read() as connection:
         before = N // 2
         reads: list[window_loader.Read] = [
             partial(store.entries_from, first=before),
@@ -92,7 +92,7 @@ def dying(connection: Connection, *, share: IdPartition | None = None) -> Iterat
 
 
 def test_what_a_reader_that_died_did_not_send_is_read_all_the_same(filled: Corpus) -> None:
-    with filled.database.reading() as connection:
+    with filled.database.begin_read() as connection:
         came = {int(id_) for some in window_loader.entries(connection, [dying], N) for id_ in some.ids}
     assert came == set(range(1, N + 1))
 
@@ -108,7 +108,7 @@ def test_the_transaction_outlasts_a_slow_reading(filled: Corpus, monkeypatch: py
     monkeypatch.setattr(database, "_IDLE", f"{SLOW_S - 1}s")
     monkeypatch.setattr(window_loader, "_SPEAKS_AFTER_S", 0.2)
     forkserver.start()  # what is slow here is to be the reading
-    with filled.database.writing() as connection:
+    with filled.database.begin_write() as connection:
         came = list(window_loader.entries(connection, [slow], N))
         assert connection.execute(text("select count(*) from articles")).scalar_one() == N
     assert came
@@ -137,7 +137,7 @@ def test_where_no_process_can_be_started_this_one_reads(filled: Corpus, monkeypa
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(window_loader, "_started", refused)
-    with filled.database.reading() as connection:
+    with filled.database.begin_read() as connection:
         came = list(window_loader.entries(connection, [partial(store.entries_from, first=1)], N))
     assert len(columns(came)) == N
 
@@ -154,6 +154,6 @@ def test_a_reader_that_ended_within_a_message_is_noticed(filled: Corpus) -> None
     os.write(sending.fileno(), struct.pack("!i", 1000) + b"the beginning of a thousand bytes")
     sending.close()
     gone: Any = Ended()
-    with filled.database.reading() as connection:
+    with filled.database.begin_read() as connection:
         came = list(window_loader._received(connection, [partial(store.entries_from, first=1)], [(gone, receiving)]))
     assert len(columns(came)) == N

@@ -22,14 +22,14 @@ POINTS: Mapping[str, str] = {
     "before storing": "ingestd.pipeline.pipeline:IngestPipeline._store:before",
     "before deciding": "ingestd.matching.matcher:Matcher.place:before",
     "after the rows are written": "ingestd.pipeline.committer:write:after",
-    "before the commit": "ingestd.store.ledger:Ledger.settle:after",
+    "before the commit": "ingestd.store.ledger:Ledger.complete:after",
     "after the commit": "ingestd.pipeline.pipeline:IngestPipeline._transact:after",
     "before a link": "ingestd.archive.moves:_link:before",
     "between link and unlink": "ingestd.archive.moves:_link:after",
     "before the reason is written": "ingestd.archive.moves:_write:before",
     "after the move": "ingestd.archive.moves:move:after",
-    "before the move is noted": "ingestd.store.ledger:Ledger.archived:before",
-    "after the move is noted": "ingestd.store.ledger:Ledger.archived:after",
+    "before the move is noted": "ingestd.store.ledger:Ledger.record_moves:before",
+    "after the move is noted": "ingestd.store.ledger:Ledger.record_moves:after",
 }
 UNLUCKY = "unlucky"  # a headline with this word raises an error that nobody foresaw
 
@@ -76,7 +76,7 @@ def moved_before_the_commit() -> None:
 
         return settle
 
-    replace("ingestd.store.ledger", "Ledger.settle", settle_and_move)
+    replace("ingestd.store.ledger", "Ledger.complete", settle_and_move)
 
 
 def no_unique_key() -> None:
@@ -91,7 +91,7 @@ def no_unique_key() -> None:
 def without_unique_indexes(original: Callable[..., Any]) -> Callable[..., Any]:
     def prepare(self: Any) -> None:
         original(self)
-        with self.writing() as connection:
+        with self.begin_write() as connection:
             for name in ("uq_articles_url_canonical", "uq_articles_external_id"):
                 connection.exec_driver_sql(f"DROP INDEX IF EXISTS {name}")
 
@@ -112,7 +112,7 @@ def swallowed_error() -> None:
 
 
 def keyed_by_name_alone() -> None:
-    replace("ingestd.store.ledger", "_is_news", lambda _original: lambda _row, _file: False)
+    replace("ingestd.store.ledger", "_has_changed", lambda _original: lambda _row, _file: False)
 
 
 def unlucky_headlines() -> None:
