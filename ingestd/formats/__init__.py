@@ -1,8 +1,8 @@
 """
 Bytes to articles, one file a family of formats. What a file is, its content says first and its name second.
 
-    stream --records()--> Record | Rejected | Skipped      cut up as it comes; a file may be larger than memory
-           --understand()--> Article | Rejected            one record, in whatever process
+    stream --read_records()--> Record | Rejected | Skipped   a record at a time; a file may be larger than memory
+    Record --parse_record()--> Article | Rejected            in any process
 
 Readers are given a stream and give back values: they open no file and no connection.
 """
@@ -22,7 +22,17 @@ from ingestd.formats import compressed, dates, feed, html, json, markdown, newsm
 from ingestd.formats.record import Format, ReadLimits, Record, Skipped
 from ingestd.formats.source import head, peekable
 
-__all__ = ["Format", "ReadLimits", "Record", "Rejected", "Skipped", "plugins", "records", "streams", "understand"]
+__all__ = [
+    "Format",
+    "ReadLimits",
+    "Record",
+    "Rejected",
+    "Skipped",
+    "can_stream",
+    "load_plugins",
+    "parse_record",
+    "read_records",
+]
 
 PLUGINS = "ingestd.formats"  # the group of entry points
 # In this order: what a file begins with tells more than what it might be besides.
@@ -53,7 +63,7 @@ _MAGIC = {
 _OTHER_TEXT = (".csv", ".tsv", ".py", ".js", ".css", ".sql", ".sh", ".toml", ".yaml", ".yml", ".ini", ".log")
 
 
-def records(
+def read_records(
     stream: io.RawIOBase | io.BufferedIOBase, name: str, context: ReadLimits
 ) -> Iterator[Record | Rejected | Skipped]:
     """
@@ -82,7 +92,7 @@ def records(
             buffered.detach()  # or it would close the stream, which is the caller's
 
 
-def understand(record: Record, context: ReadLimits) -> Iterator[Article | Rejected]:
+def parse_record(record: Record, context: ReadLimits) -> Iterator[Article | Rejected]:
     """Yield the articles that a record holds, or why it holds none."""
     try:
         for article in record.understand(record.value, context):
@@ -92,15 +102,15 @@ def understand(record: Record, context: ReadLimits) -> Iterator[Article | Reject
         yield Rejected(record.record_no, error.reason, error.detail)
 
 
-def streams(beginning: bytes, name: str) -> bool:
+def can_stream(beginning: bytes, name: str) -> bool:
     """Tell from its first bytes whether a file can be read without holding all of it in memory."""
     if compressed.codec(beginning) or zip_tar.is_zip(beginning) or zip_tar.is_tar(beginning):
         return True
-    return any(known.streams for known in (*plugins(), *_FORMATS) if known.recognises(beginning, name))
+    return any(known.streams for known in (*load_plugins(), *_FORMATS) if known.recognises(beginning, name))
 
 
 @cache
-def plugins() -> tuple[Format, ...]:
+def load_plugins() -> tuple[Format, ...]:
     """Return the formats that other packages bring; they are asked before our own."""
     found = (point.load() for point in entry_points(group=PLUGINS))
     return tuple(format_ for format_ in found if isinstance(format_, Format))
@@ -132,7 +142,7 @@ def _format_of(beginning: bytes, name: str) -> Format:
     Raises:
         UnusableError: it is none that holds articles.
     """
-    for known in plugins():
+    for known in load_plugins():
         if known.recognises(beginning, name):
             return known
     if beginning.startswith(tuple(_MAGIC)):

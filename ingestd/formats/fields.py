@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ingestd.core.article import Article, DateSource
+from ingestd.core.text.urls import canonicalise_url, find_domain
 from ingestd.errors import Reason, UnusableError
-from ingestd.formats import dates, markup, urls
+from ingestd.formats import dates, markup
 from ingestd.formats.encoding import readable
 from ingestd.formats.record import ReadLimits
 
@@ -68,9 +69,9 @@ def article(record: object, context: ReadLimits) -> Article:
     return Article(
         title=title,
         text=text,
-        outlet=_string(find("outlet")) or (urls.outlet(url) if url else None),
+        outlet=_string(find("outlet")) or (find_domain(url) if url else None),
         url=url,
-        url_canonical=urls.canonical(url) if url else None,
+        url_canonical=canonicalise_url(url) if url else None,
         external_id=_string(find("external_id")),
         authors=tuple(authors(find("authors"))),
         lang=lang.lower().replace("_", "-").split("-")[0] if lang else None,

@@ -20,8 +20,9 @@ from urllib.parse import urljoin
 import orjson
 
 from ingestd.core.article import Article, DateSource
+from ingestd.core.text.urls import canonicalise_url, find_domain
 from ingestd.errors import Reason, UnusableError
-from ingestd.formats import dates, fields, text, urls
+from ingestd.formats import dates, fields, text
 from ingestd.formats.encoding import decode, readable
 from ingestd.formats.markup import block_text
 from ingestd.formats.record import ReadLimits, Record
@@ -138,9 +139,9 @@ def _article(extracted: str, facts: PageMetadata, context: ReadLimits) -> Articl
     return Article(
         title=facts.title,
         text="\n".join(lines),
-        outlet=facts.outlet or (urls.outlet(facts.url) if facts.url else None),
+        outlet=facts.outlet or (find_domain(facts.url) if facts.url else None),
         url=facts.url,
-        url_canonical=urls.canonical(facts.url) if facts.url else None,
+        url_canonical=canonicalise_url(facts.url) if facts.url else None,
         external_id=facts.external_id,
         authors=facts.authors or tidy.authors,
         published_at=published.at if published else None,
@@ -239,10 +240,10 @@ def _articles_in(value: Any, level: int) -> Iterator[dict[str, Any]]:
 
 def _of_this_page(found: Sequence[dict[str, Any]], meta: dict[str, str], url: str | None) -> dict[str, Any]:
     """Return which of several described articles the page itself is; nothing where it is none of them."""
-    own = {urls.canonical(address) for address in (meta.get("og:url"), url) if address}
+    own = {canonicalise_url(address) for address in (meta.get("og:url"), url) if address}
     title = meta.get("og:title", "").casefold()
     for candidate in found:
-        addresses = {urls.canonical(a) for a in (_line(candidate.get("url")), _entity(candidate)) if a}
+        addresses = {canonicalise_url(a) for a in (_line(candidate.get("url")), _entity(candidate)) if a}
         if own & addresses or (title and (_line(candidate.get("headline")) or "").casefold() == title):
             return candidate
     return {}
@@ -266,7 +267,7 @@ def _several(tree: HtmlElement, facts: PageMetadata, context: ReadLimits) -> lis
             own.published_source = DateSource.META if published else None
             own.url = _absolute(link, facts.url) if link else None
             # Without a link of its own it has no address: that of the page is all of theirs.
-            own.outlet = own.outlet or (urls.outlet(facts.url) if facts.url else None)
+            own.outlet = own.outlet or (find_domain(facts.url) if facts.url else None)
             parts.append((body, own))
     return [_article(body, own, context) for body, own in parts] if len(parts) > 1 else []
 

@@ -17,7 +17,7 @@ _LOOKS = ((300, 120), (600, 300))
 _SURE = 0.8
 
 
-def detect(title: str | None, text: str) -> tuple[str | None, float]:
+def detect_language(title: str | None, text: str) -> tuple[str | None, float]:
     """
     Return language (ISO 639-1) and confidence (0..1); None where there is nothing to go by.
 

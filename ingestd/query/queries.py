@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, String, cast, func, or_, select, text
 
 from ingestd.core.source_file import FileState
+from ingestd.core.text.urls import canonicalise_url
 from ingestd.errors import NotFoundError
-from ingestd.formats.urls import canonical as canonical_url
 from ingestd.store.articles import chunks
 from ingestd.store.tables import (
     ArticleRevision,
@@ -180,7 +180,7 @@ def article_id_of(connection: Connection, given: str) -> int:
     queries: list[Select[int]] = []
     if (number := _id(given)) is not None:
         queries.append(select(a.id).where(a.id == number))
-    queries.append(select(a.id).where(a.url_canonical.in_({given, canonical_url(given) or given})))
+    queries.append(select(a.id).where(a.url_canonical.in_({given, canonicalise_url(given) or given})))
     queries.append(select(a.id).where(a.external_id == given))
     for query in queries:
         found = connection.execute(query.order_by(a.id).limit(11)).scalars().all()

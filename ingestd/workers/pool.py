@@ -34,7 +34,8 @@ from ingestd.core.fingerprint import Fingerprint, fingerprints
 from ingestd.core.source_file import SeenFile
 from ingestd.core.text.term_weights import Background, TermWeighter, frequency_by_length
 from ingestd.errors import DeferredError, IngestdError, Reason, UnsettledError, UnusableError, VanishedError
-from ingestd.formats import ReadLimits, Record, Rejected, Skipped, language, records, streams, understand
+from ingestd.formats import ReadLimits, Record, Rejected, Skipped, can_stream, parse_record, read_records
+from ingestd.formats.language import detect_language
 from ingestd.formats.source import HEAD_BYTES
 from ingestd.inbox.scan import full_path, is_regular
 from ingestd.workers import forkserver
@@ -187,7 +188,7 @@ def _read_file(file: SeenFile, context: ReadLimits) -> ExtractionResult:
         return ExtractionResult(file, failure=error)
     if data is None:
         return ExtractionResult(file, large=True)
-    cut = _cut(records(io.BytesIO(data), _name(file), context), sha256, AT_ONCE_RECORDS, 2 * AT_ONCE_BYTES)
+    cut = _cut(read_records(io.BytesIO(data), _name(file), context), sha256, AT_ONCE_RECORDS, 2 * AT_ONCE_BYTES)
     if not cut.last:
         return ExtractionResult(file, sha256, large=True)
     articles, problems = _articles(cut.records, context)
@@ -202,7 +203,7 @@ def _articles(found: Iterable[Record], context: ReadLimits) -> tuple[tuple[Artic
     rejected: list[Rejected] = []
     for record in found:
         try:
-            for result in understand(record, context):
+            for result in parse_record(record, context):
                 if isinstance(result, Rejected):
                     rejected.append(result)
                 else:
@@ -234,7 +235,7 @@ def _cuts(file: SeenFile, context: ReadLimits) -> Iterator[Chunk]:
             _refuse_too_large(opened, file, context)
             sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
             opened.seek(0)
-            found = records(opened, _name(file), context)
+            found = read_records(opened, _name(file), context)
             while not (cut := _cut(found, sha256, PIECE_RECORDS, PIECE_BYTES)).last:
                 yield replace(cut, bytes_read=opened.tell())
             _check_unchanged(opened, file)
@@ -273,7 +274,7 @@ def _refuse_too_large(opened: BinaryIO, file: SeenFile, context: ReadLimits) -> 
     """Refuse a file that has to be held in memory and is too large for it, before any more of it is read."""
     beginning = opened.read(HEAD_BYTES)
     opened.seek(0)
-    if file.size > context.max_file_bytes and not streams(beginning, _name(file)):
+    if file.size > context.max_file_bytes and not can_stream(beginning, _name(file)):
         raise UnusableError(
             Reason.TOO_LARGE, f"{file.size} bytes, more than formats.max_file_bytes = {context.max_file_bytes}"
         )
@@ -352,7 +353,7 @@ def _classified(error: OSError) -> IngestdError:
 def _with_language(article: Article) -> Article:
     if article.lang:
         return article
-    lang, confidence = language.detect(article.title, article.text)
+    lang, confidence = detect_language(article.title, article.text)
     return replace(article, lang=lang, lang_confidence=confidence)
 
 

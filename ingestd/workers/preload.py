@@ -9,11 +9,12 @@ from __future__ import annotations
 from ingestd.core.fingerprint import COPY_SCHEME
 from ingestd.core.lsh.minhash import permutations
 from ingestd.core.text.tokens import words_of
-from ingestd.formats import language, plugins
+from ingestd.formats import load_plugins
+from ingestd.formats.language import detect_language
 from ingestd.workers.pool import salience
 
 permutations(COPY_SCHEME)
 words_of(["A text, for the tables of characters to be made."])
 salience("en")
-language.detect("A headline", "A text in some language, for the model to be loaded.")
-plugins()
+detect_language("A headline", "A text in some language, for the model to be loaded.")
+load_plugins()

@@ -32,7 +32,7 @@ from markdown_it import MarkdownIt
 from warcio.archiveiterator import ArchiveIterator
 
 from ingestd.core.article import Article
-from ingestd.formats import ReadLimits, Record, records, understand
+from ingestd.formats import ReadLimits, Record, parse_record, read_records
 from tests.formats.documents import response, rss
 from tests.support.made_corpus import Made, articles
 
@@ -46,9 +46,9 @@ def read(files: Files) -> int:
     """Return how many articles the files hold."""
     found = 0
     for name, content in files:
-        for record in records(io.BytesIO(content), name, CONTEXT):
+        for record in read_records(io.BytesIO(content), name, CONTEXT):
             if isinstance(record, Record):
-                found += sum(isinstance(a, Article) for a in understand(record, CONTEXT))
+                found += sum(isinstance(a, Article) for a in parse_record(record, CONTEXT))
     return found
 
 

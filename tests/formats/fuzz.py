@@ -7,7 +7,7 @@ from typing import Any
 
 from ingestd.core.article import Article
 from ingestd.errors import Reason
-from ingestd.formats import Rejected, Skipped, plugins
+from ingestd.formats import Rejected, Skipped, load_plugins
 from tests.formats.test_documents import CONTEXT, read
 
 NAMES = [
@@ -31,7 +31,7 @@ _watching: list[bool] = []
 def check(data: bytes, name: str) -> None:
     """Read bytes as a file of that name; raise if that comes to anything but what it may come to."""
     _watch()
-    plugins()  # looked for once
+    load_plugins()  # looked for once
     _forbidden.clear()
     _watching.append(True)
     try:

@@ -11,8 +11,8 @@ import pytest
 
 from ingestd.core.article import Article
 from ingestd.errors import UnusableError
-from ingestd.formats import ReadLimits, Record, Rejected, Skipped, records, understand
-from ingestd.formats.language import detect
+from ingestd.formats import ReadLimits, Record, Rejected, Skipped, parse_record, read_records
+from ingestd.formats.language import detect_language
 from tests.formats.documents import DOCUMENTS, Document, Expected
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -23,8 +23,8 @@ def read(content: bytes, name: str, context: ReadLimits = CONTEXT) -> list[Artic
     """What comes of a file; what is wrong with all of it comes last."""
     found: list[Article | Rejected | Skipped] = []
     try:
-        for part in records(io.BytesIO(content), name, context):
-            found += understand(part, context) if isinstance(part, Record) else [part]
+        for part in read_records(io.BytesIO(content), name, context):
+            found += parse_record(part, context) if isinstance(part, Record) else [part]
     except UnusableError as error:
         found.append(Rejected(0, error.reason, error.detail))
     return found
@@ -64,4 +64,4 @@ def check(article: Article, expected: Expected) -> None:
         assert article.authors == expected.authors
     if expected.url:
         assert article.url_canonical == expected.url
-    assert detect(article.title, article.text)[0] == story.lang
+    assert detect_language(article.title, article.text)[0] == story.lang

@@ -36,7 +36,11 @@ def test_a_format_of_another_package_is_read_as_the_documentation_says(tmp_path:
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: clippings\nVersion: 1.0\n")
     (information / "entry_points.txt").write_text(f"[ingestd.formats]\n{points[1]}".replace('"', ""))
     (tmp_path / "week.clip").write_text(FILE)
-    environment = {"PYTHONPATH": str(package), "INGESTD_INGEST__WORKERS": "1", "INGESTD_LOG__LEVEL": "error"}
+    environment = {
+        "PYTHONPATH": os.pathsep.join([str(package), str(ROOT)]),
+        "INGESTD_INGEST__WORKERS": "1",
+        "INGESTD_LOG__LEVEL": "error",
+    }
 
     def ingestd(*arguments: str) -> str:
         return subprocess.run(

@@ -1,4 +1,4 @@
-"""One address for one page, and whose page it is."""
+"""Web addresses: one form for every address of the same page, and the domain of the outlet."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _AMP_PATH = re.compile(r"/amp(?=/|$)|\.amp(?=$|\.html$)")
 _AMP_QUERY = {"amp", "outputtype"}
 
 
-def canonical(url: str) -> str | None:
+def canonicalise_url(url: str) -> str | None:
     """
-    Return the address without what does not change the page; None: no web address.
+    Return the address without the parts that do not change the page; None: no web address.
 
-    Left out are tracking parameters, the fragment, what asks for the AMP or the mobile form of the page, `www.`, and
+    Left out are tracking parameters, the fragment, requests for the AMP or the mobile form of the page, `www.`, and
     the difference of http and https.
     """
     from courlan import clean_url  # slow to import, and not every file has addresses
@@ -38,9 +38,9 @@ def canonical(url: str) -> str | None:
     return urlunsplit(("https", host, path, query, ""))
 
 
-def outlet(url: str) -> str | None:
-    """Return the registered domain, such as bbc.co.uk."""
-    from courlan import extract_domain
+def find_domain(url: str) -> str | None:
+    """Return the registered domain of an address, such as bbc.co.uk."""
+    from courlan import extract_domain  # slow to import
 
     domain = extract_domain(url, fast=True)
     return domain or None
