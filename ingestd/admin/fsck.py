@@ -123,7 +123,7 @@ def _texts(connection: Connection) -> Iterator[tuple[int, Problem | None]]:
     query = select(columns.id, columns.title, columns.text, columns.text_sha256)
     query = query.where(columns.pruned.is_distinct_from("texts")).execution_options(yield_per=_ROWS_AT_A_TIME)
     for done, row in enumerate(connection.execute(query), start=1):
-        same = Article(title=row.title, text=row.text).text_sha256() == row.text_sha256
+        same = Article(title=row.title, text=row.text).hash_text() == row.text_sha256
         yield done, None if same else Problem("text_changed", str(row.id), "its text is not the one that was stored")
 
 

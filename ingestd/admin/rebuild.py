@@ -22,7 +22,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from ingestd.core.article import Article, DatePrecision, DateSource
-from ingestd.core.events.cluster_metrics import agreement
+from ingestd.core.events.cluster_metrics import compare_clusterings
 from ingestd.core.events.medoid import centres
 from ingestd.core.fingerprint import Fingerprint
 from ingestd.core.source_file import FileState
@@ -196,7 +196,7 @@ def _rand(stored: Mapping[int, int], anew: Mapping[int, int]) -> float:
     both = {str(a): c for a, c in stored.items() if a in anew}
     if not both:
         return 1.0
-    return round(agreement(both, {str(a): c for a, c in anew.items()}).adjusted_rand, 4)
+    return round(compare_clusterings(both, {str(a): c for a, c in anew.items()}).adjusted_rand, 4)
 
 
 def _clusters_by_article(connection: Connection) -> dict[int, int]:

@@ -13,7 +13,7 @@ _T = TypeVar("_T", bound=np.generic)
 _GROWTH = 1 / 8
 
 
-def with_room(array: NDArray[_T], size: int) -> NDArray[_T]:
+def ensure_capacity(array: NDArray[_T], size: int) -> NDArray[_T]:
     """Return an array that holds at least `size` values, with the same ones at its beginning and zeros after them."""
     if size <= array.size:
         return array
@@ -22,7 +22,7 @@ def with_room(array: NDArray[_T], size: int) -> NDArray[_T]:
     return grown
 
 
-def distinct(values: NDArray[_T]) -> NDArray[_T]:
+def sort_unique(values: NDArray[_T]) -> NDArray[_T]:
     """Return the values in ascending order, without repeats. np.unique does the same in several times the time."""
     ordered = np.sort(values)
     first = np.ones(ordered.size, dtype=bool)
@@ -30,7 +30,7 @@ def distinct(values: NDArray[_T]) -> NDArray[_T]:
     return ordered[first]
 
 
-def distinct_of(values: NDArray[_T]) -> tuple[NDArray[_T], NDArray[np.int64], NDArray[np.int64]]:
+def sort_unique_with_inverse(values: NDArray[_T]) -> tuple[NDArray[_T], NDArray[np.int64], NDArray[np.int64]]:
     """Return the values in ascending order, without repeats; which of them each is; and how often each comes."""
     order = np.argsort(values)
     ordered = values[order]

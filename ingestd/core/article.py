@@ -51,6 +51,6 @@ class Article:
         """What there is to compare: the text, or the headline where a record holds nothing else."""
         return self.text or self.title or ""
 
-    def text_sha256(self) -> str:
+    def hash_text(self) -> str:
         """Return the key by which equal texts are recognised."""
         return hashlib.sha256(self.body.encode()).hexdigest()

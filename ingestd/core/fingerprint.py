@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingestd.core.article import Article
-from ingestd.core.lsh.minhash import SignatureScheme, sign, sign_weighted
-from ingestd.core.text.boilerplate import line_keys, without_known_forms
-from ingestd.core.text.shingles import shingle_sets
+from ingestd.core.lsh.minhash import SignatureScheme, sign_sets, sign_weighted_sets
+from ingestd.core.text.boilerplate import hash_lines, remove_known_boilerplate
+from ingestd.core.text.shingles import hash_shingles
 from ingestd.core.text.term_weights import TermVector, TermWeighter
 
 # Copies: 42 bands of 3 rows find all true copies down to a Jaccard of .3 that the labelled corpora hold.
@@ -59,7 +59,7 @@ class Fingerprint:
     @property
     def sample(self) -> NDArray[np.uint32]:
         """The shingles that are indexed one by one."""
-        return sampled(self.shingles)
+        return sample_shingles(self.shingles)
 
 
 def _put_together(piece: bytes, sizes: Sequence[int], words: str, n_words: int, text_sha256: str) -> Fingerprint:
@@ -70,7 +70,7 @@ def _put_together(piece: bytes, sizes: Sequence[int], words: str, n_words: int, 
     return Fingerprint(shingles, signature, terms, sketch, lines, n_words, text_sha256)
 
 
-def sampled(shingles: NDArray[np.uint32]) -> NDArray[np.uint32]:
+def sample_shingles(shingles: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """
     Return the shingles of a set (sorted) that are indexed one by one: what two texts share of it is what they share.
 
@@ -79,7 +79,9 @@ def sampled(shingles: NDArray[np.uint32]) -> NDArray[np.uint32]:
     return shingles[: int(shingles.searchsorted(_SAMPLED_BELOW))]
 
 
-def fingerprints(articles: Sequence[Article], salience: Callable[[str | None], TermWeighter]) -> list[Fingerprint]:
+def fingerprint_articles(
+    articles: Sequence[Article], salience: Callable[[str | None], TermWeighter]
+) -> list[Fingerprint]:
     """
     Return the fingerprints of many articles.
 
@@ -87,30 +89,30 @@ def fingerprints(articles: Sequence[Article], salience: Callable[[str | None], T
         articles: any number; a few dozen at a time are quicker than one.
         salience: the term weights of a language; None where the language is unknown.
     """
-    sets = shingle_sets([without_known_forms(article.body) for article in articles])
-    copy_signatures = sign(sets, COPY_SCHEME)
-    terms, sketches = event_features(articles, salience)
+    sets = hash_shingles([remove_known_boilerplate(article.body) for article in articles])
+    copy_signatures = sign_sets(sets, COPY_SCHEME)
+    terms, sketches = compute_event_features(articles, salience)
     return [
         Fingerprint(
             shingles=sets[i],
             copy_signature=copy_signatures[i],
             terms=terms[i],
             event_sketch=sketches[i],
-            lines=line_keys(article.body),
+            lines=hash_lines(article.body),
             n_words=len(article.body.split()),
-            text_sha256=article.text_sha256(),
+            text_sha256=article.hash_text(),
         )
         for i, article in enumerate(articles)
     ]
 
 
-def event_features(
+def compute_event_features(
     articles: Sequence[Article], salience: Callable[[str | None], TermWeighter]
 ) -> tuple[list[TermVector], NDArray[np.uint32]]:
     """Return what events are found by: the salient terms of each article, and its sketch of them, a row each."""
     terms = _salient(articles, salience)
     heaviest = [np.argsort(-vector.weights, kind="stable")[:SKETCHED_TERMS] for vector in terms]
-    sketches = sign_weighted(
+    sketches = sign_weighted_sets(
         [vector.hashes[top] for vector, top in zip(terms, heaviest, strict=True)],
         [np.square(vector.weights[top]) for vector, top in zip(terms, heaviest, strict=True)],
         EVENT_SCHEME,
@@ -123,6 +125,6 @@ def _salient(articles: Sequence[Article], salience: Callable[[str | None], TermW
     found: dict[int, TermVector] = {}
     for lang in dict.fromkeys(article.lang for article in articles):
         these = [i for i, article in enumerate(articles) if article.lang == lang]
-        terms = salience(lang).terms_of([(articles[i].title, articles[i].text) for i in these])
+        terms = salience(lang).weigh_articles([(articles[i].title, articles[i].text) for i in these])
         found |= dict(zip(these, terms, strict=True))
     return [found[i] for i in range(len(articles))]

@@ -115,13 +115,13 @@ class BatchMatcher:
         )
 
     def _place(self, article_id: int, near: CandidateIds, compared: Sequence[int]) -> None:
-        kinships = {other: self._needs.verdict(article_id, other).kinship for other in compared}
+        kinships = {other: self._needs.verdict(article_id, other).verdict for other in compared}
         matches = [other for other, kinship in kinships.items() if kinship is PairVerdict.COPY]
         freed: list[int] = []
         if matches or self._window.canonical_of(article_id) != article_id:
             freed = self._copies.regroup(article_id, self._copies.places(article_id, matches))
         # Two notices of one form share most of their words and report different things.
-        forms = {other for other, kinship in kinships.items() if kinship is PairVerdict.FORM}
+        forms = {other for other, kinship in kinships.items() if kinship is PairVerdict.TEMPLATE}
         self._settle(article_id, [other for other in near.coverage if other not in forms])
         self._freed.extend(freed)
 

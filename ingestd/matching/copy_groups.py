@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ingestd.core.copies.verify import CopyPlace, differences, group, relation
+from ingestd.core.copies.diff import find_differences
+from ingestd.core.copies.star_groups import CopyMembership, group_copies
+from ingestd.core.copies.verify import classify_relation
 from ingestd.matching.needs import MOST_TOGETHER, Needs
 from ingestd.store import articles as store
 from ingestd.store.changes import ChangeSet
@@ -17,25 +19,25 @@ class Copies:
         """Write down in `changes` what becomes different."""
         self._needs, self._window, self._changes = needs, needs.window, changes
 
-    def places(self, article_id: int, matches: Sequence[int]) -> dict[int, CopyPlace]:
+    def places(self, article_id: int, matches: Sequence[int]) -> dict[int, CopyMembership]:
         """Return the places of an article and of all that are in a group with one that it matches."""
         canonical = sorted({self._window.canonical_of(match) for match in matches})
         self._needs.load(store.entries_of(self._needs.connection, [c for c in canonical if c not in self._window]))
         together = {member.article_id: member for c in canonical for member in self._window.group(c)}
         together[article_id] = self._window.standing(article_id)
         if len(together) == 1:
-            return {article_id: CopyPlace(article_id, None, None)}
+            return {article_id: CopyMembership(article_id, None, None)}
         if len(together) <= MOST_TOGETHER:
-            return group(list(together.values()), self._needs.compared)
+            return group_copies(list(together.values()), self._needs.compared)
         # So many copies are not divided anew: the newcomer goes to whom it matches best among those who speak, unless
         # others that were placed in the meantime have it speak for them already.
         speakers = [(shared.jaccard, -c, shared) for c in canonical if (shared := self._needs.compared(article_id, c))]
         if not speakers or article_id in canonical:
-            return {article_id: CopyPlace(article_id, None, None)}
+            return {article_id: CopyMembership(article_id, None, None)}
         _, negative, best = max(speakers, key=lambda found: found[:2])
-        return {article_id: CopyPlace(-negative, -negative, best)}
+        return {article_id: CopyMembership(-negative, -negative, best)}
 
-    def regroup(self, newcomer: int, places: dict[int, CopyPlace]) -> list[int]:
+    def regroup(self, newcomer: int, places: dict[int, CopyMembership]) -> list[int]:
         """Carry out a grouping; return articles that have nobody to speak for them any more."""
         changed = {a: p for a, p in places.items() if a == newcomer or p.canonical_id != self._window.canonical_of(a)}
         freed = [a for a, p in changed.items() if p.canonical_id == a != self._window.canonical_of(a)]
@@ -51,8 +53,8 @@ class Copies:
                 left[self._window.cluster_of(article_id) or 0] = article_id
             self._window.set_canonical(article_id, place.canonical_id)
             text, matched = self._needs.text(article_id), self._needs.text(place.matched_id)
-            kind = relation(text, self._needs.text(place.canonical_id))
-            self._changes.copy(article_id, place, kind, differences(text.compared, matched.compared))
+            kind = classify_relation(text, self._needs.text(place.canonical_id))
+            self._changes.copy(article_id, place, kind, find_differences(text.compared, matched.compared))
             if article_id != newcomer:
                 self.follow(article_id)
         self._close_emptied(left)
@@ -66,7 +68,7 @@ class Copies:
             evidence = {"jaccard": round(copy["jaccard"], 4), "containment": round(copy["containment"], 4)}
             self._changes.join(article_id, cluster, "copy", score, copy["matched_article_id"], evidence)
 
-    def _hand_over(self, changed: dict[int, CopyPlace]) -> None:
+    def _hand_over(self, changed: dict[int, CopyMembership]) -> None:
         """Give an article that now speaks for others the place in the cluster that they had."""
         for article_id, place in changed.items():
             speaker = place.canonical_id

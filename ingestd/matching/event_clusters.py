@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingestd.core.events.linkage import (
-    INSEPARABLE,
-    MOST_TOGETHER,
-    NEARLY,
+    MAX_INSEPARABLE,
+    MAX_RECLUSTERED,
+    RECLUSTER_SHARE,
     THRESHOLD,
     CandidateCluster,
     ClusterProposal,
-    decide,
-    shares,
+    compute_outlet_weights,
+    propose_clusters,
 )
-from ingestd.core.events.term_vectors import probability
+from ingestd.core.events.term_vectors import estimate_probability
 from ingestd.matching.needs import Needs
 from ingestd.store.changes import ChangeSet
 
@@ -45,14 +45,14 @@ class Events:
         scores = self._needs.scores(article_id, candidates)
         clusters: dict[int, NDArray[np.int64]] = {}
         for other in sorted(candidates, key=lambda c: -scores[c]):
-            if scores[other] < THRESHOLD * NEARLY:
+            if scores[other] < THRESHOLD * RECLUSTER_SHARE:
                 break
             cluster = self._window.cluster_of(other)
             if cluster is not None and cluster not in clusters and self._window.open_for(cluster, article_id, other):
                 # As many as can be decided again at once, which also bounds the cost of joining a giant.
-                clusters[cluster] = self._window.members(cluster, MOST_TOGETHER)
+                clusters[cluster] = self._window.members(cluster, MAX_RECLUSTERED)
         touched = self._touched(article_id, clusters)
-        parts = decide(article_id, touched, self._window.all_scores, self._window.outlets)
+        parts = propose_clusters(article_id, touched, self._window.all_scores, self._window.outlets)
         self._carry_out(article_id, parts, clusters)
         members = {part.cluster_id: {*part.members} for part in parts}
         for cluster, it in touched.items():
@@ -65,10 +65,10 @@ class Events:
         shared = self._window.shared_terms(ones, others, _NAMED_TERMS)
         articles = [one for one, (terms, _) in zip(ones.tolist(), shared, strict=True) for _ in range(terms.size)]
         glossary = self._changes.glossary
-        places = iter(glossary.find(articles, np.concatenate([_NO_TERMS, *(terms for terms, _ in shared)])))
+        places = iter(glossary.find_terms(articles, np.concatenate([_NO_TERMS, *(terms for terms, _ in shared)])))
         for (_, _, named), (_, products) in zip(self._joined, shared, strict=True):
             found = zip(islice(places, products.size), products.tolist(), strict=True)
-            named.update({glossary.word(place): round(product, 4) for place, product in found if place >= 0})
+            named.update({glossary.read_word(place): round(product, 4) for place, product in found if place >= 0})
 
     def _touched(self, article_id: int, clusters: Mapping[int, NDArray[np.int64]]) -> dict[int, CandidateCluster]:
         """Return how an article scores with the members of each cluster."""
@@ -76,14 +76,14 @@ class Events:
         touched = {}
         for cluster, ids in clusters.items():
             mean, lowest = self._mean(article_id, ids), -math.inf
-            if mean >= THRESHOLD and ids.size < INSEPARABLE:
+            if mean >= THRESHOLD and ids.size < MAX_INSEPARABLE:
                 lowest = min(self._window.lowest_score(cluster), *(scores[other] for other in ids.tolist()))
             touched[cluster] = CandidateCluster(ids, mean, lowest)
         return touched
 
     def _mean(self, article_id: int, others: NDArray[np.int64]) -> float:
         scores = self._needs.scores(article_id, others.tolist())
-        weights = shares(self._window.outlets(others).tolist())
+        weights = compute_outlet_weights(self._window.outlets(others).tolist())
         return sum(w * scores[other] for w, other in zip(weights, others.tolist(), strict=True)) / sum(weights)
 
     def _carry_out(
@@ -133,7 +133,7 @@ class Events:
             "terms": terms,
         }
         self._joined.append((newcomer, best, terms))
-        self._changes.join(newcomer, cluster, "coverage", probability(mean), best, evidence)
+        self._changes.join(newcomer, cluster, "coverage", estimate_probability(mean), best, evidence)
         self._changes.note("joined", cluster, article=newcomer, mean_score=round(mean, 4))
 
     def _note_moves(self, left: int, to: Counter[int], newcomer: int) -> None:

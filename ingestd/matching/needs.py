@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import Connection
 
 from ingestd.core.copies.overlap import Overlap
-from ingestd.core.copies.verify import ComparedText, PairVerdict, Verdict, compare
+from ingestd.core.copies.verify import ComparedText, Comparison, PairVerdict, compare_texts
 from ingestd.core.window.columns import WindowColumns
 from ingestd.core.window.window import CandidateIds, Window
 from ingestd.matching import window_loader
@@ -30,7 +30,7 @@ class Needs:
     def __init__(self, connection: Connection, window: Window, texts: TextCache) -> None:
         """Begin with what is held from earlier batches."""
         self.connection, self.window, self.texts = connection, window, texts
-        self._verdicts: dict[tuple[int, int], Verdict] = {}
+        self._verdicts: dict[tuple[int, int], Comparison] = {}
         self._scored: dict[int, dict[int, float]] = {}  # article -> other -> score
 
     def load_days(self, days: set[date], arriving: int) -> None:
@@ -87,10 +87,10 @@ class Needs:
         """Return what is compared of an article."""
         return self.texts.get(self.connection, article_id)
 
-    def verdict(self, one: int, other: int) -> Verdict:
+    def verdict(self, one: int, other: int) -> Comparison:
         """Return what two articles are to each other; each pair is compared once in a batch."""
         if (one, other) not in self._verdicts:
-            self._verdicts[one, other] = compare(self.text(one), self.text(other))
+            self._verdicts[one, other] = compare_texts(self.text(one), self.text(other))
         return self._verdicts[one, other]
 
     def score(self, article_ids: Sequence[int], near: Sequence[CandidateIds]) -> None:
@@ -113,5 +113,5 @@ class Needs:
 
     def compared(self, one: int, other: int) -> Overlap | None:
         """Return what two articles share if one is a copy of the other."""
-        verdict = self.verdict(one, other)
-        return verdict.shared if verdict.kinship is PairVerdict.COPY else None
+        comparison = self.verdict(one, other)
+        return comparison.overlap if comparison.verdict is PairVerdict.COPY else None

@@ -17,8 +17,14 @@ from sqlalchemy import Connection
 
 from ingestd.core.copies.verify import ComparedText
 from ingestd.core.fingerprint import Fingerprint
-from ingestd.core.text.boilerplate import HEADLINES_REMEMBERED, OutletLines, line_keys, without, without_known_forms
-from ingestd.core.text.shingles import shingle_sets
+from ingestd.core.text.boilerplate import (
+    HEADLINES_REMEMBERED,
+    OutletLines,
+    hash_lines,
+    remove_known_boilerplate,
+    remove_lines,
+)
+from ingestd.core.text.shingles import hash_shingles
 from ingestd.store import articles as store
 from ingestd.store.articles import StoredText
 
@@ -63,7 +69,7 @@ class TextCache:
             self._texts.pop(article_id, None)
         for stored in store.texts(connection, ids).values() if self._outlets else ():
             if stored.outlet is not None and stored.outlet in self._outlets:
-                self._outlets[stored.outlet].add(stored.headline, line_keys(stored.text))
+                self._outlets[stored.outlet].add(stored.headline, hash_lines(stored.text))
 
     def fetch(self, connection: Connection, article_ids: set[int]) -> None:
         """Read at once the texts that will be asked for."""
@@ -71,7 +77,7 @@ class TextCache:
             self._texts.move_to_end(known)
         missing = store.texts(connection, article_ids - self._texts.keys())
         for (article_id, stored), compared in zip(missing.items(), compared_texts(missing.values()), strict=True):
-            self._texts[article_id] = _Held(stored, line_keys(stored.text), compared, _NO_LINES)
+            self._texts[article_id] = _Held(stored, hash_lines(stored.text), compared, _NO_LINES)
         self._load_outlets(connection, {self._texts[article_id].stored.outlet for article_id in article_ids})
 
     def get(self, connection: Connection, article_id: int) -> ComparedText:
@@ -100,7 +106,7 @@ class TextCache:
             return _NO_LINES
         if outlet not in self._outlets:
             self._load_outlets(connection, {outlet})
-        return self._outlets[outlet].recurring
+        return self._outlets[outlet].recurring_lines
 
     def _load_outlets(self, connection: Connection, outlets: set[str | None]) -> None:
         """Read at once the lines of the outlets that are not held."""
@@ -113,8 +119,8 @@ class TextCache:
 def compared_texts(texts: Iterable[StoredText], left_out: NDArray[np.uint32] | None = None) -> list[ComparedText]:
     """Return what is compared of some texts, without lines of known forms and without those left out."""
     whole = [stored.text for stored in texts]
-    parts = whole if left_out is None else [without(text, left_out) for text in whole]
-    sets = shingle_sets([without_known_forms(text) for text in parts])
+    parts = whole if left_out is None else [remove_lines(text, left_out) for text in whole]
+    sets = hash_shingles([remove_known_boilerplate(text) for text in parts])
     return [ComparedText(*one) for one in zip(whole, parts, sets, strict=True)]
 
 
@@ -124,5 +130,5 @@ def outlet_lines(connection: Connection, outlets: Iterable[str]) -> dict[str, Ou
     for outlet, texts in store.last_of_outlets(connection, outlets, HEADLINES_REMEMBERED).items():
         lines = found[outlet] = OutletLines()
         for stored in texts:
-            lines.add(stored.headline, line_keys(stored.text))
+            lines.add(stored.headline, hash_lines(stored.text))
     return found

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
-from ingestd.core.events.cluster_metrics import agreement
+from ingestd.core.events.cluster_metrics import compare_clusterings
 from ingestd.errors import CannotStartError
 from ingestd.query import queries
 
@@ -38,7 +38,7 @@ def evaluate(connection: Connection, gold: Path) -> dict[str, Any]:
         "missing": len(missing),
         "events": len(set(labels.values())),
         "clusters": len({found[article] for article in labels}),
-        **{name: round(value, 4) for name, value in asdict(agreement(labels, found)).items()},
+        **{name: round(value, 4) for name, value in asdict(compare_clusterings(labels, found)).items()},
     }
 
 

@@ -10,18 +10,17 @@ import numpy as np
 from sqlalchemy import Connection
 
 from ingestd.core.article import Article
+from ingestd.core.copies.diff import find_differences, split_into_segments
 from ingestd.core.copies.verify import (
     MIN_CONTAINMENT,
     MIN_JACCARD,
     ComparedText,
     PairVerdict,
-    compare,
-    differences,
-    segments,
+    compare_texts,
 )
 from ingestd.core.events.linkage import THRESHOLD
-from ingestd.core.events.term_vectors import TermVectorStore, probability, time_penalty
-from ingestd.core.fingerprint import Fingerprint, fingerprints
+from ingestd.core.events.term_vectors import TermVectorStore, compute_time_penalty, estimate_probability
+from ingestd.core.fingerprint import Fingerprint, fingerprint_articles
 from ingestd.core.text.term_weights import TermVector
 from ingestd.core.window.columns import RaggedArray
 from ingestd.matching.text_cache import compared_texts, outlet_lines
@@ -42,7 +41,7 @@ def one(connection: Connection, given: str) -> dict[str, Any]:
 def two(connection: Connection, first: str, second: str) -> dict[str, Any]:
     """Return both comparisons of two articles, with their verdicts and what they rest on."""
     a, b = queries.article(connection, first), queries.article(connection, second)
-    print_a, print_b = fingerprints([_article(a), _article(b)], salience)
+    print_a, print_b = fingerprint_articles([_article(a), _article(b)], salience)
     text_a, text_b = (_compared(connection, article) for article in (a, b))
     return {
         "articles": [{key: x[key] for key in ("id", "title", "outlet", "published_at", "lang")} for x in (a, b)],
@@ -50,27 +49,30 @@ def two(connection: Connection, first: str, second: str) -> dict[str, Any]:
         "clusters": [_cluster(a), _cluster(b)],
         "copy": _copy(text_a, text_b),
         "event": _event(a, b, print_a, print_b),
-        "texts": [segments(text_a.compared, text_b.compared), segments(text_b.compared, text_a.compared)],
+        "texts": [
+            split_into_segments(text_a.compared, text_b.compared),
+            split_into_segments(text_b.compared, text_a.compared),
+        ],
     }
 
 
 _COPY_VERDICTS = {
     PairVerdict.COPY: "copy",
-    PairVerdict.FORM: "no copy: two notices of one form, filled in with other names and figures",
+    PairVerdict.TEMPLATE: "no copy: two notices of one form, filled in with other names and figures",
     PairVerdict.NONE: f"no copy: needs a Jaccard of {MIN_JACCARD} or a containment of {MIN_CONTAINMENT}",
 }
 
 
 def _copy(a: ComparedText, b: ComparedText) -> dict[str, Any]:
-    verdict = compare(a, b)
-    shared = verdict.shared
+    comparison = compare_texts(a, b)
+    shared = comparison.overlap
     return {
-        "verdict": _COPY_VERDICTS[verdict.kinship],
+        "verdict": _COPY_VERDICTS[comparison.verdict],
         "jaccard": round(shared.jaccard, 4),
         "containment": round(shared.containment, 4),
         "shared_shingles": shared.shared,
         "shingles": [shared.size, shared.other_size],
-        **asdict(differences(a.compared, b.compared)),
+        **asdict(find_differences(a.compared, b.compared)),
         "left_out": [_left_out(text) for text in (a, b)],
     }
 
@@ -78,7 +80,7 @@ def _copy(a: ComparedText, b: ComparedText) -> dict[str, Any]:
 def _compared(connection: Connection, article: dict[str, Any]) -> ComparedText:
     stored = StoredText.of(article["title"], article["text"], article["outlet"])
     outlet = stored.outlet
-    recurring = outlet_lines(connection, [outlet])[outlet].recurring if outlet else None
+    recurring = outlet_lines(connection, [outlet])[outlet].recurring_lines if outlet else None
     return compared_texts([stored], recurring)[0]
 
 
@@ -95,10 +97,10 @@ def _event(a: dict[str, Any], b: dict[str, Any], print_a: Fingerprint, print_b: 
     top = np.argsort(-product, kind="stable")[:_TERMS]
     dates = (a["published_at"], b["published_at"])
     apart = abs((dates[0] - dates[1]).total_seconds()) / 86400 if all(dates) else None
-    penalty = 0.0 if apart is None else float(time_penalty(0.0, np.array([apart]))[0])
+    penalty = 0.0 if apart is None else float(compute_time_penalty(0.0, np.array([apart]))[0])
     vectors = TermVectorStore()
     vectors.add(RaggedArray.of([x.hashes, y.hashes]), np.concatenate([x.weights, y.weights]))
-    cosine = float(vectors.cosines(*np.array([[0], [1], [0]]))[0])  # as the window has it
+    cosine = float(vectors.compute_cosines(*np.array([[0], [1], [0]]))[0])  # as the window has it
     score = cosine - penalty
     short = THRESHOLD - score
     shared_bands = int(np.count_nonzero(np.all((print_a.event_sketch == print_b.event_sketch).reshape(-1, 2), axis=1)))
@@ -110,7 +112,7 @@ def _event(a: dict[str, Any], b: dict[str, Any], print_a: Fingerprint, print_b: 
         verdict = f"too far apart for one event: {score:.3f} < {THRESHOLD}, {short:.3f} short of it"
     return {
         "verdict": verdict,
-        "probability": round(probability(score), 4),
+        "probability": round(estimate_probability(score), 4),
         "score": round(score, 4),
         "cosine": round(cosine, 4),
         "time_penalty": round(penalty, 4),

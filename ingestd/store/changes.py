@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, bindparam, case, delete, func, insert, select, update
 
 from ingestd.core.article import Article
-from ingestd.core.copies.verify import CopyPlace, Differences, Relation
+from ingestd.core.copies.diff import Differences
+from ingestd.core.copies.star_groups import CopyMembership
+from ingestd.core.copies.verify import Relation
 from ingestd.core.events.medoid import Centre
 from ingestd.core.fingerprint import COPY_LABEL, EVENT_LABEL, Fingerprint
-from ingestd.core.text.term_lookup import Glossary
+from ingestd.core.text.term_lookup import TermLookup
 from ingestd.core.text.term_weights import TermVector
 from ingestd.store.articles import chunks, copy_to_bytes, event_to_bytes
 from ingestd.store.bulk_insert import Bulk
@@ -63,7 +65,7 @@ class ChangeSet:
     log: list[dict[str, Any]] = field(default_factory=list)
     touched: set[int] = field(default_factory=set)  # clusters to be summed up again
     terms: dict[int, TermVector] = field(default_factory=dict)  # of the articles at hand, with their words
-    _glossary: Glossary | None = None
+    _glossary: TermLookup | None = None
 
     def add_article(  # noqa: PLR0913 - one row, once
         self, article_id: int, article: Article, fingerprint: Fingerprint, day: date, file_id: int, *, revision: bool
@@ -102,15 +104,15 @@ class ChangeSet:
         self._glossary = None
 
     @property
-    def glossary(self) -> Glossary:
+    def glossary(self) -> TermLookup:
         """The words of the articles at hand."""
         if self._glossary is None:
-            self._glossary = Glossary(self.terms)
+            self._glossary = TermLookup(self.terms)
         return self._glossary
 
-    def copy(self, article_id: int, place: CopyPlace, relation: Relation, differences: Differences) -> None:
+    def copy(self, article_id: int, place: CopyMembership, relation: Relation, differences: Differences) -> None:
         """Make an article a copy, with what says that it is one."""
-        shared = place.shared
+        shared = place.overlap
         if shared is None:
             raise ValueError(f"article {article_id} speaks for itself")
         self.copies[article_id] = {
@@ -423,7 +425,7 @@ def _keywords(
     asked = [(cluster, article) for cluster in telling for article in joined.get(cluster, ())]
     terms = [telling[cluster] for cluster, _ in asked]
     articles = [article for (_, article), its in zip(asked, terms, strict=True) for _ in range(its.size)]
-    found = iter(changes.glossary.find(articles, np.concatenate([_NO_TERMS, *terms])))
+    found = iter(changes.glossary.find_terms(articles, np.concatenate([_NO_TERMS, *terms])))
     places: dict[int, dict[int, int]] = {cluster: {} for cluster in telling}  # of the terms that are known, by term
     for (cluster, _), its in zip(asked, terms, strict=True):
         looked_up = zip(its.tolist(), islice(found, its.size), strict=True)
@@ -431,7 +433,7 @@ def _keywords(
     keywords = {}
     for cluster, known in places.items():
         first = islice((known[term] for term in telling[cluster].tolist() if term in known), KEYWORDS)
-        keywords[cluster] = list(map(changes.glossary.word, first))
+        keywords[cluster] = list(map(changes.glossary.read_word, first))
     return keywords
 
 

@@ -30,9 +30,9 @@ import numpy as np
 from ingestd.archive.moves import Move
 from ingestd.archive.moves import move as move_files
 from ingestd.core.article import Article
-from ingestd.core.fingerprint import Fingerprint, fingerprints
+from ingestd.core.fingerprint import Fingerprint, fingerprint_articles
 from ingestd.core.source_file import SeenFile
-from ingestd.core.text.term_weights import Background, TermWeighter, frequency_by_length
+from ingestd.core.text.term_weights import BackgroundFrequencies, TermWeighter, estimate_frequencies
 from ingestd.errors import DeferredError, IngestdError, Reason, UnsettledError, UnusableError, VanishedError
 from ingestd.formats import ReadLimits, Record, Rejected, Skipped, can_stream, parse_record, read_records
 from ingestd.formats.language import detect_language
@@ -358,7 +358,7 @@ def _with_language(article: Article) -> Article:
 
 
 def _fingerprints(articles: Sequence[Article]) -> list[Fingerprint]:
-    return fingerprints(articles, salience) if articles else []
+    return fingerprint_articles(articles, salience) if articles else []
 
 
 @cache
@@ -368,11 +368,11 @@ def salience(lang: str | None) -> TermWeighter:
 
     listed = _LISTED_AS.get(lang or "", lang)
     if listed not in wordfreq.available_languages("best"):
-        return TermWeighter(lang or "", frequency_by_length)
+        return TermWeighter(lang or "", estimate_frequencies)
     return TermWeighter(lang or "", _frequencies(listed or ""))
 
 
-def _frequencies(lang: str) -> Background:
+def _frequencies(lang: str) -> BackgroundFrequencies:
     """
     Return a look-up of many words that takes 8 bytes a word, where the dictionary takes 150.
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, text
 
-from ingestd.core.events.cluster_metrics import agreement
+from ingestd.core.events.cluster_metrics import compare_clusterings
 from tests.conftest import Run, new_database
 from tests.support.daemon import Daemon
 from tests.support.made_corpus import articles
@@ -126,8 +126,8 @@ def test_daemons_on_several_hosts_feed_one_corpus_while_they_are_killed(
                 host.start(wait=False)
     together.until(lambda: together.finished() >= n and not together.left(), 240)
     stored = together.rows("select external_id from articles")
-    clusters = agreement(dict(together.rows(CLUSTERS)), of_one_alone(tmp_path, CLUSTERS))
-    copies = agreement(dict(together.rows(COPIES)), of_one_alone(tmp_path, COPIES))
+    clusters = compare_clusterings(dict(together.rows(CLUSTERS)), of_one_alone(tmp_path, CLUSTERS))
+    copies = compare_clusterings(dict(together.rows(COPIES)), of_one_alone(tmp_path, COPIES))
     took_part = [
         sum(b'"file.ingested"' in line for line in host.log.read_bytes().splitlines()) for host in together.hosts
     ]

@@ -24,13 +24,13 @@ import xxhash
 from datasketch import MinHash, MinHashLSH
 from numpy.typing import NDArray
 
-from ingestd.core.copies.verify import MIN_CONTAINMENT, MIN_JACCARD, ComparedText, PairVerdict, compare
-from ingestd.core.fingerprint import COPY_BANDS, COPY_ROWS, COPY_SCHEME, sampled
+from ingestd.core.copies.verify import MIN_CONTAINMENT, MIN_JACCARD, ComparedText, PairVerdict, compare_texts
+from ingestd.core.fingerprint import COPY_BANDS, COPY_ROWS, COPY_SCHEME, sample_shingles
 from ingestd.core.lsh.copy_index import CopyIndex
-from ingestd.core.lsh.inverted_index import Candidates, InvertedIndex, band_keys
-from ingestd.core.lsh.minhash import sign
-from ingestd.core.text.boilerplate import without_known_forms
-from ingestd.core.text.shingles import WIDTH, shingle_sets
+from ingestd.core.lsh.inverted_index import Candidates, InvertedIndex, hash_bands
+from ingestd.core.lsh.minhash import sign_sets
+from ingestd.core.text.boilerplate import remove_known_boilerplate
+from ingestd.core.text.shingles import WIDTH, hash_shingles
 from ingestd.core.window.columns import RaggedArray, copy_keys
 from ingestd.core.window.window import COPY_CANDIDATES
 from tests.support.made_corpus import Made, articles
@@ -49,15 +49,17 @@ def with_ingestd(texts: list[str]) -> Pairs:
     found: Pairs = []
     for start in range(0, len(texts), BATCH):
         batch = texts[start : start + BATCH]
-        sets = shingle_sets([without_known_forms(text) for text in batch])
+        sets = hash_shingles([remove_known_boilerplate(text) for text in batch])
         compared += [ComparedText(*one) for one in zip(batch, batch, sets, strict=True)]
-        keys = copy_keys(sign(sets, COPY_SCHEME))
-        samples = RaggedArray.of([sampled(shingles) for shingles in sets])
+        keys = copy_keys(sign_sets(sets, COPY_SCHEME))
+        samples = RaggedArray.of([sample_shingles(shingles) for shingles in sets])
         index.add(keys, samples)
         own = np.arange(start, start + len(batch))
-        for article, others in proposed(own, index.candidates(keys, samples, own, own)):
+        for article, others in proposed(own, index.find_candidates(keys, samples, own, own)):
             found += [
-                (article, o) for o in others if compare(compared[article], compared[o]).kinship is PairVerdict.COPY
+                (article, o)
+                for o in others
+                if compare_texts(compared[article], compared[o]).verdict is PairVerdict.COPY
             ]
     return found
 
@@ -165,9 +167,9 @@ def batches(made: NDArray[np.uint32]) -> Iterator[tuple[NDArray[np.int64], NDArr
 def filled(made: NDArray[np.uint32], bands: int, rows: int) -> InvertedIndex:
     index = InvertedIndex()
     for positions, part in batches(made):
-        keys, counts = band_keys(part, bands, rows).ravel(), np.full(len(part), bands)
+        keys, counts = hash_bands(part, bands, rows).ravel(), np.full(len(part), bands)
         index.add(keys, counts)
-        index.candidates(keys, counts, positions, positions)
+        index.find_candidates(keys, counts, positions, positions)
     return index
 
 
@@ -215,9 +217,9 @@ def rebuild(n: int) -> None:
     index.reserve(n * COPY_BANDS)
     for first in range(0, n, 1000):  # as they come from the database
         part = made[first : first + 1000]
-        index.add(band_keys(part, COPY_BANDS, COPY_ROWS).ravel(), np.full(len(part), COPY_BANDS))
+        index.add(hash_bands(part, COPY_BANDS, COPY_ROWS).ravel(), np.full(len(part), COPY_BANDS))
     nothing = np.zeros(0, dtype=np.int64)
-    index.candidates(nothing.astype(np.uint32), nothing, nothing, nothing)  # it is made ready when it is asked
+    index.find_candidates(nothing.astype(np.uint32), nothing, nothing, nothing)  # it is made ready when it is asked
     print(f"Rebuilding the index of {n:,} articles from their signatures: {time.perf_counter() - start:.1f} s")
 
 

@@ -17,8 +17,15 @@ import numpy as np
 
 from ingestd.core.article import Article
 from ingestd.core.events import linkage
-from ingestd.core.events.linkage import INSEPARABLE, MOST_TOGETHER, NEARLY, CandidateCluster, decide, shares
-from ingestd.core.fingerprint import Fingerprint, event_features, fingerprints
+from ingestd.core.events.linkage import (
+    MAX_INSEPARABLE,
+    MAX_RECLUSTERED,
+    RECLUSTER_SHARE,
+    CandidateCluster,
+    compute_outlet_weights,
+    propose_clusters,
+)
+from ingestd.core.fingerprint import Fingerprint, compute_event_features, fingerprint_articles
 from ingestd.core.window.columns import WindowColumns, WindowRow
 from ingestd.core.window.window import Window
 from ingestd.workers.pool import salience
@@ -43,17 +50,17 @@ def settle(window: Window, article: int, near: Sequence[int], next_cluster: int)
     scores = window.scores(article, candidates)
     order = np.argsort(-scores, kind="stable")
     touched: dict[int, CandidateCluster] = {}
-    for other in candidates[order][scores[order] >= linkage.THRESHOLD * NEARLY].tolist():
+    for other in candidates[order][scores[order] >= linkage.THRESHOLD * RECLUSTER_SHARE].tolist():
         cluster = window.cluster_of(other)
         if cluster is None or cluster in touched or not window.open_for(cluster, article, other):
             continue
-        members = window.members(cluster, MOST_TOGETHER)
+        members = window.members(cluster, MAX_RECLUSTERED)
         scored = window.scores(article, members)
-        mean = float(np.average(scored, weights=shares(window.outlets(members).tolist())))
-        small = mean >= linkage.THRESHOLD and members.size < INSEPARABLE
+        mean = float(np.average(scored, weights=compute_outlet_weights(window.outlets(members).tolist())))
+        small = mean >= linkage.THRESHOLD and members.size < MAX_INSEPARABLE
         lowest = float(min(window.lowest_score(cluster), scored.min())) if small else -np.inf
         touched[cluster] = CandidateCluster(members, mean, lowest)
-    for part in decide(article, touched, window.all_scores, window.outlets):
+    for part in propose_clusters(article, touched, window.all_scores, window.outlets):
         cluster = part.cluster_id
         if cluster is None:
             cluster, next_cluster = next_cluster, next_cluster + 1
@@ -73,9 +80,9 @@ def measure(n: int) -> None:
         parsed = [Article(title=m.title, text=m.text, lang="en", published_at=m.published) for m in batch]
         ids = list(range(number + 1, number + len(batch) + 1))
         moments = [time.perf_counter()]
-        event_features(parsed, salience)
+        compute_event_features(parsed, salience)
         moments.append(time.perf_counter())
-        made_prints = fingerprints(parsed, salience)
+        made_prints = fingerprint_articles(parsed, salience)
         moments.append(time.perf_counter())
         entries = WindowColumns.of([entry(*one) for one in zip(ids, batch, made_prints, strict=True)])
         window.add(entries)

@@ -32,7 +32,7 @@ import psutil
 from sqlalchemy import Connection, insert, select
 
 from ingestd.core.fingerprint import COPY_SCHEME, EVENT_SCHEME, SAMPLE_ONE_IN, SKETCHED_TERMS
-from ingestd.core.lsh.minhash import finalise, sign_weighted
+from ingestd.core.lsh.minhash import mix_bits, sign_weighted_sets
 from ingestd.store.database import Database
 from ingestd.store.tables import ArticleRow, ClusterMemberRow, ClusterRow, CopyRow, SignatureRow, SourceFile
 from tests.support.made_corpus import Made, articles
@@ -97,7 +97,7 @@ def other(row: dict[str, Any], table: str, copy: int) -> dict[str, Any]:
 
 
 def other_copy(payload: bytes, salt: np.uint32) -> bytes:
-    numbers = finalise(np.frombuffer(payload, dtype="<u4") ^ salt)
+    numbers = mix_bits(np.frombuffer(payload, dtype="<u4") ^ salt)
     sample = np.sort(numbers[COPY_SCHEME.length :] // np.uint32(SAMPLE_ONE_IN))
     return numbers[: COPY_SCHEME.length].tobytes() + sample.tobytes()
 
@@ -106,11 +106,11 @@ def other_event(payload: bytes, salt: np.uint32) -> bytes:
     numbers = np.frombuffer(payload, dtype="<u4")[EVENT_SCHEME.length :]
     terms, weights = np.split(numbers, 2)
     weights = weights.view("<f4")
-    terms = np.where(weights > RARE, finalise(terms ^ salt), terms)
+    terms = np.where(weights > RARE, mix_bits(terms ^ salt), terms)
     order = np.argsort(terms)
     terms, weights = terms[order], weights[order]
     top = np.argsort(-weights, kind="stable")[:SKETCHED_TERMS]
-    sketch = sign_weighted([terms[top]], [np.square(weights[top])], EVENT_SCHEME)[0]
+    sketch = sign_weighted_sets([terms[top]], [np.square(weights[top])], EVENT_SCHEME)[0]
     return sketch.tobytes() + terms.tobytes() + weights.tobytes()
 
 

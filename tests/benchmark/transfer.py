@@ -24,9 +24,9 @@ import numpy as np
 
 from ingestd.core.article import Article
 from ingestd.core.events import linkage
-from ingestd.core.events.cluster_metrics import agreement
-from ingestd.core.events.term_vectors import probability
-from ingestd.core.fingerprint import fingerprints
+from ingestd.core.events.cluster_metrics import compare_clusterings
+from ingestd.core.events.term_vectors import estimate_probability
+from ingestd.core.fingerprint import fingerprint_articles
 from ingestd.core.window.columns import WindowColumns, WindowRow
 from ingestd.core.window.window import Window
 from ingestd.workers.pool import salience
@@ -58,7 +58,7 @@ def read(folder: Path) -> tuple[list[WindowRow], dict[str, dict[int, str]]]:
             datetime.fromisoformat(a["published"]).replace(tzinfo=UTC) if a["published"] else None for _, a in some
         ]
         read = [Article(title=a["title"], text=a["text"], lang=a["lang"]) for _, a in some]
-        for (corpus, a), when, made in zip(some, published, fingerprints(read, salience), strict=True):
+        for (corpus, a), when, made in zip(some, published, fingerprint_articles(read, salience), strict=True):
             number = len(entries) + 1
             entry = WindowRow(
                 article_id=number, published_at=when, day=when.date() if when else UNDATED, n_words=made.n_words,
@@ -90,7 +90,7 @@ def scored(
         with mock.patch.multiple(linkage, **dict(zip(NAMES, values, strict=True))):
             found = {str(article): number for article, number in cluster(entries).items()}
         gold = [{str(article): event for article, event in labels[corpus].items()} for corpus in CORPORA]
-        yield values, [agreement(one, found).b3_f1 for one in gold]
+        yield values, [compare_clusterings(one, found).b3_f1 for one in gold]
 
 
 def transfer(entries: list[WindowRow], labels: dict[str, dict[int, str]]) -> None:
@@ -115,7 +115,7 @@ def calibration(entries: list[WindowRow], labels: dict[str, dict[int, str]]) -> 
         (near,) = window.near(WindowColumns.of([entries[article - 1]]), earlier=False)
         others = [other for other in near.coverage if other in events_of]
         for other, score in zip(others, window.scores(article, np.array(others, dtype=np.int64)).tolist(), strict=True):
-            p = probability(score)
+            p = estimate_probability(score)
             right[min(int(10 * p), 9)].append((p, event == events_of[other]))
     print("pairs proposed: given, right, pairs")
     for _, pairs in sorted(right.items()):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import wordfreq
 
-from ingestd.core.text.term_weights import frequency_by_length
+from ingestd.core.text.term_weights import estimate_frequencies
 from ingestd.workers.pool import _frequencies, salience
 
 
@@ -17,8 +17,8 @@ def test_frequencies_are_those_of_wordfreq(lang: str) -> None:
 
 
 def test_a_language_without_a_list_is_weighed_by_the_length_of_its_words() -> None:
-    terms = salience("eo").terms(None, "la sendependeco")
+    terms = salience("eo").weigh_article(None, "la sendependeco")
     weight = dict(zip(terms.words, terms.weights.tolist(), strict=True))
     assert weight["la"] < weight["sendependeco"]
-    short, long = frequency_by_length(["la", "sendependeco"])
+    short, long = estimate_frequencies(["la", "sendependeco"])
     assert short > long

@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestd.core.text.boilerplate import HEADLINES_REMEMBERED, OutletLines, line_keys, without, without_known_forms
+from ingestd.core.text.boilerplate import (
+    HEADLINES_REMEMBERED,
+    OutletLines,
+    hash_lines,
+    remove_known_boilerplate,
+    remove_lines,
+)
 
 STORY = """\
 The council of Port Ellory voted on Monday to close the old fish market and to build a concert hall in its place.
@@ -30,7 +36,7 @@ Read closely, the plan says nothing about the fishmongers, who announced that th
 )  # fmt: skip
 def test_a_line_of_a_known_form_is_left_out(line: str) -> None:
     first, _, rest = STORY.partition("\n")
-    assert without_known_forms(f"{line}\n{first}\n  {line} \n{rest}\n{line}") == STORY.replace("\n", "\n", 1)
+    assert remove_known_boilerplate(f"{line}\n{first}\n  {line} \n{rest}\n{line}") == STORY.replace("\n", "\n", 1)
 
 
 @pytest.mark.parametrize(
@@ -43,48 +49,48 @@ def test_a_line_of_a_known_form_is_left_out(line: str) -> None:
     ],
 )  # fmt: skip
 def test_a_sentence_that_begins_like_one_stays(line: str) -> None:
-    assert without_known_forms(f"{STORY}\n{line}") == f"{STORY}\n{line}"
+    assert remove_known_boilerplate(f"{STORY}\n{line}") == f"{STORY}\n{line}"
 
 
 def test_a_page_of_nothing_else_stays_whole() -> None:
     page = "Advertisement\nShare this\nThe hall opens."
-    assert without_known_forms(page) == page
-    assert without(page, line_keys(page)) == page
+    assert remove_known_boilerplate(page) == page
+    assert remove_lines(page, hash_lines(page)) == page
 
 
 @given(st.lists(st.sampled_from(["a b", "Advertisement", "", "x" * 300, *STORY.split("\n")])).map("\n".join))
 def test_what_is_left_is_the_text_less_some_lines(text: str) -> None:
-    left = without_known_forms(text)
+    left = remove_known_boilerplate(text)
     lines = iter(text.split("\n"))
     assert all(line in lines for line in left.split("\n"))  # in their order
-    assert without_known_forms(left) == left or left == text
+    assert remove_known_boilerplate(left) == left or left == text
 
 
 def page(headline: str, *lines: str) -> tuple[str, np.ndarray]:
-    return headline, line_keys("\n".join([headline, *lines]))
+    return headline, hash_lines("\n".join([headline, *lines]))
 
 
 def test_a_line_under_four_headlines_recurs_and_one_under_three_does_not() -> None:
     outlet = OutletLines()
     for n in range(4):
         outlet.add(*page(f"Headline {n}", "Always there", f"Only once {n}", *(["Thrice"] if n else [])))
-    assert outlet.recurring.tolist() == line_keys("Always there").tolist()
+    assert outlet.recurring_lines.tolist() == hash_lines("Always there").tolist()
 
 
 def test_versions_under_one_headline_count_once() -> None:
     outlet = OutletLines()
     for n in range(9):
         outlet.add(*page("The ferry", "First paragraph", f"Update {n}"))
-    assert outlet.recurring.size == 0
+    assert outlet.recurring_lines.size == 0
 
 
 def test_what_an_outlet_no_longer_prints_is_forgotten() -> None:
     outlet = OutletLines()
     for n in range(HEADLINES_REMEMBERED * 2):
         outlet.add(*page(f"Headline {n}", "Old imprint" if n < HEADLINES_REMEMBERED else "New imprint"))
-    assert outlet.recurring.tolist() == line_keys("New imprint").tolist()
+    assert outlet.recurring_lines.tolist() == hash_lines("New imprint").tolist()
 
 
 def test_a_line_that_recurs_is_left_out_wherever_it_stands() -> None:
     text = f"Old imprint\n{STORY}\n  Old imprint"
-    assert without(text, line_keys("Old imprint")) == STORY
+    assert remove_lines(text, hash_lines("Old imprint")) == STORY

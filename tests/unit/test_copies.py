@@ -8,19 +8,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingestd.core.copies.diff import find_differences, split_into_segments
 from ingestd.core.copies.overlap import Overlap
-from ingestd.core.copies.verify import (
-    CanonicalRank,
-    ComparedText,
-    PairVerdict,
-    Relation,
-    compare,
-    differences,
-    group,
-    relation,
-    segments,
-)
-from ingestd.core.text.shingles import shingle_sets
+from ingestd.core.copies.star_groups import CanonicalRank, group_copies
+from ingestd.core.copies.verify import ComparedText, PairVerdict, Relation, classify_relation, compare_texts
+from ingestd.core.text.shingles import hash_shingles
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 STORY = (
@@ -39,7 +31,7 @@ OTHER = (
 
 
 def compared(*texts: str) -> list[ComparedText]:
-    return [ComparedText(text, text, shingles) for text, shingles in zip(texts, shingle_sets(texts), strict=True)]
+    return [ComparedText(text, text, shingles) for text, shingles in zip(texts, hash_shingles(texts), strict=True)]
 
 
 def notice(place: str, day: str, rain: int, gusts: int, river: str, name: str) -> str:
@@ -55,49 +47,49 @@ def test_an_edited_reprint_is_a_copy() -> None:
     edited = (
         STORY.replace("voted on Monday", "decided this week").replace("boldest", "bravest") + " Read more on page 4."
     )
-    verdict = compare(*compared(STORY, edited))
-    assert verdict.kinship is PairVerdict.COPY
-    assert relation(*compared(edited, STORY)) is Relation.NEAR
+    comparison = compare_texts(*compared(STORY, edited))
+    assert comparison.verdict is PairVerdict.COPY
+    assert classify_relation(*compared(edited, STORY)) is Relation.NEAR
 
 
 def test_notices_of_one_form_with_other_facts_are_no_copies() -> None:
     one = notice("the Callow Hills", "Wednesday", 45, 90, "Wend", "Helen Strand")
     other = notice("the Sorrel Coast", "Friday", 80, 125, "Amber", "Marcus Vale")
-    verdict = compare(*compared(one, other))
-    assert verdict.shared.containment > 0.25  # more than two reports of one event ever share
-    assert verdict.kinship is PairVerdict.FORM
+    comparison = compare_texts(*compared(one, other))
+    assert comparison.overlap.containment > 0.25  # more than two reports of one event ever share
+    assert comparison.verdict is PairVerdict.TEMPLATE
 
 
 def test_the_same_notice_with_one_figure_corrected_is_a_copy() -> None:
     one = notice("the Callow Hills", "Wednesday", 45, 90, "Wend", "Helen Strand")
-    assert compare(*compared(one, one.replace("45", "54"))).kinship is PairVerdict.COPY
+    assert compare_texts(*compared(one, one.replace("45", "54"))).verdict is PairVerdict.COPY
 
 
 def test_an_excerpt_says_which_way_round_it_is() -> None:
     long = f"{STORY} {OTHER}"
     part = STORY[: len(STORY) // 2]
-    assert compare(*compared(part, long)).kinship is PairVerdict.COPY
-    assert relation(*compared(part, long)) is Relation.EXCERPT
-    assert relation(*compared(long, part)) is Relation.EXPANDED
-    assert relation(*compared(long, long)) is Relation.EXACT
+    assert compare_texts(*compared(part, long)).verdict is PairVerdict.COPY
+    assert classify_relation(*compared(part, long)) is Relation.EXCERPT
+    assert classify_relation(*compared(long, part)) is Relation.EXPANDED
+    assert classify_relation(*compared(long, long)) is Relation.EXACT
 
 
 @given(st.lists(st.sampled_from([*STORY.split()[:30], "Zinc", "€", "47", "ﬁn"]), max_size=60).map(" ".join))
 def test_pieces_of_a_text_put_together_are_the_text(text: str) -> None:
-    pieces = segments(text, STORY)
+    pieces = split_into_segments(text, STORY)
     assert "".join(piece for piece, _ in pieces) == unicodedata.normalize("NFKC", text)
     assert all(len(piece.split()) >= 3 for piece, shared in pieces if shared)
 
 
 def test_differences_name_what_is_shared_and_what_is_not() -> None:
-    found = differences(STORY, STORY.replace("Agneta Foyle", "Helen Strand").replace("boldest", "bravest"))
+    found = find_differences(STORY, STORY.replace("Agneta Foyle", "Helen Strand").replace("boldest", "bravest"))
     assert found.only_here == ("Agneta", "Foyle", "boldest")  # names first
     assert found.only_there == ("Helen", "Strand", "bravest")
     assert found.longest_passages[0].startswith("decision since the harbour was dredged")
 
 
 def test_different_stories_are_no_copies() -> None:
-    assert compare(*compared(STORY, OTHER)).kinship is PairVerdict.NONE
+    assert compare_texts(*compared(STORY, OTHER)).verdict is PairVerdict.NONE
 
 
 # Groups, on graphs of matches that are made up: numbers stand for articles.
@@ -123,13 +115,13 @@ def matches_of(pairs: set[tuple[int, int]]) -> object:
 def test_groups_do_not_depend_on_the_order_of_arrival(
     articles: list[CanonicalRank], pairs: set[tuple[int, int]]
 ) -> None:
-    outcomes = [group(list(order), matches_of(pairs)) for order in list(permutations(articles))[:30]]  # type: ignore[arg-type]
+    outcomes = [group_copies(list(order), matches_of(pairs)) for order in list(permutations(articles))[:30]]  # type: ignore[arg-type]
     assert all(outcome == outcomes[0] for outcome in outcomes)
 
 
 @given(standings, st.sets(st.tuples(st.integers(0, 5), st.integers(0, 5)).filter(lambda p: p[0] < p[1])))
 def test_every_copy_matches_what_it_is_filed_under(articles: list[CanonicalRank], pairs: set[tuple[int, int]]) -> None:
-    places = group(articles, matches_of(pairs))  # type: ignore[arg-type]
+    places = group_copies(articles, matches_of(pairs))  # type: ignore[arg-type]
     for article, place in places.items():
         speaker = places[place.canonical_id]
         assert speaker.canonical_id == place.canonical_id  # who speaks is nobody's copy
@@ -143,14 +135,14 @@ kinds = st.sampled_from([None, None, Overlap(80, 100, 100), Overlap(95, 100, 900
 @given(standings, st.data())
 def test_excerpts_and_collections_keep_to_the_same_rules(articles: list[CanonicalRank], data: st.DataObject) -> None:
     drawn = {(a, b): data.draw(kinds) for a in range(6) for b in range(a + 1, 6)}
-    found = drawn | {(b, a): shared.turned if shared else None for (a, b), shared in drawn.items()}
-    places = group(articles, lambda a, b: found[a, b])
+    found = drawn | {(b, a): shared.swap_sides() if shared else None for (a, b), shared in drawn.items()}
+    places = group_copies(articles, lambda a, b: found[a, b])
     for order in list(permutations(articles))[:30]:
-        assert group(list(order), lambda a, b: found[a, b]) == places
+        assert group_copies(list(order), lambda a, b: found[a, b]) == places
     for article, place in places.items():
         assert places[place.canonical_id].matched_id is None  # who speaks is nobody's copy
         if place.matched_id is not None:
-            assert place.shared == found[article, place.matched_id]
+            assert place.overlap == found[article, place.matched_id]
             assert places[place.matched_id].canonical_id == place.canonical_id
 
 
@@ -159,14 +151,14 @@ def test_an_excerpt_that_the_middle_lacks_goes_with_the_member_that_holds_it() -
     articles = [CanonicalRank(article_id=i, published_at=START, n_words=300 - i) for i in range(4)]
     near, part = Overlap(80, 100, 100), Overlap(20, 21, 100)
     found = {(0, 1): near, (0, 2): near, (3, 2): part}
-    found |= {(b, a): shared.turned for (a, b), shared in found.items()}
-    places = group(articles, lambda a, b: found.get((a, b)))
-    assert (places[3].canonical_id, places[3].matched_id, places[3].shared) == (0, 2, part)
+    found |= {(b, a): shared.swap_sides() for (a, b), shared in found.items()}
+    places = group_copies(articles, lambda a, b: found.get((a, b)))
+    assert (places[3].canonical_id, places[3].matched_id, places[3].overlap) == (0, 2, part)
 
 
 def test_a_chain_does_not_become_one_group() -> None:
     chain = [CanonicalRank(article_id=i, published_at=START + timedelta(days=i), n_words=100) for i in range(5)]
-    places = group(chain, matches_of({(0, 1), (1, 2), (2, 3), (3, 4)}))  # type: ignore[arg-type]
+    places = group_copies(chain, matches_of({(0, 1), (1, 2), (2, 3), (3, 4)}))  # type: ignore[arg-type]
     assert places[0].canonical_id != places[4].canonical_id
 
 
@@ -178,7 +170,7 @@ def test_the_earliest_speaks_then_the_longer_then_the_lower_id() -> None:
             CanonicalRank(article_id=i, published_at=None if d is None else START + timedelta(days=d), n_words=n)
             for i, (d, n) in enumerate(articles)
         ]
-        return group(made, matches_of(everyone))[0].canonical_id  # type: ignore[arg-type]
+        return group_copies(made, matches_of(everyone))[0].canonical_id  # type: ignore[arg-type]
 
     assert speaker((2, 900), (1, 100), (None, 900)) == 1
     assert speaker((1, 100), (1, 200), (1, 150)) == 1
@@ -195,7 +187,7 @@ def test_a_page_that_collects_stories_does_not_make_them_copies_of_one_another()
             return None
         return Overlap(290, 296, 896) if b == 9 else Overlap(290, 896, 296)
 
-    places = group([*stories, collection], compared)
+    places = group_copies([*stories, collection], compared)
     assert len({places[i].canonical_id for i in range(3)}) == 3
 
 
@@ -203,13 +195,13 @@ def test_an_excerpt_of_the_same_day_never_speaks_for_its_original() -> None:
     original = CanonicalRank(article_id=2, published_at=START, n_words=600)
     excerpt = CanonicalRank(article_id=1, published_at=START, n_words=90)
     shared = {(1, 2): Overlap(80, 86, 596), (2, 1): Overlap(80, 596, 86)}
-    places = group([excerpt, original], lambda a, b: shared[a, b])
+    places = group_copies([excerpt, original], lambda a, b: shared[a, b])
     assert places[1].canonical_id == 2
 
 
 def test_shared_shingles_are_counted_from_both_sides() -> None:
     a, b = np.array([1, 2, 3, 4], dtype=np.uint32), np.array([3, 4], dtype=np.uint32)
-    from ingestd.core.copies.overlap import overlap
+    from ingestd.core.copies.overlap import measure_overlap
 
-    assert overlap(a, b) == Overlap(2, 4, 2) == overlap(b, a).turned
-    assert (overlap(a, b).jaccard, overlap(a, b).containment) == (0.5, 1.0)
+    assert measure_overlap(a, b) == Overlap(2, 4, 2) == measure_overlap(b, a).swap_sides()
+    assert (measure_overlap(a, b).jaccard, measure_overlap(a, b).containment) == (0.5, 1.0)

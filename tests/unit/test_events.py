@@ -13,17 +13,23 @@ from scipy.spatial.distance import squareform
 from ingestd.core.events import term_vectors
 from ingestd.core.events.linkage import (
     CONTRAST,
-    MOST_TOGETHER,
-    NEARLY,
+    MAX_RECLUSTERED,
+    RECLUSTER_SHARE,
     THRESHOLD,
     TIGHTENING,
     CandidateCluster,
     ClusterProposal,
-    average_link,
-    decide,
-    shares,
+    compute_outlet_weights,
+    propose_clusters,
+    run_average_linkage,
 )
-from ingestd.core.events.term_vectors import EVEN_SCORE, LARGEST_PENALTY, TermVectorStore, probability, time_penalty
+from ingestd.core.events.term_vectors import (
+    EVEN_SCORE,
+    LARGEST_PENALTY,
+    TermVectorStore,
+    compute_time_penalty,
+    estimate_probability,
+)
 from ingestd.core.text.term_weights import PAIR_WEIGHT, TERM_BITS, TermVector, TermWeighter
 from ingestd.core.window.columns import RaggedArray
 
@@ -59,14 +65,14 @@ def test_cosines_are_those_of_the_dense_vectors(drawn: list[dict[int, float]], d
     everyone = np.arange(len(drawn))
     expected = dense @ dense.T
     off_diagonal = ~np.eye(len(drawn), dtype=bool)
-    assert np.allclose(vectors.gram(everyone)[off_diagonal], expected[off_diagonal], rtol=0.01)
+    assert np.allclose(vectors.compute_gram(everyone)[off_diagonal], expected[off_diagonal], rtol=0.01)
     some = st.lists(st.sampled_from(range(len(drawn))))
     others_of = data.draw(st.lists(some, min_size=1, max_size=7))
     articles = np.array(data.draw(st.lists(st.sampled_from(everyone), min_size=7, max_size=7))[: len(others_of)])
     others = np.array([other for others in others_of for other in others], dtype=np.int64)
     of = np.repeat(np.arange(articles.size), [len(others) for others in others_of])
     with mock.patch.object(term_vectors, "_TOGETHER", 3):
-        assert np.allclose(vectors.cosines(articles, others, of), expected[articles[of], others], rtol=0.01)
+        assert np.allclose(vectors.compute_cosines(articles, others, of), expected[articles[of], others], rtol=0.01)
 
 
 @given(st.lists(weights, min_size=1, max_size=8), st.integers(1, 4), st.data())
@@ -77,7 +83,7 @@ def test_the_terms_named_make_most_of_the_cosine(drawn: list[dict[int, float]], 
     one = st.sampled_from(range(len(drawn)))
     pairs = np.array(data.draw(st.lists(st.tuples(one, one))), dtype=np.int64).reshape(-1, 2)
     with mock.patch.object(term_vectors, "_TOGETHER", 3):
-        named = vectors.shared(pairs[:, 0], pairs[:, 1], most)
+        named = vectors.find_shared_terms(pairs[:, 0], pairs[:, 1], most)
     for (a, b), (terms, products) in zip(pairs.tolist(), named, strict=True):
         held = [vector(drawn[i]) for i in (a, b)]
         mine, theirs = (
@@ -94,47 +100,49 @@ def test_vectors_kept_stay_what_they_were(drawn: list[dict[int, float]], data: s
     for d in drawn:
         add(vectors, vector(d))
     keep = sorted(data.draw(st.sets(st.integers(0, len(drawn) - 1), min_size=1)))
-    before = [vectors.terms_of(np.array([i])) for i in keep]
-    vectors.keep(np.array(keep))
+    before = [vectors.gather_terms(np.array([i])) for i in keep]
+    vectors.compact(np.array(keep))
     add(vectors, vector({1: 1.0}))
     for i, (terms, values, _) in enumerate(before):
-        assert np.array_equal(vectors.terms_of(np.array([i]))[0], terms)
-        assert np.array_equal(vectors.terms_of(np.array([i]))[1], values)
+        assert np.array_equal(vectors.gather_terms(np.array([i]))[0], terms)
+        assert np.array_equal(vectors.gather_terms(np.array([i]))[1], values)
 
 
 def test_two_terms_whose_hashes_begin_alike_are_one() -> None:
     vectors, alike = TermVectorStore(), hashes([3, 3, 4]) + np.array([0, 1, 0], dtype=np.uint32)
     values = np.array([0.5, 0.25, 0.5], dtype=np.float32)
     vectors.add(RaggedArray.of([alike, alike[2:]]), np.concatenate([values, values[2:]]))
-    terms, _, owner = vectors.terms_of(np.arange(2))
+    terms, _, owner = vectors.gather_terms(np.arange(2))
     assert list(zip(owner.tolist(), terms.tolist(), strict=True)) == [(0, 3), (0, 4), (1, 4)]
-    assert np.allclose(vectors.cosines(*np.array([[0], [1], [0]])), 0.25, rtol=0.01)
+    assert np.allclose(vectors.compute_cosines(*np.array([[0], [1], [0]])), 0.25, rtol=0.01)
 
 
 def test_time_takes_off_a_little_and_an_unknown_date_nothing() -> None:
-    penalties = time_penalty(10.0, np.array([10.0, 11.0, 9.0, 400.0, np.nan]))
+    penalties = compute_time_penalty(10.0, np.array([10.0, 11.0, 9.0, 400.0, np.nan]))
     assert np.allclose(penalties, [0, 0.02, 0.02, LARGEST_PENALTY, 0])
-    assert np.allclose(time_penalty(float("nan"), np.array([1.0, np.nan])), 0)
+    assert np.allclose(compute_time_penalty(float("nan"), np.array([1.0, np.nan])), 0)
 
 
 def test_a_rare_word_says_more_than_a_common_one_and_a_number_is_capped() -> None:
-    terms = salience.terms(None, "the minister ferry gannet 48213")
+    terms = salience.weigh_article(None, "the minister ferry gannet 48213")
     weight = dict(zip(terms.words, terms.weights.tolist(), strict=True))
     assert weight["the"] < 0.001 < weight["minister"] < weight["48213"] < weight["ferry"] < weight["gannet"]
 
 
 def test_case_and_a_final_s_make_no_difference_to_a_term() -> None:
-    assert salience.terms(None, "Ferry's ferry FERRY’S").words == ("ferry",)
+    assert salience.weigh_article(None, "Ferry's ferry FERRY’S").words == ("ferry",)
 
 
 def test_the_same_word_of_two_languages_is_two_terms() -> None:
-    german = TermWeighter("de", lambda words: [0.0] * len(words)).terms(None, "die")
-    assert german.words == salience.terms(None, "die").words
-    assert german.hashes.tolist() != salience.terms(None, "die").hashes.tolist()
+    german = TermWeighter("de", lambda words: [0.0] * len(words)).weigh_article(None, "die")
+    assert german.words == salience.weigh_article(None, "die").words
+    assert german.hashes.tolist() != salience.weigh_article(None, "die").hashes.tolist()
 
 
 def test_terms_are_of_unit_length_and_name_their_words() -> None:
-    terms = salience.terms("Ferry strikes pier", "The ferry Lady Marisol struck the pier.\n\nThe minister said little.")
+    terms = salience.weigh_article(
+        "Ferry strikes pier", "The ferry Lady Marisol struck the pier.\n\nThe minister said little."
+    )
     assert np.isclose(np.linalg.norm(terms.weights), 1.0)
     assert np.all(np.diff(terms.hashes.astype(np.int64)) > 0)
     weight = dict(zip(terms.words, terms.weights.tolist(), strict=True))
@@ -145,14 +153,15 @@ def test_terms_are_of_unit_length_and_name_their_words() -> None:
 def test_whole_names_tell_apart_who_shares_a_part() -> None:
     def both(one: str, other: str) -> float:
         (a, b) = (
-            salience.terms(f"{name} held", f"Police said that {name} was held in Tolbury.") for name in (one, other)
+            salience.weigh_article(f"{name} held", f"Police said that {name} was held in Tolbury.")
+            for name in (one, other)
         )
         shared = np.intersect1d(a.hashes, b.hashes, return_indices=True)
         return float(a.weights[shared[1]] @ b.weights[shared[2]])
 
     assert both("Jamal Strand", "Jamal Strand") > 0.99
-    assert "jamal strand" in salience.terms(None, "Jamal Strand left. Nobody stayed.").words
-    assert "strand nobody" not in salience.terms(None, "Jamal Strand. And nobody stayed, nobody.").words
+    assert "jamal strand" in salience.weigh_article(None, "Jamal Strand left. Nobody stayed.").words
+    assert "strand nobody" not in salience.weigh_article(None, "Jamal Strand. And nobody stayed, nobody.").words
     # The first name is shared, the name is not.
     assert both("Jamal Strand", "Jamal Vale") < both("Jamal Strand", "Strand")
 
@@ -160,16 +169,16 @@ def test_whole_names_tell_apart_who_shares_a_part() -> None:
 def test_words_met_before_make_no_difference_however_many_they_are() -> None:
     fresh, used = (TermWeighter("en", lambda words: [FREQUENCIES.get(w, 0.0) for w in words]) for _ in range(2))
     for start in range(0, 9_000, 1_000):
-        used.terms(f"Title{start}", " ".join(f"w{n} W{n}" for n in range(start, start + 1_000)))
+        used.weigh_article(f"Title{start}", " ".join(f"w{n} W{n}" for n in range(start, start + 1_000)))
     article = ("Ferry strikes pier", "The ferry Lady Marisol struck the pier.\n\nThe minister said little.")
-    one, other = fresh.terms(*article), used.terms(*article)
+    one, other = fresh.weigh_article(*article), used.weigh_article(*article)
     assert one.words == other.words
     assert np.array_equal(one.hashes, other.hashes)
     assert np.array_equal(one.weights, other.weights)
 
 
 def test_an_article_without_words_has_no_terms() -> None:
-    assert salience.terms(None, "... !!!").hashes.size == 0
+    assert salience.weigh_article(None, "... !!!").hashes.size == 0
 
 
 scores = st.integers(2, 12).flatmap(
@@ -182,7 +191,7 @@ def test_average_link_is_that_of_scipy(drawn: list[float], threshold: float) -> 
     # Ties may be broken either way, so no two scores, nor means of some, are to be equal.
     values = np.array(drawn) + np.random.default_rng(len(drawn)).random(len(drawn)) * 1e-2
     matrix = squareform(values)
-    ours = average_link(matrix, [1.0] * len(matrix), threshold, 0.0, 0.0)
+    ours = run_average_linkage(matrix, [1.0] * len(matrix), threshold, 0.0, 0.0)
     labels = fcluster(linkage(squareform(2 - matrix, checks=False), "average"), 2 - threshold, "distance")
     theirs = [[int(i) for i in np.flatnonzero(labels == label)] for label in set(labels)]
     assert sorted(ours) == sorted(theirs)
@@ -205,7 +214,7 @@ def decided(
         of = all_scores(np.array([100, *members]))
         lowest = of[~np.eye(len(of), dtype=bool)].min() if known else -np.inf
         touched[cluster] = CandidateCluster(np.array(members), float(of[0, 1:].mean()), float(lowest))
-    return decide(100, touched, all_scores, no_outlets)
+    return propose_clusters(100, touched, all_scores, no_outlets)
 
 
 def no_outlets(articles: np.ndarray) -> np.ndarray:
@@ -214,12 +223,12 @@ def no_outlets(articles: np.ndarray) -> np.ndarray:
 
 def divided(scores: np.ndarray, weights: list[float] | None = None, **also: float) -> list[list[int]]:
     rules = {"threshold": THRESHOLD, "tightening": TIGHTENING, "contrast": CONTRAST} | also
-    return average_link(scores, weights or [1.0] * len(scores), **rules)
+    return run_average_linkage(scores, weights or [1.0] * len(scores), **rules)
 
 
 def test_nothing_near_opens_a_cluster() -> None:
     assert decided({}, {}) == (ClusterProposal(None, (100,)),)
-    assert decided({1: [5]}, {(100, 5): THRESHOLD * NEARLY - 0.01}) == (ClusterProposal(None, (100,)),)
+    assert decided({1: [5]}, {(100, 5): THRESHOLD * RECLUSTER_SHARE - 0.01}) == (ClusterProposal(None, (100,)),)
 
 
 def test_a_near_cluster_is_joined() -> None:
@@ -264,20 +273,20 @@ def test_the_more_articles_there_are_the_closer_two_groups_must_be_to_become_one
 
 
 def test_one_outlets_many_updates_count_as_one() -> None:
-    assert shares([5, 5, 5, 7, 0, 0]) == [1 / 3, 1 / 3, 1 / 3, 1, 1, 1]
+    assert compute_outlet_weights([5, 5, 5, 7, 0, 0]) == [1 / 3, 1 / 3, 1 / 3, 1, 1, 1]
     # Four updates of one outlet are unlike the newcomer, three other outlets are like it.
     scores = np.full((8, 8), 0.5)
     scores[7, :4] = scores[:4, 7] = 0.02
     scores[7, 4:7] = scores[4:7, 7] = 0.25
-    assert divided(scores, shares([1, 1, 1, 1, 2, 3, 4, 5])) == [[*range(8)]]
+    assert divided(scores, compute_outlet_weights([1, 1, 1, 1, 2, 3, 4, 5])) == [[*range(8)]]
     assert divided(scores) == [[*range(7)], [7]]
 
 
 @given(st.floats(-1, 1), st.floats(-1, 1))
 def test_the_probability_rises_with_the_score(one: float, other: float) -> None:
     low, high = sorted((one, other))
-    assert 0 <= probability(low) <= probability(high) < 1
-    assert np.isclose(probability(EVEN_SCORE), 0.5)
+    assert 0 <= estimate_probability(low) <= estimate_probability(high) < 1
+    assert np.isclose(estimate_probability(EVEN_SCORE), 0.5)
 
 
 def test_the_nearest_of_two_is_joined_and_the_other_left_alone() -> None:
@@ -317,7 +326,7 @@ def test_knowing_the_lowest_score_changes_nothing_but_the_work(members: int, dat
 
 
 def test_no_more_is_decided_again_at_once_than_the_bound_allows() -> None:
-    giant, small = list(range(MOST_TOGETHER + 50)), [90_001, 90_002]
+    giant, small = list(range(MAX_RECLUSTERED + 50)), [90_001, 90_002]
     asked: list[int] = []
 
     def all_scores(articles: np.ndarray) -> np.ndarray:
@@ -325,6 +334,8 @@ def test_no_more_is_decided_again_at_once_than_the_bound_allows() -> None:
         return np.ones((articles.size, articles.size))
 
     touched = {1: CandidateCluster(np.array(giant), 0.3), 2: CandidateCluster(np.array(small), 0.25)}
-    assert decide(100_000, {1: touched[1]}, all_scores, no_outlets) == (ClusterProposal(1, (*giant, 100_000)),)
-    decide(100_000, touched, all_scores, no_outlets)
-    assert all(size <= MOST_TOGETHER for size in asked)
+    assert propose_clusters(100_000, {1: touched[1]}, all_scores, no_outlets) == (
+        ClusterProposal(1, (*giant, 100_000)),
+    )
+    propose_clusters(100_000, touched, all_scores, no_outlets)
+    assert all(size <= MAX_RECLUSTERED for size in asked)

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from ingestd.core.article import Article
-from ingestd.core.fingerprint import fingerprints
+from ingestd.core.fingerprint import fingerprint_articles
 from ingestd.core.text.term_weights import TermWeighter
 
 
 @pytest.mark.parametrize("text", ["", "Zinc rose.", " ".join(f"Word{n} and more of it" for n in range(300))])
 def test_a_fingerprint_arrives_in_another_process_as_it_was(text: str) -> None:
-    (made,) = fingerprints(
+    (made,) = fingerprint_articles(
         [Article(title=None, text=text, lang="en")], lambda _: TermWeighter("en", lambda words: [1e-6] * len(words))
     )
     arrived = pickle.loads(pickle.dumps(made))
@@ -31,9 +31,9 @@ def test_a_fingerprint_arrives_in_another_process_as_it_was(text: str) -> None:
 def test_each_article_is_weighed_in_its_own_language() -> None:
     weighers = {lang: TermWeighter(lang or "", lambda words: [1e-6] * len(words)) for lang in ("en", "de", None)}
     articles = [Article(title=None, text="Zinc rose by four per cent.", lang=lang) for lang in ("en", "de", "en", None)]
-    together = fingerprints(articles, weighers.__getitem__)
+    together = fingerprint_articles(articles, weighers.__getitem__)
     for article, made in zip(articles, together, strict=True):
-        (alone,) = fingerprints([article], weighers.__getitem__)
+        (alone,) = fingerprint_articles([article], weighers.__getitem__)
         assert np.array_equal(made.terms.hashes, alone.terms.hashes)
         assert np.array_equal(made.event_sketch, alone.event_sketch)
     assert np.array_equal(together[0].terms.hashes, together[2].terms.hashes)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from ingestd.core.lsh import inverted_index as bands_module
 from ingestd.core.lsh import postings
-from ingestd.core.lsh.inverted_index import Candidates, InvertedIndex, band_keys
-from ingestd.core.lsh.postings import MOST_OF_A_KEY, PackedPostings
+from ingestd.core.lsh.inverted_index import Candidates, InvertedIndex, hash_bands
+from ingestd.core.lsh.postings import MAX_PER_KEY, PackedPostings
 
 BANDS, ROWS = 8, 2
 # Few different values, so that bands collide often.
@@ -31,13 +31,13 @@ def merged_at_once(really: bool) -> Iterator[None]:
 
 
 def keys_of(rows: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-    return band_keys(rows, BANDS, ROWS).ravel(), np.full(len(rows), BANDS)
+    return hash_bands(rows, BANDS, ROWS).ravel(), np.full(len(rows), BANDS)
 
 
 def asked(index: InvertedIndex, keys: NDArray[np.uint32], counts: NDArray[np.int64], first: int = 0) -> Candidates:
     """What articles `first` and on, which have these keys, have in common with all."""
     these = np.arange(first, first + counts.size)
-    return index.candidates(keys, counts, these, np.full(counts.size, len(index)))
+    return index.find_candidates(keys, counts, these, np.full(counts.size, len(index)))
 
 
 def by_query(found: Candidates, queries: int) -> dict[int, dict[int, int]]:
@@ -78,7 +78,7 @@ def test_candidates_stay_right_when_postings_are_merged_and_buckets_divided(rese
                 equal = (bands[: start + 1_000] == bands[article]).all(axis=2).any(axis=1)
                 assert sorted(found.positions) == [i for i in np.flatnonzero(equal).tolist() if i != article]
     chosen = np.arange(0, len(rows), 400)
-    found = index.candidates(*keys_of(rows[chosen]), chosen, chosen)
+    found = index.find_candidates(*keys_of(rows[chosen]), chosen, chosen)
     for query, article in enumerate(chosen):
         equal = (bands[:article] == bands[article]).all(axis=2).any(axis=1)
         assert sorted(found.positions[found.queries == query]) == np.flatnonzero(equal).tolist()
@@ -123,7 +123,7 @@ def test_of_any_number_of_keys_those_in_common_are_counted(
     with merged_at_once(merged[-1]):
         assert told(keys) == wanted(keys)
         kept = np.flatnonzero(data.draw(st.lists(st.booleans(), min_size=len(keys), max_size=len(keys))))
-        index.keep(kept)
+        index.compact(kept)
         left = [keys[i] for i in kept]
         assert told(left) == wanted(left)
         index.add(*in_a_row(keys))
@@ -145,10 +145,10 @@ def test_merged_postings_are_all_there_and_hold_six_bytes(drawn: list[list[int]]
     with mock.patch.multiple(postings, _BUCKET_LOAD=load / 65_536, _BUCKETS_AT_ONCE=at_once):
         for batch in drawn:
             numbered = [key << 32 | first + i for i, key in enumerate(batch)]
-            merged.merge(np.sort(np.array(numbered, dtype=np.uint64)))
+            merged.merge_entries(np.sort(np.array(numbered, dtype=np.uint64)))
             first += len(batch)
         everyone = [key for batch in drawn for key in batch]
-        (rows, articles), _ = merged.find(np.array(everyone, dtype=np.uint32))
+        (rows, articles), _ = merged.find_articles(np.array(everyone, dtype=np.uint32))
     expected = {(i, j) for i, a in enumerate(everyone) for j, b in enumerate(everyone) if a == b}
     assert sorted(zip(rows.tolist(), articles.tolist(), strict=True)) == sorted(expected)
     assert len(merged) == len(everyone)
@@ -159,19 +159,19 @@ def test_only_earlier_articles_are_proposed() -> None:
     index = InvertedIndex()
     index.add(*keys_of(np.zeros((4, BANDS * ROWS), dtype=np.uint32)))
     keys, counts = keys_of(np.zeros((2, BANDS * ROWS), dtype=np.uint32))
-    found = index.candidates(keys, counts, np.array([1, 3]), np.array([1, 3]))
+    found = index.find_candidates(keys, counts, np.array([1, 3]), np.array([1, 3]))
     assert list(zip(found.queries, found.positions, strict=True)) == [(0, 0), (1, 2), (1, 1), (1, 0)]
 
 
 @pytest.mark.parametrize("merged", [False, True])
 def test_a_bucket_that_fills_up_costs_a_bounded_number_of_steps_and_is_counted(merged: bool) -> None:
     index = InvertedIndex()
-    index.add(*keys_of(np.zeros((MOST_OF_A_KEY + 100, BANDS * ROWS), dtype=np.uint32)))
+    index.add(*keys_of(np.zeros((MAX_PER_KEY + 100, BANDS * ROWS), dtype=np.uint32)))
     last = len(index) - 1
     with merged_at_once(merged):
-        found = index.candidates(
+        found = index.find_candidates(
             *keys_of(np.zeros((1, BANDS * ROWS), dtype=np.uint32)), np.array([last]), np.array([last])
         )
-    assert found.positions.size < MOST_OF_A_KEY
+    assert found.positions.size < MAX_PER_KEY
     assert found.positions.max() == last - 1  # the newest are still found
-    assert index.truncated == BANDS
+    assert index.truncated_lookups == BANDS

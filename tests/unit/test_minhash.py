@@ -8,13 +8,13 @@ from datasketch import MinHash, MinHashLSH
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestd.core.lsh.minhash import SignatureScheme, sign, sign_weighted
+from ingestd.core.lsh.minhash import SignatureScheme, sign_sets, sign_weighted_sets
 
 UNLOADED = """
 import sys
-from ingestd.core.lsh.minhash import SignatureScheme, permutations
+from ingestd.core.lsh.minhash import SignatureScheme, get_permutations
 
-permutations(SignatureScheme())
+get_permutations(SignatureScheme())
 assert "datasketch" in sys.modules and "scipy.integrate" not in sys.modules
 import datasketch, scipy.integrate
 
@@ -33,13 +33,13 @@ def as_set(values: list[int]) -> np.ndarray:
 def test_signatures_are_those_of_datasketch(values: list[int], seed: int) -> None:
     theirs = MinHash(num_perm=128, seed=seed, hashfunc=int, scheme="affine32")
     theirs.update_batch(values)
-    assert np.array_equal(sign([as_set(values)], SignatureScheme(128, seed))[0], theirs.hashvalues)
+    assert np.array_equal(sign_sets([as_set(values)], SignatureScheme(128, seed))[0], theirs.hashvalues)
 
 
 @given(hashes)
 def test_order_and_repeats_do_not_change_a_signature(values: list[int]) -> None:
     once, backwards_twice = as_set(values), as_set(values[::-1] * 2)
-    signatures = sign([once, backwards_twice], SignatureScheme())
+    signatures = sign_sets([once, backwards_twice], SignatureScheme())
     assert np.array_equal(signatures[0], signatures[1])
 
 
@@ -51,7 +51,7 @@ def test_the_estimate_of_jaccard_stays_within_its_binomial_bound() -> None:
         values = rng.choice(2**32, size=shared + 2 * own, replace=False).astype(np.uint32)
         a, b = values[: shared + own], np.concatenate([values[:shared], values[shared + own :]])
         jaccard = shared / (shared + 2 * own)
-        one, other = sign([a, b], SignatureScheme(128))
+        one, other = sign_sets([a, b], SignatureScheme(128))
         off.append((np.mean(one == other) - jaccard) / np.sqrt(jaccard * (1 - jaccard) / 128))
     # Standard scores: mean 0, deviation 1, none beyond 4.
     assert abs(np.mean(off)) < 0.4
@@ -62,7 +62,7 @@ def test_the_estimate_of_jaccard_stays_within_its_binomial_bound() -> None:
 def test_a_weighted_sketch_takes_terms_in_proportion_to_their_mass() -> None:
     terms = as_set([11, 22, 33])
     masses = np.array([0.6, 0.3, 0.1], dtype=np.float32)
-    sketch = sign_weighted([terms], [masses], SignatureScheme(4096))[0]
+    sketch = sign_weighted_sets([terms], [masses], SignatureScheme(4096))[0]
     shares = [float(np.mean(sketch == term)) for term in terms]
     assert np.allclose(shares, masses, atol=0.03)
 
@@ -73,7 +73,7 @@ def test_sketches_agree_as_often_as_the_probability_jaccard_similarity_says() ->
     expected = sum(
         1 / sum(max(x.get(j, 0) / x[i], y.get(j, 0) / y[i]) for j in x | y) for i in x.keys() & y.keys()
     )  # fmt: skip
-    sketches = sign_weighted(
+    sketches = sign_weighted_sets(
         [as_set(list(v)) for v in (x, y)], [np.array(list(v.values()), dtype=np.float32) for v in (x, y)],
         SignatureScheme(4096),
     )  # fmt: skip
@@ -81,7 +81,7 @@ def test_sketches_agree_as_often_as_the_probability_jaccard_similarity_says() ->
 
 
 def test_an_empty_set_gets_the_largest_value_everywhere() -> None:
-    empty = sign([np.zeros(0, dtype=np.uint32)], SignatureScheme())[0]
+    empty = sign_sets([np.zeros(0, dtype=np.uint32)], SignatureScheme())[0]
     assert (empty == 2**32 - 1).all()
 
 

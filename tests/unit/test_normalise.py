@@ -6,7 +6,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestd.core.text.normalise import normalise
+from ingestd.core.text.normalise import normalise_text
 
 # Texts as newsrooms write them, and texts as nobody does.
 punctuated = st.text(alphabet="abcXYZ 019.,-\n‘’“”–—…«»°§£€\u00a0\u2003\u200b\u00adéÉßﬁ")
@@ -19,32 +19,32 @@ def words(normalised: bytes) -> list[str]:
 
 @given(texts)
 def test_applying_it_twice_changes_nothing_more(text: str) -> None:
-    once = normalise(text)
-    assert words(normalise(once.decode())) == words(once)
+    once = normalise_text(text)
+    assert words(normalise_text(once.decode())) == words(once)
 
 
 @given(texts)
 def test_composed_and_decomposed_characters_are_the_same(text: str) -> None:
-    composed = words(normalise(unicodedata.normalize("NFC", text)))
-    assert words(normalise(unicodedata.normalize("NFD", text))) == composed
+    composed = words(normalise_text(unicodedata.normalize("NFC", text)))
+    assert words(normalise_text(unicodedata.normalize("NFD", text))) == composed
 
 
 @given(punctuated)
 def test_a_letter_beyond_ascii_changes_no_other_word(text: str) -> None:
     # One such letter sends the whole text the long way.
-    assert words(normalise(f"{text} é")) == [*words(normalise(text)), "é"]
+    assert words(normalise_text(f"{text} é")) == [*words(normalise_text(text)), "é"]
 
 
 @given(texts, st.sampled_from(["’", "“", "—", "…", "\u00a0", "«", "€", "!", "\n"]))
 def test_punctuation_of_any_kind_only_separates_words(text: str, mark: str) -> None:
-    joined = words(normalise(f"{text}{mark} {text}"))
-    assert joined == words(normalise(text + " ")) * 2
+    joined = words(normalise_text(f"{text}{mark} {text}"))
+    assert joined == words(normalise_text(text + " ")) * 2
 
 
 def test_case_makes_no_difference_in_any_alphabet() -> None:
-    assert words(normalise("ÉCOLE Überfall ДУМА ΑΘΗΝΑ ŁÓDŹ")) == ["école", "überfall", "дума", "αθηνα", "łódź"]
+    assert words(normalise_text("ÉCOLE Überfall ДУМА ΑΘΗΝΑ ŁÓDŹ")) == ["école", "überfall", "дума", "αθηνα", "łódź"]
 
 
 def test_a_word_broken_at_the_end_of_a_line_is_joined() -> None:
-    assert normalise("The govern-\nment fell") == b"the government fell"
-    assert normalise("Die Bau-\nstelle am Mühl-\nbach").decode() == "die baustelle am mühlbach"
+    assert normalise_text("The govern-\nment fell") == b"the government fell"
+    assert normalise_text("Die Bau-\nstelle am Mühl-\nbach").decode() == "die baustelle am mühlbach"

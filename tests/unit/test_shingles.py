@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestd.core.copies.overlap import overlap
-from ingestd.core.text.shingles import SHORT_WORDS, WIDTH, shingle_sets
+from ingestd.core.copies.overlap import measure_overlap
+from ingestd.core.text.shingles import SHORT_WORDS, WIDTH, hash_shingles
 
 words = st.text(alphabet="abcdefgh", min_size=1, max_size=6)
 long_texts = st.lists(words, min_size=SHORT_WORDS, max_size=80).map(" ".join)
@@ -21,7 +21,7 @@ def plainly(text: str) -> set[tuple[str, ...]]:
 
 @given(long_texts, long_texts)
 def test_overlap_of_hashed_shingles_is_that_of_the_shingles_themselves(one: str, other: str) -> None:
-    hashed = overlap(*shingle_sets([one, other]))
+    hashed = measure_overlap(*hash_shingles([one, other]))
     a, b = plainly(one), plainly(other)
     assert (hashed.shared, hashed.size, hashed.other_size) == (len(a & b), len(a), len(b))
     assert hashed.jaccard == len(a & b) / len(a | b)
@@ -29,21 +29,21 @@ def test_overlap_of_hashed_shingles_is_that_of_the_shingles_themselves(one: str,
 
 @given(st.lists(st.text(max_size=300), min_size=1, max_size=6))
 def test_a_batch_gives_what_each_text_gives_alone(texts: list[str]) -> None:
-    together = shingle_sets(texts)
-    assert all(np.array_equal(a, shingle_sets([text])[0]) for a, text in zip(together, texts, strict=True))
+    together = hash_shingles(texts)
+    assert all(np.array_equal(a, hash_shingles([text])[0]) for a, text in zip(together, texts, strict=True))
 
 
 @given(st.lists(st.text(max_size=300), min_size=1, max_size=6))
 def test_every_text_has_a_sorted_set_of_at_least_one_shingle(texts: list[str]) -> None:
-    for shingles in shingle_sets(texts):
+    for shingles in hash_shingles(texts):
         assert shingles.size >= 1
         assert np.all(np.diff(shingles.astype(np.int64)) > 0)
 
 
 @given(st.lists(words, min_size=1, max_size=SHORT_WORDS - 1), st.lists(words, min_size=1, max_size=SHORT_WORDS - 1))
 def test_short_texts_share_a_shingle_only_when_they_are_equal(one: list[str], other: list[str]) -> None:
-    a, b = shingle_sets([" ".join(one), " ".join(other)])
-    assert (overlap(a, b).shared == 1) == (one == other)
+    a, b = hash_shingles([" ".join(one), " ".join(other)])
+    assert (measure_overlap(a, b).shared == 1) == (one == other)
 
 
 def test_typography_makes_no_difference() -> None:
@@ -52,12 +52,12 @@ def test_typography_makes_no_difference() -> None:
     wrapped = (
         typeset.replace("minister", "min\u00adister").replace("office", "of\ufb01ce").replace("at once", "at\u00a0once")
     )
-    sets = shingle_sets([plain, typeset, wrapped.replace("of\ufb01ce", "o\ufb03ce")])
+    sets = hash_shingles([plain, typeset, wrapped.replace("of\ufb01ce", "o\ufb03ce")])
     assert np.array_equal(sets[0], sets[1])
     assert np.array_equal(sets[0], sets[2])
 
 
 def test_text_without_spaces_is_compared_by_its_characters() -> None:
     chinese = "央行周四宣布将基准利率下调半个百分点这是四年来的首次降息市场此前预期降幅较小"
-    one, other = shingle_sets([chinese, chinese[:-4] + "令人意外"])
-    assert 0.6 < overlap(one, other).jaccard < 1
+    one, other = hash_shingles([chinese, chinese[:-4] + "令人意外"])
+    assert 0.6 < measure_overlap(one, other).jaccard < 1

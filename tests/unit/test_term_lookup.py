@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestd.core.text.term_lookup import Glossary
+from ingestd.core.text.term_lookup import TermLookup
 from ingestd.core.text.term_weights import TERM_BITS, TermVector
 
 BELOW = 32 - TERM_BITS
@@ -24,14 +24,17 @@ def of(words: dict[int, str], *, known: bool = True) -> TermVector:
 def test_a_word_is_found_for_its_term_and_in_its_article_alone(
     articles: dict[int, tuple[dict[int, str], bool]], asked: list[tuple[int, int]]
 ) -> None:
-    glossary = Glossary({article: of(words, known=known) for article, (words, known) in articles.items()})
-    places = glossary.find([article for article, _ in asked], np.array([t for _, t in asked], dtype=np.uint32))
-    found = [None if place < 0 else glossary.word(place) for place in places]
+    glossary = TermLookup({article: of(words, known=known) for article, (words, known) in articles.items()})
+    places = glossary.find_terms([article for article, _ in asked], np.array([t for _, t in asked], dtype=np.uint32))
+    found = [None if place < 0 else glossary.read_word(place) for place in places]
     words = {article: words for article, (words, known) in articles.items() if known}
     assert found == [words.get(article, {}).get(term) for article, term in asked]
 
 
 def test_of_two_terms_whose_hashes_begin_alike_the_first_names_both() -> None:
     hashes = np.array([3 << BELOW, (3 << BELOW) + 1, 4 << BELOW], dtype=np.uint32)
-    glossary = Glossary({1: TermVector(hashes, np.ones(3, dtype=np.float32), "one\nother\nthird")})
-    assert list(map(glossary.word, glossary.find([1, 1], np.array([3, 4], dtype=np.uint32)))) == ["one", "third"]
+    glossary = TermLookup({1: TermVector(hashes, np.ones(3, dtype=np.float32), "one\nother\nthird")})
+    assert list(map(glossary.read_word, glossary.find_terms([1, 1], np.array([3, 4], dtype=np.uint32)))) == [
+        "one",
+        "third",
+    ]

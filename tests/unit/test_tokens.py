@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ingestd.core.text import term_weights as salience_module
 from ingestd.core.text import tokens
 from ingestd.core.text.term_weights import TermWeighter
-from ingestd.core.text.tokens import HashIndex, plain_words, words_of
+from ingestd.core.text.tokens import HashIndex, tokenize_caseless, tokenize_texts
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 PLAIN_WORD = re.compile(r"[^\W_]+")
@@ -30,7 +30,7 @@ def one_by_one(text: str) -> list[str]:
 def test_words_are_those_that_a_regular_expression_finds(drawn: list[str]) -> None:
     spaced = [re.sub(f"[{UNSPACED}]", " ", text) for text in drawn]
     assume(not any(tokens._UNSPACED_RUN.search(unicodedata.normalize("NFKC", text)) for text in spaced))
-    found = words_of(spaced)
+    found = tokenize_texts(spaced)
     expected = [one_by_one(text) for text in spaced]
     assert found.take(np.arange(found.begins.size)) == [word for of_text in expected for word in of_text]
     assert found.counts.tolist() == [len(of_text) for of_text in expected]
@@ -38,7 +38,7 @@ def test_words_are_those_that_a_regular_expression_finds(drawn: list[str]) -> No
 
 @given(st.lists(text, min_size=1, max_size=6))
 def test_equal_words_have_equal_hashes_and_others_others(drawn: list[str]) -> None:
-    found = words_of(drawn)
+    found = tokenize_texts(drawn)
     by_hash: dict[int, str] = {}
     by_word: dict[str, int] = {}
     for word, hash_ in zip(found.take(np.arange(found.begins.size)), found.hashes.tolist(), strict=True):
@@ -47,14 +47,14 @@ def test_equal_words_have_equal_hashes_and_others_others(drawn: list[str]) -> No
 
 
 @given(text)
-def test_plain_words_are_all_runs_of_letters_and_digits(drawn: str) -> None:
-    found = plain_words(drawn)
+def test_caseless_tokens_are_all_runs_of_letters_and_digits(drawn: str) -> None:
+    found = tokenize_caseless(drawn)
     assert found.take(np.arange(found.begins.size)) == PLAIN_WORD.findall(drawn)
 
 
 @given(text)
-def test_plain_words_that_differ_in_case_alone_have_one_hash(drawn: str) -> None:
-    found = plain_words(drawn)
+def test_caseless_tokens_that_differ_in_case_alone_have_one_hash(drawn: str) -> None:
+    found = tokenize_caseless(drawn)
     folded = ["".join(low if len(low := c.lower()) == 1 else c for c in w) for w in PLAIN_WORD.findall(drawn)]
     by_word = dict(zip(folded, found.hashes.tolist(), strict=True))
     assert found.hashes.tolist() == [by_word[word] for word in folded]
@@ -62,28 +62,28 @@ def test_plain_words_that_differ_in_case_alone_have_one_hash(drawn: str) -> None
 
 
 @given(st.lists(st.text("aBé_. ", max_size=8)))
-def test_plain_words_are_the_same_when_a_long_text_is_read_in_pieces(drawn: list[str]) -> None:
-    whole = plain_words(" ".join(drawn))
+def test_caseless_tokens_are_the_same_when_a_long_text_is_read_in_pieces(drawn: list[str]) -> None:
+    whole = tokenize_caseless(" ".join(drawn))
     tokens._powers.cache_clear()
     with mock.patch.object(tokens, "_BATCH_CHARACTERS", 12):
-        pieces = plain_words(" ".join(drawn))
+        pieces = tokenize_caseless(" ".join(drawn))
     tokens._powers.cache_clear()
     for one, other in ((whole.begins, pieces.begins), (whole.ends, pieces.ends), (whole.hashes, pieces.hashes)):
         assert one.tolist() == other.tolist()
 
 
 def test_unspaced_scripts_come_in_overlapping_pairs() -> None:
-    found = words_of(["Die 漢字カ-Frage", "字"])
+    found = tokenize_texts(["Die 漢字カ-Frage", "字"])
     assert found.take(np.arange(found.begins.size)) == ["Die", "漢字", "字カ", "Frage", "字"]
     assert found.counts.tolist() == [4, 1]
 
 
 @given(st.lists(text, min_size=1, max_size=4))
 def test_a_text_that_is_read_in_pieces_has_the_same_words(drawn: list[str]) -> None:
-    whole = words_of([f"{text} a" for text in drawn])
+    whole = tokenize_texts([f"{text} a" for text in drawn])
     tokens._powers.cache_clear()
     with mock.patch.object(tokens, "_BATCH_CHARACTERS", 40):
-        pieces = words_of([f"{text} a" for text in drawn])
+        pieces = tokenize_texts([f"{text} a" for text in drawn])
     tokens._powers.cache_clear()
     assert pieces.hashes.tolist() == whole.hashes.tolist()
     assert pieces.counts.tolist() == whole.counts.tolist()
@@ -104,7 +104,7 @@ def test_every_hash_keeps_its_number(drawn: list[list[int]]) -> None:
             given_to.update(zip(new, names, strict=False))
             return np.array([given_to[hash_] for hash_ in new])
 
-        found = numbers.of(hashes, describe)
+        found = numbers.get_or_add(hashes, describe)
         assert found.tolist() == [given_to[hash_] for hash_ in batch]
     assert list(given_to.values()) == sorted(given_to.values())  # in the order in which they came
 
@@ -118,7 +118,10 @@ def test_the_terms_of_an_article_do_not_depend_on_those_beside_it(
 ) -> None:
     weigher = TermWeighter("en", lambda new: [10 ** -(1 + len(word) % 3) for word in new])
     with mock.patch.object(salience_module, "KEPT_TERMS", kept):
-        together, alone = weigher.terms_of(drawn), [TermWeighter("en", weigher._frequency).terms(*one) for one in drawn]
+        together, alone = (
+            weigher.weigh_articles(drawn),
+            [TermWeighter("en", weigher._frequency).weigh_article(*one) for one in drawn],
+        )
     for one, other in zip(together, alone, strict=True):
         assert one.words == other.words
         assert np.array_equal(one.hashes, other.hashes)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """How much two sets of shingles share."""
+    """Sizes of two sets of shingles and of their intersection."""
 
     shared: int
     size: int  # of the first set
@@ -26,14 +26,13 @@ class Overlap:
         """Shared shingles as a share of the smaller set, 0..1."""
         return self.shared / min(self.size, self.other_size)
 
-    @property
-    def turned(self) -> Overlap:
-        """The same, seen from the other set."""
+    def swap_sides(self) -> Overlap:
+        """Return the overlap as seen from the other set."""
         return Overlap(self.shared, self.other_size, self.size)
 
 
-def overlap(shingles: NDArray[np.uint32], others: NDArray[np.uint32]) -> Overlap:
-    """Count what two sets share; both sorted, without repeats, not empty."""
+def measure_overlap(shingles: NDArray[np.uint32], others: NDArray[np.uint32]) -> Overlap:
+    """Count the shingles that two sets share; both sets sorted, without repeats, not empty."""
     both = np.concatenate([shingles, others])
-    both.sort()  # a fraction of what looking each of them up takes
+    both.sort()  # takes a fraction of the time of looking up every shingle
     return Overlap(int(np.count_nonzero(both[1:] == both[:-1])), shingles.size, others.size)

@@ -22,7 +22,7 @@ class ClusterMetrics:
     adjusted_rand: float
 
 
-def agreement(gold: Mapping[str, Hashable], found: Mapping[str, Hashable]) -> ClusterMetrics:
+def compare_clusterings(gold: Mapping[str, Hashable], found: Mapping[str, Hashable]) -> ClusterMetrics:
     """
     Compare two groupings, each from an article to its group.
 

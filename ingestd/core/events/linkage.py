@@ -28,13 +28,13 @@ TIGHTENING = 0.05
 CONTRAST = 0.65
 CONTRAST_MEMBERS = 4
 # Of so few articles no two groups are both that large: they are one part for certain if all of them are near enough.
-INSEPARABLE = 2 * CONTRAST_MEMBERS - 1
+MAX_INSEPARABLE = 2 * CONTRAST_MEMBERS - 1
 # A cluster this near to the threshold is decided again together with the one that is joined.
-NEARLY = 0.6
+RECLUSTER_SHARE = 0.6
 # Articles decided again at once; the cost grows with their square.
-MOST_TOGETHER = 150
+MAX_RECLUSTERED = 150
 # A cluster of more is divided anew only when it has grown by an eighth of this, if nothing else is near.
-OFTEN_DIVIDED = 32
+ALWAYS_RECLUSTERED = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +50,11 @@ class CandidateCluster:
     """A cluster that an article comes near to."""
 
     members: NDArray[np.int64]  # copies counted once
-    mean: float  # score of the article with them, weighed by `shares`
+    mean: float  # score of the article with them, weighed by `compute_outlet_weights`
     lowest: float = -math.inf  # of the scores of all pairs of them and the article, where it is known
 
 
-def decide(
+def propose_clusters(
     newcomer: int,
     touched: Mapping[int, CandidateCluster],
     all_scores: Callable[[NDArray[np.int64]], NDArray[np.float64]],
@@ -75,12 +75,12 @@ def decide(
     """
     # Ids break ties: the older cluster wins.
     nearest = sorted(touched, key=lambda cluster: (-touched[cluster].mean, cluster))
-    if not nearest or touched[nearest[0]].mean < THRESHOLD * NEARLY:
+    if not nearest or touched[nearest[0]].mean < THRESHOLD * RECLUSTER_SHARE:
         return (ClusterProposal(None, (newcomer,)),)
     together = _within_reach(nearest, touched)
     first = touched[nearest[0]]
     size = first.members.size
-    due = size <= OFTEN_DIVIDED or size % (OFTEN_DIVIDED // 8) == 0
+    due = size <= ALWAYS_RECLUSTERED or size % (ALWAYS_RECLUSTERED // 8) == 0
     due = due and size > 1  # two articles go together or they do not
     due = due and not _inseparable(size + 1, first.lowest)
     if first.mean >= THRESHOLD and (not together or (len(together) == 1 and not due)):
@@ -89,17 +89,19 @@ def decide(
         return (ClusterProposal(None, (newcomer,)),)
     pool = np.concatenate([np.array([newcomer]), *(touched[cluster].members for cluster in together)])
     home = {int(member): cluster for cluster in together for member in touched[cluster].members}
-    parts = average_link(all_scores(pool), shares(outlets(pool).tolist()), THRESHOLD, TIGHTENING, CONTRAST)
+    parts = run_average_linkage(
+        all_scores(pool), compute_outlet_weights(outlets(pool).tolist()), THRESHOLD, TIGHTENING, CONTRAST
+    )
     return _named(parts, pool, home)
 
 
 def _inseparable(articles: int, lowest: float) -> bool:
     """Tell whether so many articles are one part for certain: no mean of scores lies below the lowest of them."""
     needed = THRESHOLD * (1 + TIGHTENING * math.log2(max(1, articles // 2)))
-    return articles <= INSEPARABLE and lowest >= needed
+    return articles <= MAX_INSEPARABLE and lowest >= needed
 
 
-def shares(outlets: Sequence[int]) -> list[float]:
+def compute_outlet_weights(outlets: Sequence[int]) -> list[float]:
     """
     Return what each of some articles counts for: all of one outlet together as much as one of another.
 
@@ -114,12 +116,12 @@ def _within_reach(nearest: Sequence[int], touched: Mapping[int, CandidateCluster
     chosen, size = [], 1
     for cluster in nearest:
         size += touched[cluster].members.size
-        if touched[cluster].mean >= THRESHOLD * NEARLY and size <= MOST_TOGETHER:
+        if touched[cluster].mean >= THRESHOLD * RECLUSTER_SHARE and size <= MAX_RECLUSTERED:
             chosen.append(cluster)
     return chosen
 
 
-def average_link(
+def run_average_linkage(
     scores: NDArray[np.float64], weights: Sequence[float], threshold: float, tightening: float, contrast: float
 ) -> list[list[int]]:
     """

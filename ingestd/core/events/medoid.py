@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ingestd.core.arrays import distinct_of
-from ingestd.core.events.linkage import MOST_TOGETHER
-from ingestd.core.events.term_vectors import time_penalty
+from ingestd.core.arrays import sort_unique_with_inverse
+from ingestd.core.events.linkage import MAX_RECLUSTERED
+from ingestd.core.events.term_vectors import compute_time_penalty
 from ingestd.core.window.window import Window
 
 TELLING_TERMS = 24  # most telling first
@@ -31,7 +31,7 @@ def centres(window: Window, clusters: Sequence[int]) -> Mapping[int, Centre]:
         window: holds the members.
         clusters: ids, at most 65,536.
     """
-    members = {cluster: window.members(cluster, MOST_TOGETHER) for cluster in clusters}
+    members = {cluster: window.members(cluster, MAX_RECLUSTERED) for cluster in clusters}
     held = [cluster for cluster, articles in members.items() if articles.size]
     if not held:
         return {}
@@ -39,7 +39,7 @@ def centres(window: Window, clusters: Sequence[int]) -> Mapping[int, Centre]:
     sizes = np.array([members[cluster].size for cluster in held])
     of = np.repeat(np.arange(sizes.size), sizes)  # number of the cluster of each article
     terms, weights, owner = window.terms_of(articles)
-    keys, which, own = distinct_of(of[owner].astype(np.uint64) << _HALF | terms)
+    keys, which, own = sort_unique_with_inverse(of[owner].astype(np.uint64) << _HALF | terms)
     totals = np.bincount(which, weights=weights)  # of a term in its cluster
     # The cosines with all others add up to the product with the sum of the others.
     nearness = np.bincount(owner, weights=weights * (totals[which] - weights), minlength=articles.size)
@@ -57,7 +57,7 @@ def _penalties(window: Window, articles: NDArray[np.int64], sizes: NDArray[np.in
     size = np.repeat(sizes, sizes)
     one = np.repeat(np.arange(articles.size), size)
     other = first[one] + np.arange(one.size) - np.repeat(np.cumsum(size) - size, size)
-    return np.bincount(one, weights=time_penalty(days[one], days[other]), minlength=articles.size)
+    return np.bincount(one, weights=compute_time_penalty(days[one], days[other]), minlength=articles.size)
 
 
 def _telling(

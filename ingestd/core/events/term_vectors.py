@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from ingestd.core.arrays import with_room
+from ingestd.core.arrays import ensure_capacity
 from ingestd.core.text.term_weights import TERM_BITS
 from ingestd.core.window.columns import RaggedArray
 
@@ -59,8 +59,8 @@ class TermVectorStore:
 
     def reserve(self, vectors: int, terms: int) -> None:
         """Make room for so many more at once."""
-        self._starts = with_room(self._starts, self._size + vectors + 1)
-        self._terms = with_room(self._terms, int(self._starts[self._size]) + terms)
+        self._starts = ensure_capacity(self._starts, self._size + vectors + 1)
+        self._terms = ensure_capacity(self._terms, int(self._starts[self._size]) + terms)
 
     def add(self, terms: RaggedArray, weights: NDArray[np.float32]) -> NDArray[np.uint32]:
         """
@@ -81,18 +81,18 @@ class TermVectorStore:
         self._size = size
         return packed >> _TERM_SHIFT
 
-    def terms_of(
+    def gather_terms(
         self, positions: NDArray[np.int64]
     ) -> tuple[NDArray[np.uint32], NDArray[np.float32], NDArray[np.int64]]:
         """Return hashes and weights of many articles in a row, and whose each is (index into `positions`)."""
         packed, sizes = self._gather(positions)
         return packed >> _TERM_SHIFT, _WEIGHTS[packed & _WEIGHT_MASK], _numbered(sizes)
 
-    def hashes_of(self, positions: NDArray[np.int64]) -> NDArray[np.uint32]:
+    def gather_hashes(self, positions: NDArray[np.int64]) -> NDArray[np.uint32]:
         """Return the hashes of many articles in a row, without weights."""
         return self._gather(positions)[0] >> _TERM_SHIFT
 
-    def cosines(
+    def compute_cosines(
         self, articles: NDArray[np.int64], others: NDArray[np.int64], of: NDArray[np.int64]
     ) -> NDArray[np.float64]:
         """
@@ -111,7 +111,7 @@ class TermVectorStore:
             found.append(np.bincount(pair, weights=product, minlength=end - begin).astype(np.float64))
         return np.concatenate(found)
 
-    def shared(
+    def find_shared_terms(
         self, articles: NDArray[np.int64], others: NDArray[np.int64], most: int
     ) -> list[tuple[NDArray[np.uint32], NDArray[np.float32]]]:
         """
@@ -160,7 +160,7 @@ class TermVectorStore:
         weights = _WEIGHTS[packed[at[hit]] & _WEIGHT_MASK]
         return pair[hit], terms[hit], weights * _WEIGHTS[other_packed[likely[hit]] & _WEIGHT_MASK]
 
-    def gram(self, positions: NDArray[np.int64]) -> NDArray[np.float64]:
+    def compute_gram(self, positions: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the cosines of all pairs, shape (n, n); the diagonal means nothing."""
         packed, sizes = self._gather(positions)
         owner = _numbered(sizes)
@@ -177,7 +177,7 @@ class TermVectorStore:
         dense[owner[at], column] = _WEIGHTS[packed[at] & _WEIGHT_MASK]
         return (dense @ dense.T).astype(np.float64)
 
-    def keep(self, positions: NDArray[np.int64]) -> None:
+    def compact(self, positions: NDArray[np.int64]) -> None:
         """Forget all vectors but these, which are numbered anew from 0."""
         self._terms, sizes = self._gather(positions)
         self._starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes)])
@@ -209,7 +209,7 @@ def _packed(terms: RaggedArray, weights: NDArray[np.float32]) -> tuple[NDArray[n
     return np.delete(packed, again), terms.counts - np.bincount(of, minlength=terms.counts.size)
 
 
-def probability(score: float) -> float:
+def estimate_probability(score: float) -> float:
     """
     Return how likely it is that a candidate with such a score covers the same event, 0 to 1.
 
@@ -219,7 +219,7 @@ def probability(score: float) -> float:
     return odds / (1 + odds)
 
 
-def time_penalty(day: float | NDArray[np.float64], days: NDArray[np.float64]) -> NDArray[np.float64]:
+def compute_time_penalty(day: float | NDArray[np.float64], days: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return what the time apart takes off the score; nothing where a date (in days, NaN: unknown) is missing."""
     penalty: NDArray[np.float64] = np.minimum(PENALTY_A_DAY * np.abs(days - day), LARGEST_PENALTY)
     penalty[np.isnan(penalty)] = 0.0

@@ -31,9 +31,9 @@ class CopyIndex:
         return self._bands.nbytes + self._samples.nbytes
 
     @property
-    def truncated(self) -> int:
+    def truncated_lookups(self) -> int:
         """How often a bucket was too full to be read to its end."""
-        return self._bands.truncated + self._samples.truncated
+        return self._bands.truncated_lookups + self._samples.truncated_lookups
 
     def reserve(self, articles: int) -> None:
         """Make room for so many more articles at once."""
@@ -45,16 +45,16 @@ class CopyIndex:
         self._bands.add(*_in_a_row(keys))
         self._samples.add(samples.numbers, samples.counts)
 
-    def candidates(
+    def find_candidates(
         self,
         keys: NDArray[np.uint32],
         samples: RaggedArray,
         positions: NDArray[np.int64],
         before: NDArray[np.int64],
     ) -> Candidates:
-        """Return candidates, by how many bands and sampled shingles they share; see `InvertedIndex.candidates`."""
-        by_band = self._bands.candidates(*_in_a_row(keys), positions, before)
-        by_sample = self._samples.candidates(samples.numbers, samples.counts, positions, before)
+        """Return candidates, by how many bands and sampled shingles they share; see `InvertedIndex.find_candidates`."""
+        by_band = self._bands.find_candidates(*_in_a_row(keys), positions, before)
+        by_sample = self._samples.find_candidates(samples.numbers, samples.counts, positions, before)
         pairs, which = np.unique(
             np.concatenate([found.queries << 32 | found.positions for found in (by_band, by_sample)]),
             return_inverse=True,
@@ -63,16 +63,16 @@ class CopyIndex:
         bands[which[: by_band.queries.size]] = by_band.shared
         sampled[which[by_band.queries.size :]] = by_sample.shared
         queries, others = pairs >> 32, pairs & 0xFFFFFFFF
-        smaller = np.minimum(self._samples.counts(positions[queries]), self._samples.counts(others))
+        smaller = np.minimum(self._samples.count_keys(positions[queries]), self._samples.count_keys(others))
         enough = sampled >= np.where(bands > 0, SAMPLE_SHARE_WITH_BAND, SAMPLE_SHARE) * smaller
         good = np.flatnonzero(enough | ((bands > 0) & (smaller < TELLING_SAMPLE)))
         good = good[np.lexsort((-others[good], -(bands + sampled)[good], queries[good]))]
         return Candidates(queries[good], others[good], (bands + sampled)[good])
 
-    def keep(self, positions: NDArray[np.int64]) -> None:
+    def compact(self, positions: NDArray[np.int64]) -> None:
         """Forget all articles but these (ascending), which are numbered anew from 0."""
-        self._bands.keep(positions)
-        self._samples.keep(positions)
+        self._bands.compact(positions)
+        self._samples.compact(positions)
 
 
 def _in_a_row(keys: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:

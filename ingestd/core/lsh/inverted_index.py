@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ingestd.core.arrays import with_room
+from ingestd.core.arrays import ensure_capacity
 from ingestd.core.lsh.postings import MutablePostings, PackedPostings
 
 # The newest postings are merged with the others when they are so many, and an eighth of them: seldom enough that a
@@ -31,7 +31,7 @@ _HALF, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 _SPREAD = np.uint32(0x9E3779B1)  # odd: different keys stay different (Knuth 1973, 6.4)
 
 
-def band_keys(signatures: NDArray[np.uint32], bands: int, rows: int) -> NDArray[np.uint32]:
+def hash_bands(signatures: NDArray[np.uint32], bands: int, rows: int) -> NDArray[np.uint32]:
     """
     Return one key a band, shape (n, bands): equal rows of a band give equal keys, those of two bands differ.
 
@@ -68,7 +68,7 @@ class InvertedIndex:
 
     def __init__(self) -> None:
         """Begin empty."""
-        self.truncated = 0  # keys that more had than were looked at, since start
+        self.truncated_lookups = 0  # keys that more had than were looked at, since start
         self._size = 0  # articles
         self._counts = np.zeros(1 << 8, dtype=np.uint32)  # keys of each article
         self._newest, self._others = MutablePostings(), PackedPostings()
@@ -82,7 +82,7 @@ class InvertedIndex:
         """Memory held, in bytes."""
         return self._newest.nbytes + self._others.nbytes + self._counts.nbytes
 
-    def counts(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+    def count_keys(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return how many keys some articles have."""
         return self._counts[positions].astype(np.int64)
 
@@ -90,7 +90,7 @@ class InvertedIndex:
         """Expect so many more keys before anything is asked: they are merged a good part at a time."""
         self._expected = keys
         self._newest.reserve(min(keys, self._most))
-        self._others.widen(len(self._newest) + len(self._others) + keys)
+        self._others.split_buckets(len(self._newest) + len(self._others) + keys)
 
     def add(self, keys: NDArray[np.uint32], counts: NDArray[np.int64]) -> None:
         """
@@ -101,7 +101,7 @@ class InvertedIndex:
             counts: shape (n,), how many of them each article has; one with none is never proposed.
         """
         first, self._size = self._size, self._size + len(counts)
-        self._counts = with_room(self._counts, self._size)
+        self._counts = ensure_capacity(self._counts, self._size)
         self._counts[first : self._size] = counts
         self._newest.add(keys * _SPREAD, np.repeat(np.arange(first, self._size), counts))
         self._merge()
@@ -113,10 +113,10 @@ class InvertedIndex:
 
     def _merge(self) -> None:
         if len(self._newest) > self._most:
-            self._others.merge(self._newest.sorted())
+            self._others.merge_entries(self._newest.sort_entries())
             self._newest.clear()
 
-    def candidates(
+    def find_candidates(
         self,
         keys: NDArray[np.uint32],
         counts: NDArray[np.int64],
@@ -135,25 +135,25 @@ class InvertedIndex:
         if self._expected:
             self._expected = 0
             self._merge()
-            self._newest.shrink()
+            self._newest.shrink_to_fit()
         # In ascending order, which is that of the buckets: memory is read along, not across.
         asked = (keys * _SPREAD).astype(np.uint64) << _HALF | np.arange(keys.size, dtype=np.uint64)
         asked.sort()
         spread = (asked >> _HALF).astype(np.uint32)
         owner = np.repeat(np.arange(counts.size), counts)[(asked & _LOW).view(np.int64)]
-        found = [part.find(spread) for part in (self._newest, self._others)]
-        self.truncated += sum(truncated for _, truncated in found)
+        found = [part.find_articles(spread) for part in (self._newest, self._others)]
+        self.truncated_lookups += sum(truncated for _, truncated in found)
         rows, others = (np.concatenate(part) for part in zip(*(pair for pair, _ in found), strict=True))
         queries = owner[rows]
         good = (others < before[queries]) & (others != positions[queries])
         return _counted(queries[good], others[good])
 
-    def keep(self, positions: NDArray[np.int64]) -> None:
+    def compact(self, positions: NDArray[np.int64]) -> None:
         """Forget all articles but these (ascending), which are numbered anew from 0."""
         renumbered = np.full(self._size, -1, dtype=np.int64)
         renumbered[positions] = np.arange(positions.size)
-        self._newest.keep(renumbered)
-        self._others.keep(renumbered)
+        self._newest.compact(renumbered)
+        self._others.compact(renumbered)
         self._counts, self._size = self._counts[positions], positions.size
 
 

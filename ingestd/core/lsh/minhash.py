@@ -37,7 +37,7 @@ class SignatureScheme:
         return f"affine32/{self.length}/{self.seed}"
 
 
-def sign(shingle_sets: Sequence[NDArray[np.uint32]], scheme: SignatureScheme) -> NDArray[np.uint32]:
+def sign_sets(shingle_sets: Sequence[NDArray[np.uint32]], scheme: SignatureScheme) -> NDArray[np.uint32]:
     """
     Return the signatures of many sets of shingles.
 
@@ -65,8 +65,8 @@ def sign(shingle_sets: Sequence[NDArray[np.uint32]], scheme: SignatureScheme) ->
 
 def _signed(sets: Sequence[NDArray[np.uint32]], scheme: SignatureScheme) -> NDArray[np.uint32]:
     """Return the signatures of sets that are not empty."""
-    a, b = permutations(scheme)
-    shingles = finalise(np.concatenate(sets))
+    a, b = get_permutations(scheme)
+    shingles = mix_bits(np.concatenate(sets))
     starts = np.cumsum([0, *(s.size for s in sets[:-1])])
     signatures = np.empty((scheme.length, len(sets)), dtype=np.uint32)
     step = min(scheme.length, max(1, _PRODUCTS // shingles.size))
@@ -81,7 +81,7 @@ def _signed(sets: Sequence[NDArray[np.uint32]], scheme: SignatureScheme) -> NDAr
     return signatures.T
 
 
-def sign_weighted(
+def sign_weighted_sets(
     terms: Sequence[NDArray[np.uint32]], masses: Sequence[NDArray[np.float32]], scheme: SignatureScheme
 ) -> NDArray[np.uint32]:
     """
@@ -100,11 +100,11 @@ def sign_weighted(
 
     Source: Moulton and Jiang 2018 (P-MinHash).
     """
-    a, b = permutations(scheme)
+    a, b = get_permutations(scheme)
     signatures = np.zeros((len(terms), scheme.length), dtype=np.uint32)
     for row, term, mass in zip(signatures, terms, masses, strict=True):
         if term.size:
-            hashes = a[:, None] * finalise(term)[None, :]
+            hashes = a[:, None] * mix_bits(term)[None, :]
             hashes += b[:, None]
             hashes >>= np.uint32(8)
             # -ln(u) with u uniform in (0, 1] is an exponential variable; dividing by the mass is setting its rate.
@@ -117,7 +117,7 @@ def sign_weighted(
     return signatures
 
 
-def finalise(values: NDArray[np.uint32]) -> NDArray[np.uint32]:
+def mix_bits(values: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """Spread every bit over all others. Source: the 32-bit finaliser of MurmurHash3 (Appleby 2011)."""
     values = (values ^ (values >> np.uint32(16))) * np.uint32(0x85EBCA6B)
     values = (values ^ (values >> np.uint32(13))) * np.uint32(0xC2B2AE35)
@@ -125,7 +125,7 @@ def finalise(values: NDArray[np.uint32]) -> NDArray[np.uint32]:
 
 
 @cache
-def permutations(scheme: SignatureScheme) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+def get_permutations(scheme: SignatureScheme) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     """Return multipliers and addends of the hash family, shape (scheme.length,) each."""
     a, b = _min_hash()(num_perm=scheme.length, seed=scheme.seed, scheme="affine32").permutations
     return np.ascontiguousarray(a, dtype=np.uint32), np.ascontiguousarray(b, dtype=np.uint32)

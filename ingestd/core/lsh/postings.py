@@ -13,11 +13,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ingestd.core.arrays import with_room
+from ingestd.core.arrays import ensure_capacity
 
 # Postings of one key that are looked at, the newest. Same-event buckets on the labelled corpora stay under 100; empty
 # forms grow for ever.
-MOST_OF_A_KEY = 512
+MAX_PER_KEY = 512
 # Postings a chain or a bucket, at most, in the mean: more cost time, fewer memory.
 _CHAIN_LOAD, _BUCKET_LOAD = 2, 8
 _CHECK_BITS = 16
@@ -55,23 +55,23 @@ class MutablePostings:
 
     def reserve(self, postings: int) -> None:
         """Make room for so many more at once."""
-        self._entries = with_room(self._entries, self._size + postings)
+        self._entries = ensure_capacity(self._entries, self._size + postings)
 
     def add(self, keys: NDArray[np.uint32], articles: NDArray[np.int64]) -> None:
         """Add postings; they are linked when they are looked for."""
         end = self._size + keys.size
-        self._entries = with_room(self._entries, end)
+        self._entries = ensure_capacity(self._entries, end)
         self._entries[self._size : end] = keys.astype(np.uint64) << _HALF | articles.astype(np.uint64)
         self._size = end
 
-    def find(self, keys: NDArray[np.uint32]) -> tuple[Found, int]:
+    def find_articles(self, keys: NDArray[np.uint32]) -> tuple[Found, int]:
         """Return who has each of some keys, and how many chains were too long to be followed to their end."""
         self._link()
         row = np.arange(keys.size)
         number = self._heads[keys >> np.uint32(self._bits_below)]
         wanted = keys.astype(np.uint64)
         rows, articles = [row[:0]], [row[:0]]
-        for _ in range(MOST_OF_A_KEY):
+        for _ in range(MAX_PER_KEY):
             on = np.flatnonzero(number)
             if not on.size:
                 return (np.concatenate(rows), np.concatenate(articles)), 0
@@ -83,20 +83,20 @@ class MutablePostings:
             number = self._links[at]
         return (np.concatenate(rows), np.concatenate(articles)), int(np.count_nonzero(number))
 
-    def sorted(self) -> NDArray[np.uint64]:
+    def sort_entries(self) -> NDArray[np.uint64]:
         """Return all postings (a key above its article), ascending, in a part of this index: to be cleared next."""
         entries = self._entries[: self._size]
         entries.sort()
         return entries
 
-    def shrink(self) -> None:
+    def shrink_to_fit(self) -> None:
         """Give back the room that was reserved."""
         self._entries = self._entries[: self._size].copy()
 
-    def keep(self, renumbered: NDArray[np.int64]) -> None:
+    def compact(self, new_ids: NDArray[np.int64]) -> None:
         """Forget the articles whose new number is negative, and number the others anew."""
         entries = self._entries[: self._size]
-        articles = renumbered[(entries & _LOW).view(np.int64)]
+        articles = new_ids[(entries & _LOW).view(np.int64)]
         kept = articles >= 0
         entries, articles = entries[kept], articles[kept]
         self.clear()
@@ -114,7 +114,7 @@ class MutablePostings:
         if self._size > _CHAIN_LOAD * self._heads.size:
             self._heads = np.zeros(1 << (self._size // _CHAIN_LOAD).bit_length(), dtype=np.uint32)
             self._linked = 0
-        self._links = with_room(self._links, self._size)
+        self._links = ensure_capacity(self._links, self._size)
         first = self._linked
         of_keys = self._entries[first : self._size] >> np.uint64(32 + self._bits_below)
         # Sorting bucket and entry as one number is several times quicker than a stable sort by bucket.
@@ -149,12 +149,12 @@ class PackedPostings:
         """Memory held, in bytes."""
         return self._begins.nbytes + self._checks.nbytes + self._articles.nbytes
 
-    def find(self, keys: NDArray[np.uint32]) -> tuple[Found, int]:
+    def find_articles(self, keys: NDArray[np.uint32]) -> tuple[Found, int]:
         """Return who has each of some keys, and how many buckets were too full to be read to their beginning."""
         buckets = keys >> np.uint32(32 - self._bits)
         begins, ends = self._begins[buckets].astype(np.int64), self._begins[buckets + np.uint32(1)].astype(np.int64)
-        full = int(np.count_nonzero(ends - begins > MOST_OF_A_KEY))
-        np.maximum(begins, ends - MOST_OF_A_KEY, out=begins)
+        full = int(np.count_nonzero(ends - begins > MAX_PER_KEY))
+        np.maximum(begins, ends - MAX_PER_KEY, out=begins)
         sizes = ends - begins
         edges = np.cumsum(sizes)
         at = np.repeat(begins - (edges - sizes), sizes)
@@ -162,10 +162,10 @@ class PackedPostings:
         hit = np.flatnonzero(self._checks[at] == np.repeat(keys.astype(np.uint16), sizes))
         return (np.searchsorted(edges, hit, side="right"), self._articles[at[hit]].astype(np.int64)), full
 
-    def merge(self, entries: NDArray[np.uint64]) -> None:
+    def merge_entries(self, entries: NDArray[np.uint64]) -> None:
         """Take in postings (a key above its article), ascending."""
         before, after = len(self), len(self) + entries.size
-        self.widen(after)
+        self.split_buckets(after)
         self._resize(after)
         stretches = self._stretches()
         shift = np.uint64(64 - self._bits)
@@ -197,12 +197,12 @@ class PackedPostings:
         self._begins[low + 1 : high] = (ends + grown + moved)[:-1]
         return begin
 
-    def keep(self, renumbered: NDArray[np.int64]) -> None:
+    def compact(self, new_ids: NDArray[np.int64]) -> None:
         """Forget the articles whose new number is negative, and number the others anew."""
         begin = written = 0
         for low, high in self._stretches():
             begins, end = self._begins[low:high].astype(np.int64) - begin, int(self._begins[high])
-            articles = renumbered[self._articles[begin:end]]
+            articles = new_ids[self._articles[begin:end]]
             kept = articles >= 0
             before = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(kept)])
             stop = written + int(before[-1])
@@ -217,7 +217,7 @@ class PackedPostings:
         buckets = 1 << self._bits
         return [(low, min(low + _BUCKETS_AT_ONCE, buckets)) for low in range(0, buckets, _BUCKETS_AT_ONCE)]
 
-    def widen(self, postings: int) -> None:
+    def split_buckets(self, postings: int) -> None:
         """Have as many buckets as so many postings need, each divided in its place."""
         bits = min(32, max(self._bits, int(postings / _BUCKET_LOAD).bit_length()))
         if bits == self._bits:

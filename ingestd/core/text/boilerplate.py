@@ -14,7 +14,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from ingestd.core.arrays import distinct
+from ingestd.core.arrays import sort_unique
 from ingestd.core.text.shingles import SHORT_WORDS
 
 # A line recurs when it stands under so many of the headlines that its outlet had last. An update seldom changes its
@@ -67,7 +67,7 @@ _FIRST_WORD = re.compile(r"\(?(©|[^\W_]+(?:-[^\W_]+)?)")
 _NOTHING = np.zeros(0, dtype=np.uint32)
 
 
-def without_known_forms(text: str) -> str:
+def remove_known_boilerplate(text: str) -> str:
     """Return the text without the lines that are boilerplate by their form; the whole text if little else is there."""
     lines = text.split("\n")
     if len(lines) == 1:
@@ -76,13 +76,13 @@ def without_known_forms(text: str) -> str:
     return _or_whole(kept, lines, text)
 
 
-def line_keys(text: str) -> NDArray[np.uint32]:
+def hash_lines(text: str) -> NDArray[np.uint32]:
     """Return a hash of every line of a text, sorted, without repeats."""
     lines = text.encode("utf-8", "replace").split(b"\n")
     return np.array(sorted({crc32(line.strip()) for line in lines if line}), dtype=np.uint32)
 
 
-def without(text: str, keys: NDArray[np.uint32]) -> str:
+def remove_lines(text: str, keys: NDArray[np.uint32]) -> str:
     """Return the text without the lines that have one of these keys; the whole text if little else is there."""
     lines, gone = text.split("\n"), set(keys.tolist())
     kept = [line for line in lines if crc32(line.encode("utf-8", "replace").strip()) not in gone]
@@ -107,12 +107,12 @@ class OutletLines:
         self._recurring = None
 
     @property
-    def recurring(self) -> NDArray[np.uint32]:
+    def recurring_lines(self) -> NDArray[np.uint32]:
         """Keys of the lines that recur, ascending."""
         if self._recurring is None:
             keys = np.sort(np.concatenate([*self._lines.values()]))
             others = HEADLINES_TO_RECUR - 1  # no headline has a key twice
-            self._recurring = distinct(keys[others:][keys[others:] == keys[:-others]])
+            self._recurring = sort_unique(keys[others:][keys[others:] == keys[:-others]])
         return self._recurring
 
 

@@ -32,7 +32,7 @@ _UNSPACED = re.compile(
 )
 
 
-def normalise(text: str) -> bytes:
+def normalise_text(text: str) -> bytes:
     """
     Return the text in UTF-8, in lower case, in Unicode form NFKC, without what only separates words or cannot be seen.
 

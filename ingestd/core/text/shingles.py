@@ -15,8 +15,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from ingestd.core.arrays import distinct
-from ingestd.core.text.normalise import normalise
+from ingestd.core.arrays import sort_unique
+from ingestd.core.text.normalise import normalise_text
 
 WIDTH = 5  # words a shingle; the width at which the labelled corpora and the peers are measured
 SHORT_WORDS = 20  # a text of fewer words is one shingle: too little to say more than "equal" or "not equal"
@@ -31,7 +31,7 @@ _SHINGLE_BASE = np.uint64(0xD6E8FEB86659FD93)
 _BATCH_BYTES = 1 << 17  # what stays in the processor's cache, with the running sums
 
 
-def shingle_sets(texts: Sequence[str], width: int = WIDTH) -> list[NDArray[np.uint32]]:
+def hash_shingles(texts: Sequence[str], width: int = WIDTH) -> list[NDArray[np.uint32]]:
     """
     Return the set of shingles of every text.
 
@@ -42,7 +42,7 @@ def shingle_sets(texts: Sequence[str], width: int = WIDTH) -> list[NDArray[np.ui
     Returns:
         One array a text, sorted, without repeats, never empty; a single shingle for a text under `SHORT_WORDS`.
     """
-    encoded = [normalise(text) for text in texts]
+    encoded = [normalise_text(text) for text in texts]
     sets: list[NDArray[np.uint32]] = []
     start = 0
     while start < len(encoded):
@@ -68,7 +68,7 @@ def _batch(encoded: Sequence[bytes], width: int) -> list[NDArray[np.uint32]]:
     begins = np.arange(shingles.size) <= np.repeat(last, counts)[: shingles.size]
     # Text and shingle as one number: one sort for the whole batch.
     owner = np.repeat(np.arange(len(encoded), dtype=np.uint64) << np.uint64(32), counts)[: shingles.size]
-    both = distinct((owner | _mixed(shingles) >> np.uint64(32))[begins])
+    both = sort_unique((owner | _mixed(shingles) >> np.uint64(32))[begins])
     edges = np.searchsorted(both, np.arange(len(encoded) + 1, dtype=np.uint64) << np.uint64(32)).tolist()
     hashes = both.astype(np.uint32)
     sets = [hashes[start:end] for start, end in pairwise(edges)]

@@ -12,7 +12,7 @@ from ingestd.core.text.term_weights import TERM_BITS, TermVector
 _LINE_BREAK = ord("\n")
 
 
-class Glossary:
+class TermLookup:
     """Finds the words of the terms of some articles, all that are asked for at once, without cutting up the rest."""
 
     def __init__(self, articles: Mapping[int, TermVector]) -> None:
@@ -25,7 +25,7 @@ class Glossary:
         self._lines = "\n".join(["", *(terms.lines for terms in known.values()), ""]).encode()
         self._breaks = np.flatnonzero(np.frombuffer(self._lines, dtype=np.uint8) == _LINE_BREAK)
 
-    def find(self, articles: Sequence[int], terms: NDArray[np.uint32]) -> list[int]:
+    def find_terms(self, articles: Sequence[int], terms: NDArray[np.uint32]) -> list[int]:
         """
         Look terms up.
 
@@ -34,7 +34,7 @@ class Glossary:
             terms: n hashes of `TERM_BITS` bits.
 
         Returns:
-            For each a place to be given to `word`, or -1: the article does not have it, or is not known.
+            For each a place to be given to `read_word`, or -1: the article does not have it, or is not known.
         """
         if not self._keys.size:
             return [-1] * len(articles)
@@ -44,7 +44,7 @@ class Glossary:
         places: list[int] = np.where(self._keys[at] == wanted, at, -1).tolist()
         return places
 
-    def word(self, place: int) -> str:
+    def read_word(self, place: int) -> str:
         """Return the word that was found at a place."""
         begin, end = self._breaks[place : place + 2].tolist()
         return self._lines[begin + 1 : end].decode()

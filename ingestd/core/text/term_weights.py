@@ -19,11 +19,11 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from ingestd.core.arrays import distinct, distinct_of, with_room
-from ingestd.core.text.tokens import HashIndex, Words, words_of
+from ingestd.core.arrays import ensure_capacity, sort_unique, sort_unique_with_inverse
+from ingestd.core.text.tokens import HashIndex, Tokens, tokenize_texts
 
 # Frequencies of words in a language, 0..1 each; 0 for a word that is not in its list.
-Background = Callable[[Sequence[str]], Sequence[float]]
+BackgroundFrequencies = Callable[[Sequence[str]], Sequence[float]]
 
 # All constants below were set on basil, wikinews_galaxy and ecbplus together (B-cubed F1 of the mixed stream).
 TYPICAL_WORDS = 500  # words of an article: a word of frequency f occurs in one with 1 - exp(-500 f)
@@ -40,7 +40,7 @@ KEPT_TERMS = 200
 # Bits of a hash, the upper ones, by which the window tells terms apart: fewer take less memory. One term in a hundred
 # pairs of articles passes for another.
 TERM_BITS = 22
-MOST_KNOWN = 100_000  # words remembered, some 30 MB; names and misprints never end
+MAX_KNOWN_TERMS = 100_000  # words remembered, some 30 MB; names and misprints never end
 
 _PARAGRAPH = re.compile(r"\n\s*")
 _LOW = np.uint64(0xFFFFFFFF)
@@ -69,7 +69,7 @@ class TermWeighter:
     of its words is asked of arrays, for many articles at once.
     """
 
-    def __init__(self, lang: str, frequency: Background) -> None:
+    def __init__(self, lang: str, frequency: BackgroundFrequencies) -> None:
         """Weigh by `frequency`; `lang` goes into every hash, so that languages never compare."""
         self._lang, self._frequency = lang, frequency
         self._forget()
@@ -84,11 +84,11 @@ class TermWeighter:
         self._words: list[str] = []
         self._n_written = 0
 
-    def terms(self, title: str | None, text: str) -> TermVector:
+    def weigh_article(self, title: str | None, text: str) -> TermVector:
         """Return the most salient terms of an article."""
-        return self.terms_of([(title, text)])[0]
+        return self.weigh_articles([(title, text)])[0]
 
-    def terms_of(self, articles: Sequence[tuple[str | None, str]]) -> list[TermVector]:
+    def weigh_articles(self, articles: Sequence[tuple[str | None, str]]) -> list[TermVector]:
         """
         Return the most salient terms of articles: body, title and lead of each, of unit length, added up.
 
@@ -98,23 +98,23 @@ class TermWeighter:
         Args:
             articles: title and text of each, at most 65,536; what comes out of one does not depend on the others.
         """
-        if len(self._words) > MOST_KNOWN:
+        if len(self._words) > MAX_KNOWN_TERMS:
             self._forget()
         n = len(articles)
-        words = words_of(
-            [text for _, text in articles] + [t or "" for t, _ in articles] + [lead(t) for _, t in articles]
+        words = tokenize_texts(
+            [text for _, text in articles] + [t or "" for t, _ in articles] + [cut_lead(t) for _, t in articles]
         )
         written = self._numbered(words)
         # An article above a term is one number from here on; of a set of terms each is there once, in ascending order.
         owner = np.repeat(np.tile(np.arange(n, dtype=np.uint64) << _HALF, 3), words.counts)
         keys: NDArray[np.uint64] = np.bitwise_or(owner, self._term_of[written].view(np.uint64))
         bodies, titles, leads = np.split(keys, np.cumsum([words.counts[:n].sum(), words.counts[n : 2 * n].sum()]))
-        everything, place, times = distinct_of(bodies)
+        everything, place, times = sort_unique_with_inverse(bodies)
         untitled = np.repeat([not title for title, _ in articles], words.counts[:n])
         within = np.arange(bodies.size) - np.repeat(np.cumsum(words.counts[:n]) - words.counts[:n], words.counts[:n])
-        headlines = distinct(np.concatenate([titles, bodies[untitled & (within < HEADLINE_WORDS)]]))
-        openings = distinct(np.concatenate([headlines, leads]))
-        terms = distinct(np.concatenate([everything, openings]))
+        headlines = sort_unique(np.concatenate([titles, bodies[untitled & (within < HEADLINE_WORDS)]]))
+        openings = sort_unique(np.concatenate([headlines, leads]))
+        terms = sort_unique(np.concatenate([everything, openings]))
         bodiless = words.counts[:n] == 0
         whole = np.concatenate([everything, openings[bodiless[_articles(openings)]]])
         values = self._added_up(terms, ((whole, 1.0), (headlines, TITLE_WEIGHT), (openings, LEAD_WEIGHT)), n)
@@ -152,7 +152,7 @@ class TermWeighter:
             return self._terms([f"{self._words[name]} {self._words[next_one]}" for name, next_one in names])
 
         both = (one + 1).astype(np.uint64) << _HALF | (other + 1).astype(np.uint64)
-        pairs, first = np.unique(owner[at] | self._pairs.of(both, describe).view(np.uint64), return_index=True)
+        pairs, first = np.unique(owner[at] | self._pairs.get_or_add(both, describe).view(np.uint64), return_index=True)
         sums = values[np.searchsorted(terms, bodies[at[first]])] + values[np.searchsorted(terms, bodies[at[first] + 1])]
         return pairs, PAIR_WEIGHT / 2 * sums
 
@@ -169,19 +169,19 @@ class TermWeighter:
         edges = np.searchsorted(of, np.arange(n + 1)).tolist()
         return [TermVector(hashes[a:b], weights[a:b], "\n".join(words[a:b])) for a, b in pairwise(edges)]
 
-    def _numbered(self, words: Words) -> NDArray[np.int64]:
+    def _numbered(self, words: Tokens) -> NDArray[np.int64]:
         """Return the numbers of words as written."""
 
         def describe(first: NDArray[np.int64]) -> NDArray[np.int64]:
             new = words.take(first)
             begin, end = self._n_written, self._n_written + len(new)
             self._n_written = end
-            self._term_of, self._capital = with_room(self._term_of, end), with_room(self._capital, end)
+            self._term_of, self._capital = ensure_capacity(self._term_of, end), ensure_capacity(self._capital, end)
             self._term_of[begin:end] = self._terms([w.lower().replace("’", "'").removesuffix("'s") for w in new])
             self._capital[begin:end] = [w[0].isupper() for w in new]
             return np.arange(begin, end)
 
-        return self._written.of(words.hashes, describe)
+        return self._written.get_or_add(words.hashes, describe)
 
     def _terms(self, words: Sequence[str]) -> NDArray[np.int64]:
         """Return the numbers of terms."""
@@ -189,7 +189,7 @@ class TermWeighter:
         begin, end = len(self._words), len(self._words) + len(new)
         self._words += new
         self._numbers.update(zip(new, range(begin, end), strict=True))
-        self._weight, self._hash = with_room(self._weight, end), with_room(self._hash, end)
+        self._weight, self._hash = ensure_capacity(self._weight, end), ensure_capacity(self._hash, end)
         self._weight[begin:end] = [_weight(*one) for one in zip(new, self._frequency(new), strict=True)]
         self._hash[begin:end] = [crc32(f"{self._lang}:{word}".encode("utf-8", "replace")) for word in new]
         return np.array([self._numbers[word] for word in words], dtype=np.int64)
@@ -233,7 +233,7 @@ def _heaviest(
     return np.concatenate([np.flatnonzero(sure), tied[place < left[of]]])
 
 
-def frequency_by_length(words: Sequence[str]) -> list[float]:
+def estimate_frequencies(words: Sequence[str]) -> list[float]:
     """
     Return frequencies for words of a language without a word list: the shorter, the more common.
 
@@ -242,6 +242,6 @@ def frequency_by_length(words: Sequence[str]) -> list[float]:
     return [float(10 ** (-1 - len(word) / 1.5)) for word in words]
 
 
-def lead(text: str) -> str:
+def cut_lead(text: str) -> str:
     """Return the first paragraphs, where a report says what happened."""
     return "\n".join(_PARAGRAPH.split(text.strip(), LEAD_PARAGRAPHS)[:LEAD_PARAGRAPHS])[:LEAD_CHARS]

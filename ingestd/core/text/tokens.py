@@ -28,7 +28,7 @@ _BATCH_CHARACTERS = 1 << 17  # what stays in the processor's cache, with the run
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class Tokens:
     """The words of some texts in a row."""
 
     text: str  # all texts, one after the other
@@ -43,7 +43,7 @@ class Words:
         return [self.text[begin:end] for begin, end in zip(begins, ends, strict=True)]
 
 
-def words_of(texts: Sequence[str]) -> Words:
+def tokenize_texts(texts: Sequence[str]) -> Tokens:
     """
     Return the words of some texts, one at least, as written; characters of unspaced scripts in overlapping pairs.
 
@@ -59,10 +59,10 @@ def words_of(texts: Sequence[str]) -> Words:
         read.append(text)
         offset += len(text)
     begins, ends, hashes, of = (np.concatenate(column) for column in zip(*found, strict=True))
-    return Words("".join(read), begins, ends, hashes, np.bincount(of, minlength=len(texts)))
+    return Tokens("".join(read), begins, ends, hashes, np.bincount(of, minlength=len(texts)))
 
 
-def plain_words(text: str) -> Words:
+def tokenize_caseless(text: str) -> Tokens:
     """Return the runs of letters and digits of one text, as written; those that differ in case alone have one hash."""
     folded = text.lower()
     if len(folded) != len(text):  # of a few letters it is longer
@@ -74,7 +74,7 @@ def plain_words(text: str) -> Words:
         found.append((begins + offset, ends + offset, _hashes(characters, begins, ends)))
         offset += len(piece)
     begins, ends, hashes = (np.concatenate(column) for column in zip(*found, strict=True))
-    return Words(text, begins, ends, hashes, np.array([begins.size]))
+    return Tokens(text, begins, ends, hashes, np.array([begins.size]))
 
 
 def _batches(pieces: Sequence[tuple[int, str]]) -> Iterator[Sequence[tuple[int, str]]]:
@@ -197,7 +197,7 @@ class HashIndex:
         self._hashes = np.zeros(_FEWEST_SLOTS, dtype=np.uint64)  # 0: a free place
         self._numbers = np.zeros(_FEWEST_SLOTS, dtype=np.int64)
 
-    def of(
+    def get_or_add(
         self, hashes: NDArray[np.uint64], describe: Callable[[NDArray[np.int64]], NDArray[np.int64]]
     ) -> NDArray[np.int64]:
         """

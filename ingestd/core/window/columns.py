@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingestd.core.fingerprint import COPY_BANDS, COPY_ROWS, EVENT_BANDS, EVENT_ROWS
-from ingestd.core.lsh.inverted_index import band_keys
+from ingestd.core.lsh.inverted_index import hash_bands
 from ingestd.core.text.term_weights import TermVector
 
 DAY_S = 86400.0
@@ -109,12 +109,12 @@ class WindowColumns:
 
 def copy_keys(signatures: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """Return the keys by which copies are found, a row for each signature."""
-    return band_keys(signatures, COPY_BANDS, COPY_ROWS)
+    return hash_bands(signatures, COPY_BANDS, COPY_ROWS)
 
 
 def event_keys(sketches: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """Return the keys by which coverage of one event is found, a row for each sketch."""
-    return band_keys(sketches, EVENT_BANDS, EVENT_ROWS)
+    return hash_bands(sketches, EVENT_BANDS, EVENT_ROWS)
 
 
 def days_since_1970(moments: Sequence[datetime | None]) -> NDArray[np.float64]:

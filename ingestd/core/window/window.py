@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ingestd.core.copies.verify import CanonicalRank
-from ingestd.core.events.term_vectors import TermVectorStore, time_penalty
+from ingestd.core.copies.star_groups import CanonicalRank
+from ingestd.core.events.term_vectors import TermVectorStore, compute_time_penalty
 from ingestd.core.fingerprint import EVENT_BANDS
 from ingestd.core.lsh.copy_index import CopyIndex
 from ingestd.core.lsh.inverted_index import Candidates, InvertedIndex
@@ -87,7 +87,7 @@ class Window:
     @property
     def truncated(self) -> int:
         """How often a bucket was too full to be read to its end."""
-        return self._copies_index.truncated + self._event_bands.truncated
+        return self._copies_index.truncated_lookups + self._event_bands.truncated_lookups
 
     @property
     def room(self) -> int:
@@ -202,8 +202,8 @@ class Window:
         """Return what each of some articles that are held is worth comparing with: all others, or those `earlier`."""
         own = self._positions(entries.ids)
         before = own if earlier else np.full(own.size, self._size)
-        by_copy = self._copies_index.candidates(entries.copy_keys, entries.samples, own, before)
-        by_event = self._event_bands.candidates(*_event_keys(entries), own, before)
+        by_copy = self._copies_index.find_candidates(entries.copy_keys, entries.samples, own, before)
+        by_event = self._event_bands.find_candidates(*_event_keys(entries), own, before)
         copies = self._proposals(by_copy, own, COPY_CANDIDATES)
         coverage = self._proposals(by_event, own, EVENT_CANDIDATES)
         return [CandidateIds(c, e) for c, e in zip(copies, coverage, strict=True)]
@@ -313,27 +313,27 @@ class Window:
     ) -> NDArray[np.float64]:
         """Return the scores of pairs (by id); `of` tells which of `articles` each of `others` goes with, ascending."""
         own, theirs = self._positions(articles), self._positions(others)
-        apart = time_penalty(self._published[own][of], self._published[theirs])
-        return self._vectors.cosines(own, theirs, of) - apart
+        apart = compute_time_penalty(self._published[own][of], self._published[theirs])
+        return self._vectors.compute_cosines(own, theirs, of) - apart
 
     def all_scores(self, articles: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the scores of all pairs of some articles (by id), shape (n, n)."""
         positions = self._positions(articles)
         days = self._published[positions]
-        return self._vectors.gram(positions) - time_penalty(days[:, np.newaxis], days)
+        return self._vectors.compute_gram(positions) - compute_time_penalty(days[:, np.newaxis], days)
 
     def terms_of(
         self, articles: NDArray[np.int64]
     ) -> tuple[NDArray[np.uint32], NDArray[np.float32], NDArray[np.int64]]:
         """Return the salient terms of articles (by id) in a row: hashes, weights, and whose each is (index)."""
-        return self._vectors.terms_of(self._positions(articles))
+        return self._vectors.gather_terms(self._positions(articles))
 
     def published(self, articles: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return when each article (by id) came out, in days since 1970; NaN: unknown."""
         return self._published[self._positions(articles)]
 
     def precedence(self, articles: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
-        """Return what `CanonicalRank.order` orders articles by, a column for each: the most important first."""
+        """Return what `CanonicalRank.sort_key` orders articles by, a column for each: the most important first."""
         at = self._positions(articles)
         published, unknown = self._published[at], np.isnan(self._published[at])
         return unknown, np.where(unknown, 0, published), -self._n_words[at], articles
@@ -342,7 +342,7 @@ class Window:
         self, articles: NDArray[np.int64], others: NDArray[np.int64], most: int
     ) -> list[tuple[NDArray[np.uint32], NDArray[np.float32]]]:
         """Return, for pairs (by id), hashes of `TERM_BITS` bits and weight of the terms that make most of the score."""
-        return self._vectors.shared(self._positions(articles), self._positions(others), most)
+        return self._vectors.find_shared_terms(self._positions(articles), self._positions(others), most)
 
     def spread(self, terms: NDArray[np.uint32]) -> NDArray[np.int32]:
         """Return how many of the articles held have each of some terms (hashes of `TERM_BITS` bits)."""
@@ -373,7 +373,7 @@ class Window:
             self._copies[self._canonical.pop(article_id)].remove(article_id)
 
     def _drop(self, positions: NDArray[np.int64]) -> None:
-        np.subtract.at(self._spread, self._vectors.hashes_of(positions), np.int32(1))
+        np.subtract.at(self._spread, self._vectors.gather_hashes(positions), np.int32(1))
         self._live[positions] = False
         for position, article_id in zip(positions.tolist(), self._ids[positions].tolist(), strict=True):
             self._leave_cluster(position)
@@ -386,9 +386,9 @@ class Window:
             return
         keep = np.flatnonzero(self._live[: self._size])
         renumbered = dict(zip(keep.tolist(), range(keep.size), strict=True))
-        self._copies_index.keep(keep)
-        self._event_bands.keep(keep)
-        self._vectors.keep(keep)
+        self._copies_index.compact(keep)
+        self._event_bands.compact(keep)
+        self._vectors.compact(keep)
         for name in _COLUMNS:
             setattr(self, name, getattr(self, name)[keep])
         self._size = keep.size
