@@ -5,8 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH := $(VENV)/.bench
+LOWEST := $(VENV)-lowest
 
-.PHONY: help demo run test test-long lint bench bench-copies bench-events bench-formats bench-growth bench-latency \
+.PHONY: help demo run test test-long test-lowest lint bench bench-copies bench-events bench-formats bench-growth bench-latency \
 	bench-store bench-transfer clean
 
 help: ## show what there is
@@ -31,6 +32,14 @@ test: $(READY) ## run the tests
 test-long: $(READY) ## run the tests at their full sizes (an hour or more)
 	-$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[fuzz]'
 	$(BIN)/python -m pytest --long
+
+$(LOWEST)/.ready: pyproject.toml constraints-lowest.txt
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-lowest.txt --editable '.[dev,postgres]'
+	@touch $@
+
+test-lowest: $(LOWEST)/.ready ## run the tests with the lowest versions that pyproject.toml allows, on Python 3.11
+	$(LOWEST)/bin/python -m pytest -n auto --dist worksteal tests/unit tests/formats tests/integration
 
 lint: $(READY) ## run the linters
 	$(BIN)/ruff check .
@@ -67,4 +76,4 @@ bench-transfer: $(READY) ## what is set on two labelled corpora on the third; ho
 	$(BIN)/python -m tests.benchmark.transfer
 
 clean: ## remove the environment and all that was built
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(LOWEST) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
