@@ -1,10 +1,10 @@
 """
-Bytes to articles, one file a family of formats. What a file is, its content says first and its name second.
+Bytes to articles, one file a family of formats. The content tells the format of a file first, and the name second.
 
     stream --read_records()--> Record | Rejected | Skipped   a record at a time; a file may be larger than memory
     Record --parse_record()--> Article | Rejected            in any process
 
-Readers are given a stream and give back values: they open no file and no connection.
+A reader gets a stream and returns values: no reader opens a file or a connection.
 """
 
 from __future__ import annotations
@@ -18,9 +18,19 @@ from importlib.metadata import entry_points
 from ingestd.core.article import Article, DateSource
 from ingestd.core.source_file import Rejected
 from ingestd.errors import Reason, UnusableError
-from ingestd.formats import compressed, dates, feed, html, json, markdown, newsml, text, warc, xml, zip_tar
+from ingestd.formats.compressed import DecompressedStream, find_codec, remove_ending
+from ingestd.formats.dates import find_date_in_name
+from ingestd.formats.feed import is_feed, read_feed
+from ingestd.formats.html import is_html, read_html
+from ingestd.formats.json import is_json, is_json_lines, read_json, read_json_lines
+from ingestd.formats.markdown import is_markdown, read_markdown
+from ingestd.formats.newsml import is_newsml, read_newsml
 from ingestd.formats.record import Format, ReadLimits, Record, Skipped
-from ingestd.formats.source import head, peekable
+from ingestd.formats.source import buffer_stream, peek_head
+from ingestd.formats.text import accepts_any, read_text
+from ingestd.formats.warc import is_warc, read_warc
+from ingestd.formats.xml import find_root_name
+from ingestd.formats.zip_tar import is_tar, is_zip, read_tar, read_zip
 
 __all__ = [
     "Format",
@@ -35,18 +45,18 @@ __all__ = [
 ]
 
 PLUGINS = "ingestd.formats"  # the group of entry points
-# In this order: what a file begins with tells more than what it might be besides.
+# Asked in this order: the beginning of a file tells more than the names of formats that accept much.
 _FORMATS = (
-    Format("warc", warc.recognises, warc.records, streams=True),
-    Format("feed", feed.recognises, feed.records),
-    Format("newsml", newsml.recognises, newsml.records),
-    Format("html", html.recognises, html.records),
-    Format("jsonl", json.recognises_lines, json.line_records, streams=True),
-    Format("json", json.recognises, json.records),
-    Format("markdown", markdown.recognises, markdown.records),
-    Format("text", text.recognises, text.records),
+    Format("warc", is_warc, read_warc, streams=True),
+    Format("feed", is_feed, read_feed),
+    Format("newsml", is_newsml, read_newsml),
+    Format("html", is_html, read_html),
+    Format("jsonl", is_json_lines, read_json_lines, streams=True),
+    Format("json", is_json, read_json),
+    Format("markdown", is_markdown, read_markdown),
+    Format("text", accepts_any, read_text),
 )
-# What other kinds of file begin with. Reading them as text would store noise.
+# The first bytes of other kinds of file. As text such a file would become noise.
 _MAGIC = {
     b"\xff\xd8\xff": "a JPEG image",
     b"\x89PNG": "a PNG image",
@@ -59,111 +69,114 @@ _MAGIC = {
     b"\x7fELF": "a program",
     b"SQLite format 3": "a database",
 }
-# Text files that hold something other than an article.
+# Text files without articles.
 _OTHER_TEXT = (".csv", ".tsv", ".py", ".js", ".css", ".sql", ".sh", ".toml", ".yaml", ".yml", ".ini", ".log")
 
 
 def read_records(
-    stream: io.RawIOBase | io.BufferedIOBase, name: str, context: ReadLimits
+    stream: io.RawIOBase | io.BufferedIOBase, name: str, limits: ReadLimits
 ) -> Iterator[Record | Rejected | Skipped]:
     """
-    Yield the records of a file, numbered, and those that cannot be used.
+    Yield the records of a file, numbered, and the records that cannot be used.
 
     Args:
-        stream: the file from its beginning, buffered, such as `open(path, "rb")` gives.
-        name: its name; the ending tells apart what the content does not.
-        context: what the reading depends on besides the bytes.
+        stream: the file from the beginning, buffered, as from `open(path, "rb")`.
+        name: the name of the file; the ending decides if the content leaves a doubt.
+        limits: the limits and settings of reading.
 
     Raises:
-        UnusableError: the file, or the rest of it, cannot be used. What was yielded before is good.
+        UnusableError: the file, or the rest of the file, cannot be used. All records before the error are good.
     """
     count = 0
-    buffered = peekable(stream)
+    buffered = buffer_stream(stream)
     try:
-        for found in _records(buffered, name, context, ()):
-            if not isinstance(found, Skipped):
+        for result in _read_stream(buffered, name, limits, ()):
+            if not isinstance(result, Skipped):
                 count += 1
-                if count > context.max_records:
-                    detail = f"more than formats.max_records = {context.max_records} records"
+                if count > limits.max_records:
+                    detail = f"more than formats.max_records = {limits.max_records} records"
                     raise UnusableError(Reason.TOO_LARGE, detail)
-            yield found
+            yield result
     finally:
         if not stream.closed:
-            buffered.detach()  # or it would close the stream, which is the caller's
+            buffered.detach()  # or `buffered` would close the stream, and the caller owns the stream
 
 
-def parse_record(record: Record, context: ReadLimits) -> Iterator[Article | Rejected]:
-    """Yield the articles that a record holds, or why it holds none."""
+def parse_record(record: Record, limits: ReadLimits) -> Iterator[Article | Rejected]:
+    """Yield the articles of a record, or the reason why there are none."""
     try:
-        for article in record.understand(record.value, context):
-            dated = _dated(article, record, context)
+        for article in record.understand(record.value, limits):
+            dated = _add_date_from_name(article, record, limits)
             yield dated if dated.record_no == record.record_no else replace(dated, record_no=record.record_no)
     except UnusableError as error:
         yield Rejected(record.record_no, error.reason, error.detail)
 
 
-def can_stream(beginning: bytes, name: str) -> bool:
-    """Tell from its first bytes whether a file can be read without holding all of it in memory."""
-    if compressed.codec(beginning) or zip_tar.is_zip(beginning) or zip_tar.is_tar(beginning):
+def can_stream(head: bytes, name: str) -> bool:
+    """Return whether a file with these first bytes can be read without the whole file in memory."""
+    if find_codec(head) or is_zip(head) or is_tar(head):
         return True
-    return any(known.streams for known in (*load_plugins(), *_FORMATS) if known.recognises(beginning, name))
+    return any(known.streams for known in (*load_plugins(), *_FORMATS) if known.recognises(head, name))
 
 
 @cache
 def load_plugins() -> tuple[Format, ...]:
-    """Return the formats that other packages bring; they are asked before our own."""
-    found = (point.load() for point in entry_points(group=PLUGINS))
-    return tuple(format_ for format_ in found if isinstance(format_, Format))
+    """Return the formats of other packages; plug-ins are asked before our own formats."""
+    loaded = (point.load() for point in entry_points(group=PLUGINS))
+    return tuple(format_ for format_ in loaded if isinstance(format_, Format))
 
 
-def _records(
-    stream: io.BufferedReader, name: str, context: ReadLimits, within: tuple[str, ...]
+def _read_stream(
+    stream: io.BufferedReader, name: str, limits: ReadLimits, containers: tuple[str, ...]
 ) -> Iterator[Record | Rejected | Skipped]:
-    beginning = head(stream)
-    if used := compressed.codec(beginning):
-        if within[-1:] == ("compressed",):
+    """Yield the records of a file, or of a member inside `containers`."""
+    head = peek_head(stream)
+    if codec := find_codec(head):
+        if containers[-1:] == ("compressed",):
             raise UnusableError(Reason.ARCHIVE, "compressed twice")
-        inner = peekable(compressed.Unpacked(stream, used, context))
-        yield from _records(inner, compressed.inner_name(name, used), context, (*within, "compressed"))
-    elif zip_tar.is_zip(beginning) or zip_tar.is_tar(beginning):
-        if "archive" in within:
+        inner = buffer_stream(DecompressedStream(stream, codec, limits))
+        yield from _read_stream(inner, remove_ending(name, codec), limits, (*containers, "compressed"))
+    elif is_zip(head) or is_tar(head):
+        if "archive" in containers:
             raise UnusableError(Reason.ARCHIVE, "an archive inside an archive is not unpacked")
-        members = zip_tar.zip_members if zip_tar.is_zip(beginning) else zip_tar.tar_members
-        within = (*within, "archive")
-        yield from members(stream, context, lambda member, named: _records(member, named, context, within))
+        read_archive = read_zip if is_zip(head) else read_tar
+        containers = (*containers, "archive")
+        yield from read_archive(
+            stream, limits, lambda member, member_name: _read_stream(member, member_name, limits, containers)
+        )
     else:
-        yield from _format_of(beginning, name).records(stream, name, context)
+        yield from _identify_format(head, name).records(stream, name, limits)
 
 
-def _format_of(beginning: bytes, name: str) -> Format:
+def _identify_format(head: bytes, name: str) -> Format:
     """
     Return the format of a file.
 
     Raises:
-        UnusableError: it is none that holds articles.
+        UnusableError: files of this format hold no articles.
     """
     for known in load_plugins():
-        if known.recognises(beginning, name):
+        if known.recognises(head, name):
             return known
-    if beginning.startswith(tuple(_MAGIC)):
-        kind = next(kind for magic, kind in _MAGIC.items() if beginning.startswith(magic))
+    if head.startswith(tuple(_MAGIC)):
+        kind = next(kind for magic, kind in _MAGIC.items() if head.startswith(magic))
         raise UnusableError(Reason.TYPE, f"the file is {kind}")
     if name.lower().endswith(_OTHER_TEXT):
         raise UnusableError(Reason.TYPE, f"a file named {name} holds no article")
-    if not beginning.strip():
-        raise UnusableError(Reason.EMPTY, "nothing but white space" if beginning else "zero bytes")
-    found = next(known for known in _FORMATS if known.recognises(beginning, name))
-    if found.name in ("text", "markdown") and beginning.lstrip().startswith(b"<?xml"):
-        raise UnusableError(Reason.TYPE, f"XML with the root <{xml.root_name(beginning)}> holds no article")
-    return found
+    if not head.strip():
+        raise UnusableError(Reason.EMPTY, "nothing but white space" if head else "zero bytes")
+    format_ = next(known for known in _FORMATS if known.recognises(head, name))
+    if format_.name in ("text", "markdown") and head.lstrip().startswith(b"<?xml"):
+        raise UnusableError(Reason.TYPE, f"XML with the root <{find_root_name(head)}> holds no article")
+    return format_
 
 
-def _dated(article: Article, record: Record, context: ReadLimits) -> Article:
-    """Date an article that says nothing of it by its address, or by the name of its file."""
+def _add_date_from_name(article: Article, record: Record, limits: ReadLimits) -> Article:
+    """Return an article with a date: without a date in the text, the address or the name of the file gives the day."""
     if article.published_at is not None:
         return article
     for source, name in ((DateSource.URL, article.url or ""), (DateSource.FILE, record.source.rpartition("/")[2])):
-        if published := dates.from_name(name, context.now):
+        if published := find_date_in_name(name, limits.now):
             return replace(
                 article,
                 published_at=published.at,

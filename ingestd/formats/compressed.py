@@ -1,4 +1,4 @@
-"""gzip, bzip2, xz and Zstandard: unpacked as a stream, within bounds, and checked to the end."""
+"""gzip, bzip2, xz and Zstandard: unpacked as a stream, within limits, and checked to the end."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from typing import Any, BinaryIO
 from ingestd.errors import Reason, UnusableError
 from ingestd.formats.record import ReadLimits
 
-_PIECE = 1 << 16
-_MEMORY = 1 << 28  # bytes that unpacking may take: the largest dictionary that common settings write, twice over
-_SMALL = 64 * 1024 * 1024  # bytes: unpacked to less than this, nothing is a bomb
+_READ_BYTES = 1 << 16
+_MOST_MEMORY = 1 << 28  # bytes for unpacking: twice the largest dictionary of common settings
+_HARMLESS_BYTES = 64 * 1024 * 1024  # a file that unpacks to less is no bomb
 
 
 class _Gzip:
-    """zlib's decompressor with the interface of the others."""
+    """The decompressor of zlib with the interface of the other codecs."""
 
     def __init__(self) -> None:
-        self._inner = zlib.decompressobj(wbits=31)  # 31: a gzip header, and its checksum at the end
+        self._inner = zlib.decompressobj(wbits=31)  # 31: a gzip header, and a checksum at the end
 
     @property
     def eof(self) -> bool:
@@ -40,124 +40,134 @@ class _Gzip:
         return self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
 
 
-def _zstd() -> Any:
+def _open_zstd() -> Any:
     from backports.zstd import DecompressionParameter, ZstdDecompressor
 
-    return ZstdDecompressor(options={DecompressionParameter.window_log_max: 27})  # 2^27: what its own tools take
+    return ZstdDecompressor(options={DecompressionParameter.window_log_max: 27})  # 2^27: the limit of the zstd tools
 
 
 @dataclass(frozen=True, slots=True)
-class _Codec:
+class Codec:
+    """A kind of compression, and the decompressor."""
+
     magic: bytes
     endings: tuple[str, ...]
-    reason: Reason  # what damage is called
-    new: Callable[[], Any]  # eof, needs_input, unused_data, decompress(data, max_length), as in the standard library
+    reason: Reason  # of damaged files
+    # A decompressor of the standard library: eof, needs_input, unused_data, decompress(data, max_length).
+    open: Callable[[], Any]
 
 
 _CODECS = (
-    _Codec(b"\x1f\x8b", (".gz", ".gzip"), Reason.GZIP, _Gzip),
-    _Codec(b"BZh", (".bz2",), Reason.BZIP2, bz2.BZ2Decompressor),
-    _Codec(b"\xfd7zXZ\x00", (".xz",), Reason.XZ, lambda: lzma.LZMADecompressor(memlimit=_MEMORY)),
-    _Codec(b"\x28\xb5\x2f\xfd", (".zst", ".zstd"), Reason.ZSTD, _zstd),
+    Codec(b"\x1f\x8b", (".gz", ".gzip"), Reason.GZIP, _Gzip),
+    Codec(b"BZh", (".bz2",), Reason.BZIP2, bz2.BZ2Decompressor),
+    Codec(b"\xfd7zXZ\x00", (".xz",), Reason.XZ, lambda: lzma.LZMADecompressor(memlimit=_MOST_MEMORY)),
+    Codec(b"\x28\xb5\x2f\xfd", (".zst", ".zstd"), Reason.ZSTD, _open_zstd),
 )
 
 
-def codec(head: bytes) -> _Codec | None:
-    """Return how a file is compressed, by its first bytes."""
+def find_codec(head: bytes) -> Codec | None:
+    """Return the codec of a compressed file, recognised by the first bytes."""
     return next((c for c in _CODECS if head.startswith(c.magic)), None)
 
 
-def inner_name(name: str, used: _Codec) -> str:
-    """Return the name without the ending of the compression; .tgz becomes .tar."""
+def remove_ending(name: str, codec: Codec) -> str:
+    """Return the name of the unpacked file, without the ending of the compression; .tgz becomes .tar."""
     stem, dot, ending = name.rpartition(".")
-    if f".{ending.lower()}" in used.endings:
+    if f".{ending.lower()}" in codec.endings:
         return stem
     return f"{stem}.tar" if dot and ending.lower() in ("tgz", "tbz", "tbz2", "txz", "tzst") else name
 
 
-class Unpacked(io.RawIOBase):
+class DecompressedStream(io.RawIOBase):
     """
-    What a compressed stream unpacks to. Several members in a row are one stream, as their tools define it.
+    The unpacked bytes of a compressed stream. Several members in a row are a single stream, as in the usual tools.
 
-    Reading raises UnusableError where the stream is damaged, cut off, or unpacks to more than the bounds allow, and
-    goes on raising it: whoever reads the rest of it must not take the damage for an end.
+    A read raises UnusableError if the stream is damaged, cut off, or larger than the limits allow. All later reads
+    raise the same error: a reader must not take the damage for the end of the file.
     """
 
-    def __init__(self, stream: BinaryIO, used: _Codec, context: ReadLimits) -> None:
-        """Read from `stream` as it is asked for."""
-        self._stream, self._codec, self._context = stream, used, context
-        self._decompressor = used.new()
+    def __init__(self, stream: BinaryIO, codec: Codec, limits: ReadLimits) -> None:
+        """Read from `stream` on demand."""
+        self._stream, self._codec, self._limits = stream, codec, limits
+        self._decompressor = codec.open()
         self._at_start = True  # of a member
-        self._taken = self._given = 0
+        self._n_packed = self._n_unpacked = 0  # bytes so far
         self._failure: UnusableError | None = None
 
     def readable(self) -> bool:
-        """It is."""
+        """Return whether the stream can be read: always."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill the buffer; less than all of it means the end."""
+        """Fill the buffer, completely before the end of the stream, and return the number of bytes."""
         filled = 0
         while filled < len(buffer):
-            piece = self._next(len(buffer) - filled)
+            piece = self._read_piece(len(buffer) - filled)
             if not piece:
                 break
             buffer[filled : filled + len(piece)] = piece
             filled += len(piece)
         return filled
 
-    def _next(self, most: int) -> bytes:
+    def _read_piece(self, max_bytes: int) -> bytes:
         if self._failure is not None:
             raise self._failure
         try:
-            return self._decompressed(most)
+            return self._decompress(max_bytes)
         except UnusableError as error:
             self._failure = error
             raise
-        except Exception as error:  # each codec has its own kind
+        except Exception as error:  # every codec raises other errors
             self._failure = UnusableError(self._codec.reason, str(error) or type(error).__name__)
             raise self._failure from error
 
-    def _decompressed(self, most: int) -> bytes:
+    def _decompress(self, max_bytes: int) -> bytes:
         while True:
             data, ended = b"", False
             if self._decompressor.eof:
                 data = self._decompressor.unused_data
-                self._decompressor, self._at_start = self._codec.new(), True
+                self._decompressor, self._at_start = self._codec.open(), True
             if not data and self._decompressor.needs_input:
-                data = self._stream.read(_PIECE)
-                self._taken += len(data)
+                data = self._stream.read(_READ_BYTES)
+                self._n_packed += len(data)
                 if not data and self._at_start:
                     return b""
                 ended = not data
             if self._at_start and not data.strip(b"\0"):
                 continue  # padding after the last member
-            piece: bytes = self._decompressor.decompress(data, most)
+            piece: bytes = self._decompressor.decompress(data, max_bytes)
             self._at_start = False
             if ended and not piece and not self._decompressor.eof:
                 raise UnusableError(self._codec.reason, "the compressed data end in the middle")
             if piece:
-                self._given += len(piece)
-                self._check()
+                self._n_unpacked += len(piece)
+                self._check_size()
                 return piece
 
-    def _check(self) -> None:
-        if self._given > self._context.max_unpacked_bytes:
-            most = self._context.max_unpacked_bytes
+    def _check_size(self) -> None:
+        if self._n_unpacked > self._limits.max_unpacked_bytes:
+            most = self._limits.max_unpacked_bytes
             raise UnusableError(Reason.BOMB, f"unpacks to more than formats.max_unpacked_bytes = {most}")
-        if self._given > _SMALL and self._given > self._context.max_unpack_ratio * self._taken:
+        if self._n_unpacked > _HARMLESS_BYTES and self._n_unpacked > self._limits.max_unpack_ratio * self._n_packed:
             raise UnusableError(
-                Reason.BOMB, f"unpacks to more than formats.max_unpack_ratio = {self._context.max_unpack_ratio} times"
+                Reason.BOMB, f"unpacks to more than formats.max_unpack_ratio = {self._limits.max_unpack_ratio} times"
             )
 
 
-def total_size(members: list[int], packed: int, context: ReadLimits) -> None:
+def check_sizes(members: list[int], packed: int, limits: ReadLimits) -> None:
     """
-    Refuse an archive that says of itself that it is a bomb.
+    Refuse an archive if the directory gives the sizes of a bomb.
+
+    Args:
+        members: the unpacked size of every member, in bytes.
+        packed: the size of the archive, in bytes.
+        limits: the largest size and ratio.
 
     Raises:
-        UnusableError: what its members unpack to is out of bounds.
+        UnusableError: the members unpack to more than the limits allow.
     """
     unpacked = sum(members)
-    if unpacked > context.max_unpacked_bytes or (unpacked > _SMALL and unpacked > context.max_unpack_ratio * packed):
+    if unpacked > limits.max_unpacked_bytes or (
+        unpacked > _HARMLESS_BYTES and unpacked > limits.max_unpack_ratio * packed
+    ):
         raise UnusableError(Reason.BOMB, f"{packed} bytes unpack to {unpacked}")

@@ -1,4 +1,4 @@
-"""Dates of publication, as records and datelines write them."""
+"""Dates of publication in the forms of records, datelines, addresses and names of files."""
 
 from __future__ import annotations
 
@@ -10,30 +10,35 @@ from functools import cache
 from zoneinfo import ZoneInfo
 
 from ingestd.core.article import DatePrecision
+from ingestd.core.text.languages import LANGUAGES, join_words, list_month_languages
 
-_EARLIEST = 1800  # before it no newspaper of today's kind was written: the date is a mistake
+_EARLIEST_YEAR = 1800  # newspapers of today's kind are younger: an earlier date is a mistake
 _CLOCK_SKEW = timedelta(days=1)  # a dateline may be in a zone that is ahead of ours
-# Languages whose names of months are known. A name that means another month elsewhere (Croatian "listopad") is not.
-_LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "nl", "da", "sv", "nb", "fi", "pl", "cs", "sk", "hu", "ro", "ru",
-              "uk", "bg", "el", "tr", "ar", "fa", "he", "id", "vi", "ca")  # fmt: skip
-# Zones that English datelines abbreviate, in hours from UTC.
-_ZONES = {"gmt": 0, "utc": 0, "z": 0, "bst": 1, "cet": 1, "cest": 2, "est": -5, "edt": -4, "et": -5,
-          "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst": -8, "pdt": -7, "ist": 5.5}  # fmt: skip
+_ZONES = LANGUAGES["en"].time_zones
+_MONTH_LANGUAGES = list_month_languages()
 _MONTH = r"(?P<month>[^\W\d_]{3,14})\.?"
-_OF = r"(?:(?:de|del|d['’])\s*)?"
+_OF = rf"(?:(?:{join_words('of_patterns')})\s*)?"
 _DAY_MONTH_YEAR = (
-    rf"(?P<day>\d{{1,2}})(?:st|nd|rd|th|\.|er|º|ª)?\s+{_OF}{_MONTH},?\s+{_OF}(?P<year>\d{{4}})(?:\s*(?:г|р)\.)?"
+    rf"(?P<day>\d{{1,2}})(?:\.|{join_words('ordinal_endings')})?\s+{_OF}{_MONTH},?\s+{_OF}(?P<year>\d{{4}})"
+    rf"(?:\s*(?:{join_words('year_marks')})\.)?"
 )
-_MONTH_DAY_YEAR = rf"{_MONTH}\s+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?,?\s+(?P<year>\d{{4}})"
+_MONTH_DAY_YEAR = (
+    rf"{_MONTH}\s+(?P<day>\d{{1,2}})(?:{'|'.join(LANGUAGES['en'].ordinal_endings)})?,?\s+(?P<year>\d{{4}})"
+)
 _ISO = r"(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})"
 _DOTTED = r"(?P<day>\d{1,2})\.(?P<month>\d{1,2})\.(?P<year>\d{4})"
-_EASTERN = r"(?P<year>\d{4})\s?[年년]\s?(?P<month>\d{1,2})\s?[月월]\s?(?P<day>\d{1,2})\s?[日일]"
+_DATE_UNITS = [language.date_units for language in LANGUAGES.values() if language.date_units]
+_YEAR_UNITS, _MONTH_UNITS, _DAY_UNITS = ("".join(units) for units in zip(*_DATE_UNITS, strict=True))
+_EASTERN = (
+    rf"(?P<year>\d{{4}})\s?[{_YEAR_UNITS}]\s?(?P<month>\d{{1,2}})\s?[{_MONTH_UNITS}]\s?(?P<day>\d{{1,2}})"
+    rf"\s?[{_DAY_UNITS}]"
+)
 _TIME = (
-    r"(?:,?\s*(?:at|um|à|alle|a las|às|kl\.?|в|о|T|-|–|\||·)?\s*"
+    rf"(?:,?\s*(?:{join_words('at_patterns')}|T|-|–|\||·)?\s*"
     r"(?P<hour>\d{1,2})[:.h](?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.\d+)?)?"
     r"\s*(?P<half>[ap]\.?m\.?)?\s*(?:\(?(?P<zone>[A-Za-z]{1,4})\)?(?![A-Za-z])|(?P<offset>[+-]\d{2}:?\d{2}))?)?"
 )
-_WRITTEN = [
+_WRITTEN_DATES = [
     re.compile(rf"(?<!\d){form}{_TIME}", re.IGNORECASE)
     for form in (_DAY_MONTH_YEAR, _MONTH_DAY_YEAR, _ISO, _DOTTED, _EASTERN)
 ]
@@ -47,85 +52,99 @@ _EPOCH_MILLISECONDS = 1e11  # as seconds this would be the year 5138
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
-    """A date of publication and how precisely it was given."""
+class PublicationDate:
+    """A date of publication, and the precision of the source."""
 
     at: datetime  # UTC
     precision: DatePrecision
 
 
-def from_value(value: object, now: datetime, zone: ZoneInfo) -> Published | None:
-    """Return the date that a field of a record holds; None where it holds none that can be true."""
+def parse_date(value: object, now: datetime, zone: ZoneInfo) -> PublicationDate | None:
+    """
+    Return the date in a field of a record.
+
+    Args:
+        value: text, seconds or milliseconds since 1970, a date, or an object that wraps one of these.
+        now: later dates are mistakes.
+        zone: the time zone of dates without a time zone.
+
+    Returns:
+        None: no date, or a date that cannot be true.
+    """
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, (int, float)):
-        return _from_epoch(value, now)
+        return _convert_epoch(value, now)
     if isinstance(value, date):  # YAML and TOML have dates of their own
         value = value.isoformat()
     if isinstance(value, dict):  # {"$date": ...} of MongoDB exports
-        return from_value(next(iter(value.values()), None), now, zone)
-    return _from_string(str(value).strip(), now, zone)
+        return parse_date(next(iter(value.values()), None), now, zone)
+    return _parse_text(str(value).strip(), now, zone)
 
 
-def from_text(text: str, now: datetime, zone: ZoneInfo) -> tuple[Published, tuple[int, int]] | None:
-    """Return the first date written out in a text and where it stands, or None."""
+def find_date(text: str, now: datetime, zone: ZoneInfo) -> tuple[PublicationDate, tuple[int, int]] | None:
+    """Return the first date in running text, with the start and the end of the date, or None."""
     if not _YEAR.search(text):
         return None
-    found = sorted(
-        (match for pattern in _WRITTEN for match in pattern.finditer(text)), key=lambda m: (m.start(), -m.end())
+    matches = sorted(
+        (match for pattern in _WRITTEN_DATES for match in pattern.finditer(text)), key=lambda m: (m.start(), -m.end())
     )
-    for match in found:
-        published = _from_match(match, now, zone)
+    for match in matches:
+        published = _convert_match(match, now, zone)
         if published:
             return published, match.span()
     return None
 
 
-def from_name(name: str, now: datetime) -> Published | None:
-    """Return the day that an address or the name of a file holds, or None."""
-    for found in _IN_NAME.finditer(name):
-        if found["mark"] or len(found[0]) == len("20250204"):
+def find_date_in_name(name: str, now: datetime) -> PublicationDate | None:
+    """Return the day in an address or in the name of a file, or None."""
+    for match in _IN_NAME.finditer(name):
+        if match["mark"] or len(match[0]) == len("20250204"):
             try:
-                day = datetime(int(found["year"]), int(found["month"]), int(found["day"]), tzinfo=UTC)
+                day = datetime(int(match["year"]), int(match["month"]), int(match["day"]), tzinfo=UTC)
             except ValueError:
                 continue
-            if published := _plausible(day, DatePrecision.DAY, now):
+            if published := _accept_plausible(day, DatePrecision.DAY, now):
                 return published
     return None
 
 
-def _month(name: str) -> int | None:
-    """Return the number of a month by its name in any language; English ones are known without reading all others."""
+def _find_month(name: str) -> int | None:
+    """Return the number of a month by a name in any language; English names need no other language loaded."""
     name = name.lower()
-    return _months(("en",)).get(name) or _months(_LANGUAGES).get(name)
+    return _number_months(("en",)).get(name) or _number_months(_MONTH_LANGUAGES).get(name)
 
 
 @cache
-def _months(languages: tuple[str, ...]) -> dict[str, int]:
-    """Return the number of every month by its names, in lower case and without a full stop."""
+def _number_months(languages: tuple[str, ...]) -> dict[str, int]:
+    """Return the numbers of the months by name, in lower case, without a full stop. Ambiguous names are left out."""
     from babel import Locale  # slow to load
 
-    meant: dict[str, set[int]] = {"sept": {9}}
+    numbers_by_name: dict[str, set[int]] = {}
     for language in languages:
+        for name, number in LANGUAGES[language].extra_months.items():
+            numbers_by_name.setdefault(name, set()).add(number)
         months = Locale(language).months
         for use in ("format", "stand-alone"):
             for width in ("wide", "abbreviated"):
                 for number, name in months[use][width].items():
-                    meant.setdefault(name.lower().rstrip("."), set()).add(number)
-    return {name: next(iter(numbers)) for name, numbers in meant.items() if len(numbers) == 1}
+                    numbers_by_name.setdefault(name.lower().rstrip("."), set()).add(number)
+    return {name: next(iter(numbers)) for name, numbers in numbers_by_name.items() if len(numbers) == 1}
 
 
-def _from_epoch(value: float, now: datetime) -> Published | None:
+def _convert_epoch(value: float, now: datetime) -> PublicationDate | None:
+    if not value > 0:  # negative, zero or not a number
+        return None
     try:
-        seconds = value / 1000 if abs(value) >= _EPOCH_MILLISECONDS else value
-        return _plausible(datetime.fromtimestamp(seconds, UTC), DatePrecision.SECOND, now) if value > 0 else None
+        seconds = value / 1000 if value >= _EPOCH_MILLISECONDS else value
+        return _accept_plausible(datetime.fromtimestamp(seconds, UTC), DatePrecision.SECOND, now)
     except (OverflowError, ValueError, OSError):
         return None
 
 
-def _from_string(value: str, now: datetime, zone: ZoneInfo) -> Published | None:
+def _parse_text(value: str, now: datetime, zone: ZoneInfo) -> PublicationDate | None:
     if value.isdecimal() and len(value) >= 9:
-        return _from_epoch(float(value[:20]), now)
+        return _convert_epoch(float(value[:20]), now)
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
@@ -134,17 +153,17 @@ def _from_string(value: str, now: datetime, zone: ZoneInfo) -> Published | None:
         try:
             moment = parsedate_to_datetime(value)
         except (ValueError, TypeError, IndexError, OverflowError):
-            found = from_text(value[:200], now, zone)
-            return found[0] if found else None
+            written = find_date(value[:200], now, zone)
+            return written[0] if written else None
     precision = DatePrecision.DAY if len(value) <= len("2025-02-04") else DatePrecision.SECOND
     if _TO_THE_MINUTE.fullmatch(value):
         precision = DatePrecision.MINUTE
-    return _plausible(_in_utc(moment, zone), precision, now)
+    return _accept_plausible(_convert_to_utc(moment, zone), precision, now)
 
 
-def _from_match(match: re.Match[str], now: datetime, zone: ZoneInfo) -> Published | None:
+def _convert_match(match: re.Match[str], now: datetime, zone: ZoneInfo) -> PublicationDate | None:
     part = match.groupdict()
-    month = int(part["month"]) if part["month"].isdecimal() else _month(part["month"])
+    month = int(part["month"]) if part["month"].isdecimal() else _find_month(part["month"])
     if month is None:
         return None
     hour, precision = 0, DatePrecision.DAY
@@ -165,12 +184,12 @@ def _from_match(match: re.Match[str], now: datetime, zone: ZoneInfo) -> Publishe
         moment = (moment - sign * timedelta(hours=hours, minutes=minutes)).replace(tzinfo=UTC)
     elif (part["zone"] or "").lower() in _ZONES:
         moment = (moment - timedelta(hours=_ZONES[part["zone"].lower()])).replace(tzinfo=UTC)
-    # A day without an hour is that day wherever it was: moving it to UTC could make it the day before.
-    utc = moment.replace(tzinfo=UTC) if precision is DatePrecision.DAY else _in_utc(moment, zone)
-    return _plausible(utc, precision, now)
+    # A day without an hour is the same day in every zone: a move to UTC could make the day before of it.
+    utc = moment.replace(tzinfo=UTC) if precision is DatePrecision.DAY else _convert_to_utc(moment, zone)
+    return _accept_plausible(utc, precision, now)
 
 
-def _in_utc(moment: datetime, zone: ZoneInfo) -> datetime | None:
+def _convert_to_utc(moment: datetime, zone: ZoneInfo) -> datetime | None:
     if moment.tzinfo is None:
         midnight = moment.hour == moment.minute == moment.second == 0
         moment = moment.replace(tzinfo=UTC if midnight else zone)
@@ -180,7 +199,7 @@ def _in_utc(moment: datetime, zone: ZoneInfo) -> datetime | None:
         return None
 
 
-def _plausible(moment: datetime | None, precision: DatePrecision, now: datetime) -> Published | None:
-    if moment is None or moment.year < _EARLIEST or moment > now + _CLOCK_SKEW:
+def _accept_plausible(moment: datetime | None, precision: DatePrecision, now: datetime) -> PublicationDate | None:
+    if moment is None or moment.year < _EARLIEST_YEAR or moment > now + _CLOCK_SKEW:
         return None
-    return Published(moment, precision)
+    return PublicationDate(moment, precision)

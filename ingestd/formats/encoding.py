@@ -1,4 +1,4 @@
-"""Bytes to characters that every database keeps."""
+"""Bytes to characters that every database accepts."""
 
 from __future__ import annotations
 
@@ -16,72 +16,72 @@ BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _SURROGATES = re.compile("[\ud800-\udfff]")
-# Control characters that no text in an 8-bit encoding has: the file is binary.
+# Control characters that never occur in text in an 8-bit encoding: the file is binary.
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
-_SAMPLE = 1 << 16  # bytes that a guess is made from
-# What pages are written in that are not in UTF-8. Without this list rare encodings of old Macs win on short texts.
-_PLAUSIBLE = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "koi8_r", "koi8_u", "gb18030",
+_SAMPLE_BYTES = 1 << 16  # for a guess
+# Encodings of pages beside UTF-8. Without this list rare encodings of old Macs win on short texts.
+_PAGE_ENCODINGS = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "koi8_r", "koi8_u", "gb18030",
               "big5", "shift_jis", "euc_jp", "euc_kr", "cp874", "cp1258"]  # fmt: skip
 
 
-# Python knows more codecs, some of them slow (Punycode) and some not of text at all.
-_OF_PAGES = re.compile(
+# Python has more codecs: some are slow (Punycode), some are not for text.
+_PAGE_CODEC = re.compile(
     r"utf-(?:16|32).*|iso8859-\d+|cp\d+|gb\w+|big5\w*|euc_\w+|shift_jis\w*|iso2022_\w+|koi8-\w|mac-\w+|tis-620"
 )
-# What UTF-8 looks like that somebody read as Windows-1252: a letter of these and a sign that follows no letter.
+# UTF-8 that was read as Windows-1252: one of these letters, and a sign that never follows a letter.
 _MISREAD = "ÃÂâÐÑÅÄÎÏ×ØÙ"
 _MOJIBAKE = re.compile(f"[{_MISREAD}][\x80-\xbfŒœŠšŸŽžƒˆ˜–—‘’‚“”„†‡•…‰‹›€™]")
 
 
 def decode(data: bytes, declared: str | None = None) -> str:
     """
-    Return the characters of a file: by its byte order mark, as UTF-8, as it declares, or by a guess.
+    Return the characters of a file: by the byte order mark, as UTF-8, by the declared encoding, or by a guess.
 
     Args:
-        data: the bytes.
-        declared: an encoding that the file or its transport names.
+        data: the content of the file.
+        declared: the encoding according to the file or the transport.
 
     Raises:
-        UnusableError: they cannot be told, or the file is binary.
+        UnusableError: no encoding fits, or the file is binary.
     """
     for mark, encoding in BOMS:
         if data.startswith(mark):
             try:
-                return storable(data[len(mark) :].decode(encoding))
+                return make_storable(data[len(mark) :].decode(encoding))
             except UnicodeDecodeError as error:
                 raise UnusableError(Reason.ENCODING, f"marked as {encoding}, but is not: {error.reason}") from error
     try:
-        return storable(data.decode("utf-8"))
+        return make_storable(data.decode("utf-8"))
     except UnicodeDecodeError:
         pass
-    if declared and (named := _known(declared)):
-        with suppress(UnicodeDecodeError):  # it is not what it says
-            return storable(data.decode(named))
-    return storable(_guessed(data))
+    if declared and (named := _find_page_encoding(declared)):
+        with suppress(UnicodeDecodeError):  # declared wrongly
+            return make_storable(data.decode(named))
+    return make_storable(_decode_by_guess(data))
 
 
-def _known(declared: str) -> str | None:
-    """Return the encoding that a page means; None: no encoding of pages."""
+def _find_page_encoding(declared: str) -> str | None:
+    """Return the codec for the declared encoding of a page; None: not an encoding of pages."""
     try:
         name = codecs.lookup(declared).name
     except (LookupError, ValueError):
         return None
-    # ASCII and Latin-1 are what pages in Windows-1252 call themselves.
-    return "cp1252" if name in ("ascii", "iso8859-1") else name if _OF_PAGES.fullmatch(name) else None
+    # Pages in Windows-1252 are declared as ASCII or Latin-1.
+    return "cp1252" if name in ("ascii", "iso8859-1") else name if _PAGE_CODEC.fullmatch(name) else None
 
 
-def readable(text: str) -> str:
-    """Return text that every database keeps, with UTF-8 that was once read as something else put right."""
-    text = storable(text)
+def fix_text(text: str) -> str:
+    """Return text that every database accepts, with misread UTF-8 (mojibake) repaired."""
+    text = make_storable(text)
     if text.isascii() or not any(letter in text for letter in _MISREAD) or not _MOJIBAKE.search(text):
         return text
     from ftfy import fix_encoding  # slow to import, rarely needed
 
-    return storable(fix_encoding(text))
+    return make_storable(fix_encoding(text))
 
 
-def storable(text: str) -> str:
-    """Return text without NUL, which PostgreSQL refuses, and with lone surrogates replaced."""
+def make_storable(text: str) -> str:
+    """Return text without NUL characters (PostgreSQL refuses NUL), and with lone surrogates replaced."""
     if "\0" in text:
         text = text.replace("\0", "")
     try:
@@ -91,13 +91,13 @@ def storable(text: str) -> str:
     return text
 
 
-def _guessed(data: bytes) -> str:
-    if _BINARY.search(data[:_SAMPLE]):
+def _decode_by_guess(data: bytes) -> str:
+    if _BINARY.search(data[:_SAMPLE_BYTES]):
         raise UnusableError(Reason.TYPE, "the file is binary, not text")
     from charset_normalizer import from_bytes  # rarely needed, slow to import
 
-    best = from_bytes(data[:_SAMPLE], cp_isolation=_PLAUSIBLE).best()
-    # What a Western European scraper calls Latin-1 is Windows-1252 wherever the two differ.
+    best = from_bytes(data[:_SAMPLE_BYTES], cp_isolation=_PAGE_ENCODINGS).best()
+    # Where Latin-1 and Windows-1252 differ, the text of Western European scrapers is in Windows-1252.
     encodings = dict.fromkeys([best.encoding if best else "cp1252", "cp1252"])
     for encoding in encodings:
         try:

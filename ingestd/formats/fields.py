@@ -1,21 +1,23 @@
 """
-A record of named fields to an article, whichever format the record was written in.
+A record of named fields to an article, whatever the format of the record.
 
-Which name means what is one table, `KEYS`: the first name present with a usable value wins. Settings add to it.
+The table `KEYS` gives the names of each field: the first name with a usable value wins. Settings add names.
 """
 
 from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ingestd.core.article import Article, DateSource
+from ingestd.core.text.languages import LANGUAGES
 from ingestd.core.text.urls import canonicalise_url, find_domain
 from ingestd.errors import Reason, UnusableError
-from ingestd.formats import dates, markup
-from ingestd.formats.encoding import readable
+from ingestd.formats import dates
+from ingestd.formats.encoding import fix_text
+from ingestd.formats.markup import strip_markup
 from ingestd.formats.record import ReadLimits
 
 # Names that news-please, trafilatura, fundus, newspaper4k, Scrapy spiders, schema.org, Media Cloud, news APIs and the
@@ -40,40 +42,42 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "external_id": ("external_id", "id", "article_id", "guid", "uuid", "_id", "identifier"),
 }  # fmt: skip
 _ABSENT = {"", "none", "null", "nan", "n/a", "undefined"}
+_WORD = re.compile(r"\w")
 _ENTITY = re.compile(r"&(?:#\d+|#x[0-9a-f]+|\w+);", re.IGNORECASE)
 _MOST_NESTED = 100  # levels of a body; more is no text
+_AUTHOR_SEPARATOR = re.compile(rf"\s*(?:,|;|\b(?:{'|'.join(LANGUAGES['en'].conjunctions)})\b)\s*")
 
 
-def article(record: object, context: ReadLimits) -> Article:
+def build_article(record: object, limits: ReadLimits) -> Article:
     """
-    Return the article that a record holds.
+    Return the article in a record.
 
     Raises:
-        UnusableError: it is no object, or holds neither a title nor a text.
+        UnusableError: the record is no object, or has neither a title nor a text.
     """
     if not isinstance(record, dict):
         raise UnusableError(Reason.SCHEMA, f"a record is an object of named fields, not {type(record).__name__}")
     named: dict[Any, Any] = record
     if isinstance(named.get("_source"), dict):  # as Elasticsearch hands out its documents
         named = {"_id": named.get("_id")} | named["_source"]
-    find = _Finder(named, context.keys)
-    text = markup.text_of(_text(find("text", _has_words)))
-    title = _string(find("title", _has_words))
-    if not _words(text) and not title:
+    fields = _FieldFinder(named, limits.keys)
+    text = strip_markup(_join_text(fields.find("text", _has_words)))
+    title = _read_line(fields.find("title", _has_words))
+    if not _WORD.search(text) and not title:
         keys = ", ".join(str(key)[:40] for key in list(named)[:12])
         raise UnusableError(Reason.SCHEMA, f"neither a title nor a text; keys: {keys}")
-    url = _string(find("url"))
-    given = find("published")
-    published = dates.from_value(given, context.now, context.timezone)
-    lang = _string(find("lang"))
+    url = _read_line(fields.find("url"))
+    given = fields.find("published")
+    published = dates.parse_date(given, limits.now, limits.timezone)
+    lang = _read_line(fields.find("lang"))
     return Article(
         title=title,
         text=text,
-        outlet=_string(find("outlet")) or (find_domain(url) if url else None),
+        outlet=_read_line(fields.find("outlet")) or (find_domain(url) if url else None),
         url=url,
         url_canonical=canonicalise_url(url) if url else None,
-        external_id=_string(find("external_id")),
-        authors=tuple(authors(find("authors"))),
+        external_id=_read_line(fields.find("external_id")),
+        authors=tuple(split_authors(fields.find("authors"))),
         lang=lang.lower().replace("_", "-").split("-")[0] if lang else None,
         published_at=published.at if published else None,
         published_source=DateSource.RECORD if published else None,
@@ -82,75 +86,73 @@ def article(record: object, context: ReadLimits) -> Article:
     )
 
 
-def authors(value: object) -> Iterator[str]:
-    """Yield the names in a byline, a list of names or of objects with names."""
+def split_authors(value: object) -> Iterator[str]:
+    """Yield the names in a byline, in a list of names, or in a list of objects with names."""
     if isinstance(value, str):
-        value = [part for part in re.split(r"\s*(?:,|;|\band\b)\s*", value) if part]
+        value = [part for part in _AUTHOR_SEPARATOR.split(value) if part]
     if isinstance(value, dict):
         value = [value]
     for author in value if isinstance(value, list) else []:
-        name = _string(author)
+        name = _read_line(author)
         if name and name.lower() not in _ABSENT:
             yield name
 
 
-class _Finder:
-    """Looks fields up in a record."""
+class _FieldFinder:
+    """Finds the fields of an article in a record."""
 
-    def __init__(self, record: Mapping[Any, Any], further: Mapping[str, tuple[str, ...]]) -> None:
-        self._record, self._further = record, further
+    def __init__(self, record: Mapping[Any, Any], further_keys: Mapping[str, tuple[str, ...]]) -> None:
+        """Search `record`, under `further_keys` first."""
+        self._record, self._further_keys = record, further_keys
 
-    def __call__(self, field: str, usable: Any = None) -> Any:
-        for key in (*self._further.get(field, ()), *KEYS[field]):
+    def find(self, field: str, is_usable: Callable[[object], bool] | None = None) -> Any:
+        """Return the first value that is present and usable, or None."""
+        for key in (*self._further_keys.get(field, ()), *KEYS[field]):
             value = self._record.get(key)
             if value is None and "." in key:
-                value = self._inside(key)
+                value = self._find_nested(key)
             if value is None or (isinstance(value, str) and value.strip().lower() in _ABSENT):
                 continue
-            if usable is None or usable(value):
+            if is_usable is None or is_usable(value):
                 return value
         return None
 
-    def _inside(self, path: str) -> Any:
-        """Return what lies at `outer.inner`."""
+    def _find_nested(self, path: str) -> Any:
+        """Return the value at `outer.inner`."""
         value: Any = self._record
         for key in path.split("."):
             value = value.get(key) if isinstance(value, dict) else None
         return value
 
 
-def _words(text: str) -> bool:
-    return bool(re.search(r"\w", text))
-
-
 def _has_words(value: object) -> bool:
-    return _words(value if isinstance(value, str) else _text(value))
+    return bool(_WORD.search(value if isinstance(value, str) else _join_text(value)))
 
 
-def _string(value: object) -> str | None:
-    """Return one line of text; of an object its name, of a list its first entry."""
+def _read_line(value: object) -> str | None:
+    """Return one line of text; of an object the name, of a list the first entry."""
     if isinstance(value, dict):
         value = next((value[k] for k in ("name", "title", "@id", "url", "$oid") if k in value), None)
     if isinstance(value, list):
         value = next(iter(value), None)
     if value is None or isinstance(value, (bool, dict, list)):
         return None
-    line = readable(" ".join(str(value).split()))
+    line = fix_text(" ".join(str(value).split()))
     if "&" in line and _ENTITY.search(line):
-        line = readable(html.unescape(line)).strip()
+        line = fix_text(html.unescape(line)).strip()
     return line or None
 
 
-def _text(value: object, level: int = 0) -> str:
+def _join_text(value: object, level: int = 0) -> str:
     """Return running text; nested bodies (fundus: summary, sections, paragraphs) in reading order."""
     if isinstance(value, str):
-        return readable(value).replace("\r\n", "\n").replace("\r", "\n").strip()
+        return fix_text(value).replace("\r\n", "\n").replace("\r", "\n").strip()
     if level > _MOST_NESTED:
         return ""
-    return "\n\n".join(part for part in (_text(part, level + 1) for part in _parts(value)) if part)
+    return "\n\n".join(part for part in (_join_text(part, level + 1) for part in _list_parts(value)) if part)
 
 
-def _parts(value: object) -> Iterable[object]:
+def _list_parts(value: object) -> Iterable[object]:
     if isinstance(value, list):
         return value
     if isinstance(value, dict):

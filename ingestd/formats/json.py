@@ -1,4 +1,4 @@
-"""JSON as scrapers write it: a record, an array of them, an object that holds such an array, or a record a line."""
+"""JSON as scrapers write: a record, an array of records, an object with such an array, or a record a line."""
 
 from __future__ import annotations
 
@@ -15,86 +15,88 @@ from ingestd.errors import Reason, UnusableError
 from ingestd.formats import fields
 from ingestd.formats.encoding import BOMS, decode
 from ingestd.formats.record import ReadLimits, Record
-from ingestd.formats.source import HEAD_BYTES, whole
+from ingestd.formats.source import HEAD_BYTES, read_all
 
-_LISTS = ("articles", "items", "results", "docs", "documents", "data", "hits", "@graph")  # keys that hold the records
+_LISTS = ("articles", "items", "results", "docs", "documents", "data", "hits", "@graph")  # keys of the records
 _LINES = (".jsonl", ".ndjson", ".jl")
 MAX_DEPTH = 1000
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)  # one that is never closed goes to the end
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)  # a string without an end goes to the end of the file
 
 
-def recognises(head: bytes, name: str) -> bool:
-    """Tell JSON by its first character, or its name where the content is broken."""
-    return _start(head).startswith((b"{", b"[")) or name.lower().endswith((".json", *_LINES))
+def is_json(head: bytes, name: str) -> bool:
+    """Return whether the first character, or the name of a broken file, belongs to JSON."""
+    return _skip_mark(head).startswith((b"{", b"[")) or name.lower().endswith((".json", *_LINES))
 
 
-def recognises_lines(head: bytes, name: str) -> bool:
-    """Tell a record a line: by the name, or because the first line is a whole record and another one follows."""
+def is_json_lines(head: bytes, name: str) -> bool:
+    """Return whether the name belongs to JSON lines, or the first line is a whole record and another record follows."""
     if head.startswith(tuple(mark for mark, _ in BOMS[1:])):
-        return False  # UTF-16: where a line ends is not to be seen in bytes
+        return False  # UTF-16: the end of a line is no single byte
     if name.lower().endswith(_LINES):
         return True
-    first, line_break, rest = _start(head).partition(b"\n")
+    first, line_break, rest = _skip_mark(head).partition(b"\n")
     second, cut, _ = rest.lstrip().partition(b"\n")
-    if not (line_break and first.startswith(b"{") and second.startswith(b"{") and _parses(first)):
+    if not (line_break and first.startswith(b"{") and second.startswith(b"{") and _is_json_text(first)):
         return False
-    return _parses(second) if cut or len(head) < HEAD_BYTES else True
+    return _is_json_text(second) if cut or len(head) < HEAD_BYTES else True
 
 
-def records(stream: BinaryIO, name: str, context: ReadLimits) -> Iterator[Record]:
+def read_json(stream: BinaryIO, name: str, limits: ReadLimits) -> Iterator[Record]:
     """
     Yield the records of a file.
 
     Raises:
         UnusableError: the file as a whole does not parse.
     """
-    data = whole(stream, context.max_file_bytes)
+    data = read_all(stream, limits.max_file_bytes)
     if data.startswith(tuple(mark for mark, _ in BOMS)):
         data = decode(data).encode()
     try:
-        found = _listed(_parsed(data))
+        values = _list_records(_decode_and_parse(data))
     except UnusableError as error:
-        if error.reason is not Reason.PARSE or not _looks_like_lines(data):
+        if error.reason is not Reason.PARSE or not _has_json_lines(data):
             raise
-        yield from (_line(number, line, name) for number, line in enumerate(data.split(b"\n"), 1) if line.strip())
-        return
-    if len(found) > context.max_records:
-        raise UnusableError(
-            Reason.TOO_LARGE, f"{len(found)} records, more than formats.max_records = {context.max_records}"
+        yield from (
+            _make_line_record(number, line, name) for number, line in enumerate(data.split(b"\n"), 1) if line.strip()
         )
-    size = len(data) // max(1, len(found))
-    for number, value in enumerate(found, start=1):
-        yield Record(number, value, _understand, size, name)
+        return
+    if len(values) > limits.max_records:
+        raise UnusableError(
+            Reason.TOO_LARGE, f"{len(values)} records, more than formats.max_records = {limits.max_records}"
+        )
+    size = len(data) // max(1, len(values))
+    for number, value in enumerate(values, start=1):
+        yield Record(number, value, _parse_value, size, name)
 
 
-def line_records(stream: BinaryIO, name: str, context: ReadLimits) -> Iterator[Record | Rejected]:
-    """Yield the lines of a file, each a record, as they come."""
+def read_json_lines(stream: BinaryIO, name: str, limits: ReadLimits) -> Iterator[Record | Rejected]:
+    """Yield a record for every line; a single line is in memory."""
     number = 0
-    while line := stream.readline(context.max_file_bytes + 1):
+    while line := stream.readline(limits.max_file_bytes + 1):
         number += 1
-        if len(line) > context.max_file_bytes:
+        if len(line) > limits.max_file_bytes:
             while line and not line.endswith(b"\n"):
-                line = stream.readline(context.max_file_bytes)
-            detail = f"a line of more than formats.max_file_bytes = {context.max_file_bytes} bytes"
+                line = stream.readline(limits.max_file_bytes)
+            detail = f"a line of more than formats.max_file_bytes = {limits.max_file_bytes} bytes"
             yield Rejected(number, Reason.TOO_LARGE, detail)
             continue
         if number == 1:
             line = line.removeprefix(BOMS[0][0])
         if line.strip():
-            yield _line(number, line, name)
+            yield _make_line_record(number, line, name)
 
 
-def parse(data: bytes) -> Any:
+def parse_json(data: bytes) -> Any:
     """
-    Return what a JSON text says.
+    Return the value of a JSON text in UTF-8.
 
     Raises:
-        UnusableError: `parse`, or `depth` where it is nested too deeply to be an article.
+        UnusableError: the reason is `parse`, or `depth` if the nesting is too deep for an article.
     """
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        if "depth" in str(error) or _depth(data) > MAX_DEPTH:
+        if "depth" in str(error) or _measure_depth(data) > MAX_DEPTH:
             raise UnusableError(Reason.DEPTH, f"nested more than {MAX_DEPTH} deep") from error
         if "surrogate" not in str(error):
             raise UnusableError(Reason.PARSE, str(error)) from error
@@ -105,34 +107,34 @@ def parse(data: bytes) -> Any:
         raise UnusableError(Reason.PARSE, str(error)[:200]) from error
 
 
-def _understand(value: Any, context: ReadLimits) -> list[Article]:
-    return [fields.article(value, context)]
+def _parse_value(value: Any, limits: ReadLimits) -> list[Article]:
+    return [fields.build_article(value, limits)]
 
 
-def _understand_line(line: bytes, context: ReadLimits) -> list[Article]:
-    return [fields.article(_parsed(line), context)]
+def _parse_line(line: bytes, limits: ReadLimits) -> list[Article]:
+    return [fields.build_article(_decode_and_parse(line), limits)]
 
 
-def _line(number: int, line: bytes, name: str) -> Record:
-    return Record(number, line, _understand_line, len(line), name)
+def _make_line_record(number: int, line: bytes, name: str) -> Record:
+    return Record(number, line, _parse_line, len(line), name)
 
 
-def _parsed(data: bytes) -> Any:
-    """Return what a JSON text says, in whatever encoding it was written."""
+def _decode_and_parse(data: bytes) -> Any:
+    """Return the value of a JSON text in any encoding."""
     try:
         data.decode()
     except UnicodeDecodeError:
         data = decode(data).encode()
-    return parse(data)
+    return parse_json(data)
 
 
-def _start(head: bytes) -> bytes:
+def _skip_mark(head: bytes) -> bytes:
     return head.removeprefix(BOMS[0][0]).lstrip()
 
 
-def _parses(line: bytes) -> bool:
+def _is_json_text(line: bytes) -> bool:
     try:
-        _parsed(line)
+        _decode_and_parse(line)
     except UnusableError:
         return False
     return True
@@ -142,7 +144,7 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _listed(value: Any) -> list[Any]:
+def _list_records(value: Any) -> list[Any]:
     if isinstance(value, list):
         return value
     if not isinstance(value, dict):
@@ -157,23 +159,23 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _may_be_article(entry: object) -> bool:
-    """Tell an article among the people, pictures and organisations that structured data describe."""
+    """Return whether an entry is an article, not a person, a picture or an organisation in structured data."""
     kind = entry.get("@type") if isinstance(entry, dict) else None
     return any("Article" in str(k) or "Posting" in str(k) for k in (kind if isinstance(kind, list) else [kind]))
 
 
-def _looks_like_lines(data: bytes) -> bool:
-    """Tell whether at least two lines are objects of their own. One object and garbage is a broken file."""
+def _has_json_lines(data: bytes) -> bool:
+    """Return whether at least two lines are complete objects. A single object and garbage is a broken file."""
     objects = 0
     for line in data.split(b"\n"):
-        if line.lstrip().startswith(b"{") and _parses(line):
+        if line.lstrip().startswith(b"{") and _is_json_text(line):
             objects += 1
             if objects == 2:
                 return True
     return False
 
 
-def _depth(data: bytes) -> int:
+def _measure_depth(data: bytes) -> int:
     deepest = depth = 0
     for character in re.findall(rb"[\[{\]}]", _STRING.sub(b"", data)):
         depth += 1 if character in b"[{" else -1

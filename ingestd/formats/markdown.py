@@ -13,7 +13,7 @@ from ingestd.errors import Reason, UnusableError
 from ingestd.formats import fields, text
 from ingestd.formats.encoding import decode
 from ingestd.formats.record import ReadLimits, Record
-from ingestd.formats.source import whole
+from ingestd.formats.source import read_all
 
 _ENDINGS = (".md", ".markdown", ".mdown", ".mkd")
 _FRONT = re.compile(
@@ -23,52 +23,54 @@ _MOST_MATTER = 1 << 16  # characters of front matter
 _BLOCKS = ("paragraph_close", "heading_close", "list_item_close", "blockquote_close", "fence", "code_block", "tr_close")
 
 
-def recognises(head: bytes, name: str) -> bool:
-    """Tell Markdown by the name, or by front matter."""
+def is_markdown(head: bytes, name: str) -> bool:
+    """Return whether the name belongs to Markdown, or the file begins with front matter."""
     start = head.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
     return name.lower().endswith(_ENDINGS) or (
         start.startswith((b"---\n", b"+++\n")) and b"\n" + start[:3] in start[3:] and b":" in start[:500] + b"="
     )
 
 
-def records(stream: BinaryIO, name: str, context: ReadLimits) -> Iterator[Record]:
-    """Yield the one record of a file."""
-    data = whole(stream, context.max_file_bytes)
-    yield Record(1, data, _understand, len(data), name)
+def read_markdown(stream: BinaryIO, name: str, limits: ReadLimits) -> Iterator[Record]:
+    """Yield the single record of a file."""
+    data = read_all(stream, limits.max_file_bytes)
+    yield Record(1, data, _parse_file, len(data), name)
 
 
-def _understand(data: bytes, context: ReadLimits) -> list[Article]:
+def _parse_file(data: bytes, limits: ReadLimits) -> list[Article]:
     characters = decode(data).replace("\r\n", "\n")
-    found = _FRONT.match(characters)
-    matter = _matter(found["mark"], found["matter"]) if found else {}
-    body = text.article(_plain(characters[found.end() :] if found else characters), context, required=not matter)
+    front = _FRONT.match(characters)
+    matter = _parse_front_matter(front["mark"], front["matter"]) if front else {}
+    body = text.parse_text(
+        _render_plain(characters[front.end() :] if front else characters), limits, required=not matter
+    )
     if not matter:
         return [body]
-    # A field of the front matter wins over what the text shows, and the text over a summary in the front matter.
-    named = fields.article(matter | ({"maintext": body.text} if body.text else {}), context)
+    # A field of the front matter wins over a fact in the text, and the text over a summary in the front matter.
+    named = fields.build_article(matter | ({"maintext": body.text} if body.text else {}), limits)
     if named.title is None or named.title == body.title:
         return [replace(named, title=named.title or body.title, authors=named.authors or body.authors)]
-    # The first line is no headline then, but a part of the text.
+    # The first line is no headline, but a part of the text.
     whole_text = "\n\n".join(part for part in (body.title, body.text) if part)
     return [replace(named, text=whole_text or named.text, authors=named.authors or body.authors)]
 
 
-def _matter(mark: str, matter: str) -> dict[str, Any]:
+def _parse_front_matter(mark: str, matter: str) -> dict[str, Any]:
     if len(matter) > _MOST_MATTER:
         raise UnusableError(Reason.TOO_LARGE, f"more than {_MOST_MATTER} characters of front matter")
     try:
-        found = _yaml(matter) if mark == "---" else tomllib.loads(matter)
-        str(found)  # fails where a number has more digits than Python writes
-    except (ValueError, RecursionError) as error:  # what is wrong with TOML is a ValueError too
+        value = _load_yaml(matter) if mark == "---" else tomllib.loads(matter)
+        str(value)  # fails if a number has more digits than Python writes
+    except (ValueError, RecursionError) as error:  # an error in TOML is a ValueError too
         raise UnusableError(Reason.PARSE, f"front matter: {' '.join(str(error).split())[:200]}") from error
-    return found if isinstance(found, dict) else {}
+    return value if isinstance(value, dict) else {}
 
 
-def _yaml(matter: str) -> Any:
+def _load_yaml(matter: str) -> Any:
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """Without aliases: a few of them written out can be of any size."""
+        """Refuses aliases: a few aliases can expand to any size."""
 
         def compose_node(self, parent: Any, index: Any) -> Any:
             if self.check_event(yaml.AliasEvent):
@@ -85,8 +87,8 @@ def _yaml(matter: str) -> Any:
         raise ValueError(str(error)) from error
 
 
-def _plain(characters: str) -> str:
-    """Return what a reader would see of Markdown, a block a line."""
+def _render_plain(characters: str) -> str:
+    """Return Markdown as plain text, a block a line."""
     from markdown_it import MarkdownIt
 
     blocks: list[str] = []

@@ -1,4 +1,4 @@
-"""Running text out of pieces of HTML, such as scrapers leave in the fields of a record."""
+"""Plain text from pieces of HTML, such as scrapers leave in the fields of a record."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from lxml import etree
 from lxml import html as lxml_html
 
-from ingestd.formats.encoding import readable
+from ingestd.formats.encoding import fix_text
 
 _TAG = re.compile(
     r"</?(?:p|br|div|span|a|h[1-6]|ul|ol|li|em|strong|b|i|img|figure|blockquote|article|section|table|tr|td|html|body)"
@@ -24,36 +24,36 @@ _NOT_TEXT = frozenset(
     ("script", "style", "noscript", "template", "head", "title", "nav", "aside", "form", "button", "select", "iframe",
      "object", "svg", "figcaption", "media")
 )  # fmt: skip
-_DEEPEST = 200  # levels; what lies deeper is left out
+_DEEPEST = 200  # levels; deeper text is left out
 
 
-def text_of(text: str) -> str:
-    """Return a text as it is, or what a reader would see of it where it is written in HTML."""
+def strip_markup(text: str) -> str:
+    """Return the visible text if the text is written in HTML, else the text unchanged."""
     if "<" not in text or not _TAG.search(text):
         return text
     try:
         element = lxml_html.fragment_fromstring(text, create_parent="div")
     except (etree.LxmlError, ValueError):
         return text
-    return block_text(element)
+    return extract_text(element)
 
 
-def block_text(element: etree._Element) -> str:
-    """Return the text of an element: a line a block, paragraphs apart."""
+def extract_text(element: etree._Element) -> str:
+    """Return the visible text of an element, a block a line."""
     lines: list[str] = []
     open_line: list[str] = []
-    for piece in _pieces(element, 0):
+    for piece in _iterate_pieces(element, 0):
         if piece is None:
             lines.append(" ".join("".join(open_line).split()))
             open_line = []
         else:
             open_line.append(piece)
     lines.append(" ".join("".join(open_line).split()))
-    return readable("\n".join(line for line in lines if line))
+    return fix_text("\n".join(line for line in lines if line))
 
 
-def _pieces(element: etree._Element, level: int) -> Iterator[str | None]:
-    """Yield text in reading order, and None where a block begins or ends."""
+def _iterate_pieces(element: etree._Element, level: int) -> Iterator[str | None]:
+    """Yield text in reading order, and None at the beginning and the end of a block."""
     if not isinstance(element.tag, str):  # a comment or an instruction
         return
     tag = element.tag.rpartition("}")[2].lower()
@@ -64,7 +64,7 @@ def _pieces(element: etree._Element, level: int) -> Iterator[str | None]:
     if element.text:
         yield element.text
     for child in element:
-        yield from _pieces(child, level + 1)
+        yield from _iterate_pieces(child, level + 1)
         if child.tail:
             yield child.tail
     if tag in _BLOCKS:

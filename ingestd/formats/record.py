@@ -1,4 +1,4 @@
-"""What every format is made of: records that a stream is cut into, and what comes of each of them."""
+"""The values of every format: the limits, the records of a stream, and the format as three functions."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ingestd.core.source_file import Rejected
 
 @dataclass(frozen=True, slots=True)
 class ReadLimits:
-    """What reading needs to know besides the bytes."""
+    """Limits of reading, and the settings that change the result."""
 
-    now: datetime  # a date later than this is a mistake of the source
-    timezone: ZoneInfo  # of dates that name none
-    max_file_bytes: int = 256 * 1024 * 1024  # of what has to be in memory as a whole
+    now: datetime  # a later date is a mistake of the source
+    timezone: ZoneInfo  # of dates without a time zone
+    max_file_bytes: int = 256 * 1024 * 1024  # of a file or record that has to be in memory as a whole
     max_records: int = 1_000_000
     max_unpacked_bytes: int = 64 * 1024 * 1024 * 1024
     max_unpack_ratio: int = 200
@@ -28,27 +28,28 @@ class ReadLimits:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record that has been cut out of its file and is still to be understood, in whatever process."""
+    """A record of a file, to be parsed in any process."""
 
     record_no: int  # from 1; the line number in JSONL
     value: Any
-    understand: Callable[[Any, ReadLimits], Iterable[Article]]  # a function of a module: it travels between processes
-    size: int  # bytes, roughly: how much of a batch it is
-    source: str = ""  # name of the file, or of the member of an archive, that it is from
+    # Parses the value. A function of a module, because pickle sends the record to other processes.
+    understand: Callable[[Any, ReadLimits], Iterable[Article]]
+    size: int  # bytes, roughly: the share of a batch
+    source: str = ""  # name of the file, or of the member of an archive
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A record that is not meant to be an article. It is counted, not listed."""
+    """A record that is not meant to be an article. Such records are counted, not listed."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One kind of file."""
+    """A kind of file. The names of the fields are a contract with plug-ins."""
 
     name: str
-    recognises: Callable[[bytes, str], bool]  # given the first bytes of a file, 64 KiB at most, and its name
+    recognises: Callable[[bytes, str], bool]  # of the first bytes, 64 KiB at most, and the name
     records: Callable[[BinaryIO, str, ReadLimits], Iterator[Record | Rejected | Skipped]]
     streams: bool = False  # a record at a time: the file may be larger than memory

@@ -1,4 +1,4 @@
-"""XML without surprises: no entities but those of HTML, no network, no document type loaded, bounded depth."""
+"""XML without surprises: no entities but the HTML entities, no network, no document type loaded, bounded depth."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from lxml import etree
 from ingestd.errors import Reason, UnusableError
 
 _NAMED = re.compile(rb"&([A-Za-z][A-Za-z0-9]{1,31});")
-_OWN = frozenset((b"amp", b"lt", b"gt", b"quot", b"apos"))
-# Atomic: what precedes the root is read in one way, however much there is of it.
+_XML_ENTITIES = frozenset((b"amp", b"lt", b"gt", b"quot", b"apos"))
+# Atomic: there is a single way to read the prolog, however long.
 _ROOT = re.compile(
     rb"(?>\s+|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*+(?:\[.*?\]\s*)?>)*+<(?:[\w.-]+:)?([\w.-]+)",
     re.DOTALL | re.IGNORECASE,
@@ -19,25 +19,25 @@ _ROOT = re.compile(
 _CONTROL = bytes(range(9)) + b"\x0b\x0c" + bytes(range(0x0E, 0x20))
 
 
-def root_name(head: bytes) -> str:
-    """Return the local name of the first element of a document, in lower case; empty where there is none."""
+def find_root_name(head: bytes) -> str:
+    """Return the local name of the first element of a document, in lower case; empty if there is none."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         head = head.replace(b"\0", b"")[2:]
-    found = _ROOT.match(head.removeprefix(b"\xef\xbb\xbf"))
-    return found[1].decode("ascii", "replace").lower() if found else ""
+    match = _ROOT.match(head.removeprefix(b"\xef\xbb\xbf"))
+    return match[1].decode("ascii", "replace").lower() if match else ""
 
 
-def parse(data: bytes) -> etree._Element:
+def parse_xml(data: bytes) -> etree._Element:
     """
     Return the root of a document.
 
     Raises:
-        UnusableError: it is not well-formed, or defines entities, which articles have no use for and attacks have.
+        UnusableError: the document is not well-formed, or defines entities (useful for attacks, not for articles).
     """
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=False)
     if not data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        # Feeds write &nbsp; as if they were HTML, and control characters that XML does not allow.
-        data = _NAMED.sub(_as_number, data.lstrip()).translate(None, _CONTROL)
+        # Feeds use entities of HTML (&nbsp;), and control characters, forbidden in XML.
+        data = _NAMED.sub(_convert_entity, data.lstrip()).translate(None, _CONTROL)
     try:
         root = etree.fromstring(data, parser)
     except etree.XMLSyntaxError as error:
@@ -51,24 +51,25 @@ def parse(data: bytes) -> etree._Element:
     return root
 
 
-def first(element: etree._Element, *names: str) -> etree._Element | None:
-    """Return the first element below one with one of these local names, by the order of the names."""
+def find_first(element: etree._Element, *names: str) -> etree._Element | None:
+    """Return the first descendant with a local name from `names`; an earlier name wins."""
     for name in names:
-        found = next(element.iter(f"{{*}}{name}"), None)
-        if found is not None:
-            return found
+        descendant = next(element.iter(f"{{*}}{name}"), None)
+        if descendant is not None:
+            return descendant
     return None
 
 
-def line(element: etree._Element | None) -> str | None:
-    """Return the text of an element as one line."""
+def get_line(element: etree._Element | None) -> str | None:
+    """Return the text of an element as a single line."""
     if element is None:
         return None
     return " ".join("".join(element.itertext()).split()) or None
 
 
-def _as_number(found: re.Match[bytes]) -> bytes:
-    name = found[1]
-    if name in _OWN or (code := name2codepoint.get(name.decode())) is None:
-        return found[0]
+def _convert_entity(match: re.Match[bytes]) -> bytes:
+    """Return an HTML entity as a number; an entity of XML unchanged."""
+    name = match[1]
+    if name in _XML_ENTITIES or (code := name2codepoint.get(name.decode())) is None:
+        return match[0]
     return b"&#%d;" % code

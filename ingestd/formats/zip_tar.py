@@ -1,4 +1,4 @@
-"""ZIP and tar: the members one after the other, read where they lie. Nothing is ever written to disk."""
+"""ZIP and tar: the members in order, read inside the archive. Nothing is written to disk."""
 
 from __future__ import annotations
 
@@ -13,147 +13,147 @@ from typing import Any, BinaryIO
 
 from ingestd.core.source_file import Rejected
 from ingestd.errors import Reason, UnusableError
-from ingestd.formats.compressed import total_size
+from ingestd.formats.compressed import check_sizes
 from ingestd.formats.record import ReadLimits, Record, Skipped
 
 _ZIP = b"PK\x03\x04"
 _EMPTY_ZIP = b"PK\x05\x06"
 _DIRECTORY_BYTES_A_MEMBER = 1024  # a name, its attributes, and room to spare
 _END, _END64 = b"PK\x05\x06", b"PK\x06\x06"
-_PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)  # LZMA may ask for any amount of memory
+_PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)  # LZMA may allocate any amount of memory
 _METADATA = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
 _MOST_METADATA = 1 << 20  # bytes; tarfile reads them into memory
-_LEFT_ALONE = ("__MACOSX/", ".")  # what archivers add
+_HIDDEN = ("__MACOSX/", ".")  # added by archivers
 
-Found = Record | Rejected | Skipped
-ReadMember = Callable[[io.BufferedReader, str], Iterator[Found]]
+ReadResult = Record | Rejected | Skipped
+ReadMember = Callable[[io.BufferedReader, str], Iterator[ReadResult]]
 
 
 def is_zip(head: bytes) -> bool:
-    """Tell a ZIP archive by its first bytes."""
+    """Return whether the first bytes belong to a ZIP archive."""
     return head.startswith((_ZIP, _EMPTY_ZIP))
 
 
 def is_tar(head: bytes) -> bool:
-    """Tell a tar archive by its first bytes."""
+    """Return whether the first bytes belong to a tar archive."""
     return head[257:262] == b"ustar"
 
 
-def zip_members(stream: BinaryIO, context: ReadLimits, read: ReadMember) -> Iterator[Found]:
+def read_zip(stream: BinaryIO, limits: ReadLimits, read: ReadMember) -> Iterator[ReadResult]:
     """
-    Yield the records of all members of a ZIP archive, numbered through.
+    Yield the records of all members of a ZIP archive, with consecutive numbers.
 
     Raises:
-        UnusableError: the archive is damaged, or out of bounds.
+        UnusableError: the archive is damaged, or larger than the limits allow.
     """
     if not stream.seekable():
         raise UnusableError(Reason.ARCHIVE, "a ZIP archive inside another file is not unpacked")
-    _check_directory(stream, context)
+    _check_directory(stream, limits)
     try:
         archive = zipfile.ZipFile(stream)
-    except Exception as error:  # damage shows in many ways
-        raise _damage(error) from error
+    except Exception as error:  # damage raises errors of many kinds
+        raise _make_damage_error(error) from error
     members = [info for info in archive.infolist() if not info.filename.endswith("/")]
-    _limit(len(members), context)
-    total_size([info.file_size for info in members], stream.seek(0, io.SEEK_END), context)
-    numbers = _Numbers(context)
+    _check_member_count(len(members), limits)
+    check_sizes([info.file_size for info in members], stream.seek(0, io.SEEK_END), limits)
+    reader = _MemberReader()
     for info in members:
-        problem = _outside(info.filename)
+        problem = _describe_unsafe_name(info.filename)
         if info.flag_bits & 1:
             problem = "encrypted"
         elif info.compress_type not in _PLAIN:
             problem = f"compressed by method {info.compress_type}, which is not read"
-        yield from numbers.of(info.filename, problem, partial(_read_zip, archive, info, read))
+        yield from reader.read(info.filename, problem, partial(_read_zip_member, archive, info, read))
 
 
-def tar_members(stream: BinaryIO, context: ReadLimits, read: ReadMember) -> Iterator[Found]:
+def read_tar(stream: BinaryIO, limits: ReadLimits, read: ReadMember) -> Iterator[ReadResult]:
     """
-    Yield the records of all members of a tar archive, numbered through.
+    Yield the records of all members of a tar archive, with consecutive numbers.
 
     Raises:
-        UnusableError: the archive is damaged, or out of bounds.
+        UnusableError: the archive is damaged, or larger than the limits allow.
     """
-    numbers = _Numbers(context)
+    reader = _MemberReader()
     count = 0
     archive = _open_tar(stream)
-    while info := _next(archive):
+    while info := _find_next(archive):
         if info.isdir():
             continue
         count += 1
-        _limit(count, context)
-        problem = _outside(info.name) or ("" if info.isreg() else "not a regular file")
-        yield from numbers.of(info.name, problem, partial(_read_tar, archive, info, read))
+        _check_member_count(count, limits)
+        problem = _describe_unsafe_name(info.name) or ("" if info.isreg() else "not a regular file")
+        yield from reader.read(info.name, problem, partial(_read_tar_member, archive, info, read))
 
 
 def _open_tar(stream: BinaryIO) -> tarfile.TarFile:
     try:
-        return tarfile.open(fileobj=stream, mode="r|", tarinfo=_Bounded)
+        return tarfile.open(fileobj=stream, mode="r|", tarinfo=_BoundedHeader)
     except UnusableError:
         raise
-    except Exception as error:  # damage shows in many ways
-        raise _damage(error) from error
+    except Exception as error:  # damage raises errors of many kinds
+        raise _make_damage_error(error) from error
 
 
-def _next(archive: tarfile.TarFile) -> tarfile.TarInfo | None:
-    archive.members = []  # type: ignore[attr-defined] # not in the stubs; it would remember all members
+def _find_next(archive: tarfile.TarFile) -> tarfile.TarInfo | None:
+    archive.members = []  # type: ignore[attr-defined] # not in the stubs; tarfile remembers all members
     try:
         return archive.next()
     except UnusableError:
         raise
     except Exception as error:  # as above
-        raise _damage(error) from error
+        raise _make_damage_error(error) from error
 
 
-def _damage(error: Exception) -> UnusableError:
+def _make_damage_error(error: Exception) -> UnusableError:
     return UnusableError(Reason.ARCHIVE, str(error) or type(error).__name__)
 
 
-class _Numbers:
-    """Numbers the records of an archive through all its members, and keeps what is wrong with one to that one."""
+class _MemberReader:
+    """Numbers the records of an archive through all members. A problem of a member rejects only this member."""
 
-    def __init__(self, context: ReadLimits) -> None:
-        self._context = context
-        self._last = 0
+    def __init__(self) -> None:
+        self._last_number = 0
 
-    def of(self, name: str, problem: str, read: Callable[[], Iterator[Found]]) -> Iterator[Found]:
-        if name.rpartition("/")[2].startswith(_LEFT_ALONE) or name.startswith(_LEFT_ALONE[0]):
+    def read(self, name: str, problem: str, read_member: Callable[[], Iterator[ReadResult]]) -> Iterator[ReadResult]:
+        """Yield the records of a member with numbers in the archive."""
+        if name.rpartition("/")[2].startswith(_HIDDEN) or name.startswith(_HIDDEN[0]):
             yield Skipped("hidden member")
             return
         printable = name.encode("utf-8", "backslashreplace").decode()[:200]
         if problem:
-            self._last += 1
-            yield Rejected(self._last, Reason.ARCHIVE, f"{printable}: {problem}")
+            self._last_number += 1
+            yield Rejected(self._last_number, Reason.ARCHIVE, f"{printable}: {problem}")
             return
         try:
-            for found in read():
-                if isinstance(found, Skipped):
-                    yield found
+            for record in read_member():
+                if isinstance(record, Skipped):
+                    yield record
                     continue
-                self._last += 1
-                if isinstance(found, Rejected):
-                    detail = f"{printable}, record {found.record_no}: {found.detail}"
-                    yield Rejected(self._last, found.reason, detail)
+                self._last_number += 1
+                if isinstance(record, Rejected):
+                    detail = f"{printable}, record {record.record_no}: {record.detail}"
+                    yield Rejected(self._last_number, record.reason, detail)
                 else:
-                    yield replace(found, record_no=self._last)
+                    yield replace(record, record_no=self._last_number)
         except UnusableError as error:
-            # Damage of the archive itself shows again when the next member is looked for.
-            self._last += 1
-            yield Rejected(self._last, error.reason, f"{printable}: {error.detail}")
+            # Damage of the archive raises another error at the next member.
+            self._last_number += 1
+            yield Rejected(self._last_number, error.reason, f"{printable}: {error.detail}")
 
 
-class _Bounded(tarfile.TarInfo):
-    """A header that does not make tarfile read any amount of metadata into memory."""
+class _BoundedHeader(tarfile.TarInfo):
+    """A header that limits the metadata in memory."""
 
     @classmethod
-    def frombuf(cls, buf: Any, encoding: str, errors: str) -> _Bounded:
+    def frombuf(cls, buf: Any, encoding: str, errors: str) -> _BoundedHeader:
         info = super().frombuf(buf, encoding, errors)
         if info.type in _METADATA and info.size > _MOST_METADATA:
             raise UnusableError(Reason.ARCHIVE, f"{info.size} bytes of metadata for one member")
         return info
 
 
-class _Member(io.RawIOBase):
-    """A member as a stream; damage in it is an UnusableError."""
+class _MemberStream(io.RawIOBase):
+    """A member as a stream; damage raises UnusableError."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
@@ -167,35 +167,35 @@ class _Member(io.RawIOBase):
         except UnusableError:
             raise
         except Exception as error:  # BadZipFile, zlib.error, EOFError, TarError, ...
-            raise _damage(error) from error
+            raise _make_damage_error(error) from error
         buffer[: len(data)] = data
         return len(data)
 
 
-def _read_zip(archive: zipfile.ZipFile, info: zipfile.ZipInfo, read: ReadMember) -> Iterator[Found]:
+def _read_zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, read: ReadMember) -> Iterator[ReadResult]:
     try:
         member = archive.open(info)
     except Exception as error:  # as above
-        raise _damage(error) from error
-    return read(io.BufferedReader(_Member(member), 1 << 16), info.filename)
+        raise _make_damage_error(error) from error
+    return read(io.BufferedReader(_MemberStream(member), 1 << 16), info.filename)
 
 
-def _read_tar(archive: tarfile.TarFile, info: tarfile.TarInfo, read: ReadMember) -> Iterator[Found]:
-    return read(io.BufferedReader(_Member(archive.extractfile(info)), 1 << 16), info.name)
+def _read_tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo, read: ReadMember) -> Iterator[ReadResult]:
+    return read(io.BufferedReader(_MemberStream(archive.extractfile(info)), 1 << 16), info.name)
 
 
-def _outside(name: str) -> str:
+def _describe_unsafe_name(name: str) -> str:
     parts = name.replace("\\", "/").split("/")
     return "named outside of the archive" if ".." in parts or name.startswith(("/", "\\")) or ":" in parts[0] else ""
 
 
-def _limit(count: int, context: ReadLimits) -> None:
-    if count > context.max_members:
-        raise UnusableError(Reason.TOO_LARGE, f"more than formats.max_members = {context.max_members} members")
+def _check_member_count(count: int, limits: ReadLimits) -> None:
+    if count > limits.max_members:
+        raise UnusableError(Reason.TOO_LARGE, f"more than formats.max_members = {limits.max_members} members")
 
 
-def _check_directory(stream: BinaryIO, context: ReadLimits) -> None:
-    """Refuse a list of members that is too long to be read into memory, which is what zipfile does first."""
+def _check_directory(stream: BinaryIO, limits: ReadLimits) -> None:
+    """Refuse a long list of members: zipfile reads the whole list into memory."""
     size = stream.seek(0, io.SEEK_END)
     stream.seek(max(0, size - (1 << 16) - 128))
     tail = stream.read()
@@ -205,5 +205,5 @@ def _check_directory(stream: BinaryIO, context: ReadLimits) -> None:
         directory = struct.unpack_from("<L", tail, at + 12)[0]
     if (at := tail.rfind(_END64)) >= 0 and len(tail) >= at + 48:
         directory = struct.unpack_from("<Q", tail, at + 40)[0]
-    if min(directory, size) > _DIRECTORY_BYTES_A_MEMBER * context.max_members:
+    if min(directory, size) > _DIRECTORY_BYTES_A_MEMBER * limits.max_members:
         raise UnusableError(Reason.TOO_LARGE, f"{directory} bytes of names: too many members")

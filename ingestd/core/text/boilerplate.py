@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
+from collections.abc import Mapping
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ingestd.core.arrays import sort_unique
+from ingestd.core.text.languages import map_ignored_lines
 from ingestd.core.text.shingles import SHORT_WORDS
 
 # A line recurs when it stands under so many of the headlines that its outlet had last. An update seldom changes its
@@ -24,55 +26,40 @@ HEADLINES_TO_RECUR = 4
 # Longer lines are paragraphs of a story, whatever they begin with.
 _LONGEST_FORM = 200
 
-# What may follow the first word of such a line, for it to be one. The whole line has to match.
-_FORMS: dict[str, re.Pattern[str]] = {
-    first: re.compile(rest, re.IGNORECASE)
-    for words, rest in {
-        "advertisement advertisements advertorial anzeige werbung publicité publicidad pubblicità publicidade реклама"
-        " facebook twitter whatsapp telegram linkedin instagram reddit newsletter newsletters comments loading": r"",
-        "sponsored": r"(?: content)?",
-        "read see watch listen also find learn": (
-            r" (?:more|also|next|on|now|read|out more|the full story)\b.*|[:|>»].*"
-        ),
-        "lesen lies mehr": r" (?:sie (?:auch|mehr)|auch|mehr|zum thema)\b.*",
-        "à lire": r" (?:lire )?(?:aussi|également|plus)\b.*",
-        "lea leer lee leggi leia lees читайте": r" (?:también|más|anche|também|mais|ook|meer|также)\b.*",
-        "related recommended trending popular": (
-            r"(?: (?:articles?|stories|topics?|content|links?|now|for you))?(?::.*)?"
-        ),
-        "you more": r" (?:(?:may|might) (?:also )?(?:like|be interested in)|(?:on|from|about) this)\b.*",
-        "share tweet email e-mail print save bookmark": r"(?: (?:this|on|via|with|it)\b.*)?",
-        "follow join like": r" (?:us|@\w+|\w+ on)\b.*",
-        "sign subscribe log register": r"(?: (?:up|now|here|today|for|to|with|in)\b.*)?",
-        "get receive": r" (?:our|the|all the)\b.*\b(?:newsletters?|inbox|headlines)\b.*",
-        "click tap skip": r" (?:here|to (?:main )?content)\b.*",
-        "image photo picture pic video media file foto bild imagen": (
-            r" ?(?:source|credit|caption|copyright)?(?: ?[:|/©].*|s? (?:by|courtesy of)\b.*|(?<=\w))"
-        ),
-        "getty shutterstock istock": r"(?: images)?(?:\W.*)?",
-        "© copyright": r"(?:\W.*)?",
-        "c": r"\) ?(?:copyright|\d{4})\b.*",
-        "all this": r" (?:rights reserved|(?:material|article|story) may not be (?:published|reproduced|copied))\b.*",
-        "additional further reporting writing editing compiled edited written": r" (?:(?:reporting|writing) )?by\b.*",
-        "published updated posted modified": r"(?: on| at)?:? ?.{0,40}\d.{0,20}",
-        "first last": r" (?:published|updated|posted|modified)(?: on| at)?:? ?.{0,40}\d.{0,20}",
-        # All names, and no end: "By Ann Foyle and Ole Strand, in Brannoc".
-        "by": r"(?-i: [A-Z][^.!?:]{1,80})",
-    }.items()
-    for first in words.split()
-}
-# Most lines begin like none of them, and need no closer look.
-_BEGINNINGS = frozenset(f"{first} "[:3] for first in _FORMS)
 _FIRST_WORD = re.compile(r"\(?(©|[^\W_]+(?:-[^\W_]+)?)")
 _NOTHING = np.zeros(0, dtype=np.uint32)
 
 
-def remove_known_boilerplate(text: str) -> str:
+class LineForms:
+    """Recognises boilerplate lines by form: a first word, and an expression for the rest of the line."""
+
+    def __init__(self, rests: Mapping[str, str]) -> None:
+        """Compile the expressions, given by the first word in lower case."""
+        self._rests = {first: re.compile(rest, re.IGNORECASE) for first, rest in rests.items()}
+        # Most lines begin with none of the words and need no closer look.
+        self._beginnings = frozenset(f"{first} "[:3] for first in rests)
+
+    def matches(self, line: str) -> bool:
+        """Return whether the line as a whole has one of the forms."""
+        line = line.strip() or "-"
+        if line[:3].lower() not in self._beginnings and line[0] not in "(©":
+            return False
+        first = _FIRST_WORD.match(line)
+        if first is None:
+            return False
+        rest = self._rests.get(first[1].lower())
+        return rest is not None and rest.fullmatch(line, first.end()) is not None
+
+
+_KNOWN_FORMS = LineForms(map_ignored_lines())
+
+
+def remove_known_boilerplate(text: str, forms: LineForms = _KNOWN_FORMS) -> str:
     """Return the text without the lines that are boilerplate by their form; the whole text if little else is there."""
     lines = text.split("\n")
     if len(lines) == 1:
         return text
-    kept = [line for line in lines if not (0 < len(line) <= _LONGEST_FORM and _is_form(line))]
+    kept = [line for line in lines if not (0 < len(line) <= _LONGEST_FORM and forms.matches(line))]
     return _or_whole(kept, lines, text)
 
 
@@ -114,17 +101,6 @@ class OutletLines:
             others = HEADLINES_TO_RECUR - 1  # no headline has a key twice
             self._recurring = sort_unique(keys[others:][keys[others:] == keys[:-others]])
         return self._recurring
-
-
-def _is_form(line: str) -> bool:
-    line = line.strip() or "-"
-    if line[:3].lower() not in _BEGINNINGS and line[0] not in "(©":
-        return False
-    first = _FIRST_WORD.match(line)
-    if first is None:
-        return False
-    form = _FORMS.get(first[1].lower())
-    return form is not None and form.fullmatch(line, first.end()) is not None
 
 
 def _or_whole(kept: list[str], lines: list[str], text: str) -> str:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from ingestd.core.text.languages import UNSPACED_CLASS
+
 _ASCII = bytes(range(0x80))
 # Lower case, and a space for every byte beyond ASCII: right where all of those belong to punctuation.
 _PLAIN = _ASCII.lower() + b" " * 0x80
@@ -27,9 +29,7 @@ _PUNCTUATION = re.compile(
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
 _HARD_WRAP = re.compile(rb"(?<=[a-z\x80-\xff])-\n(?=[a-z\x80-\xff])")
 # Scripts written without spaces: every character is a word of its own.
-_UNSPACED = re.compile(
-    "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff])"
-)
+_UNSPACED = re.compile(f"([{UNSPACED_CLASS}])")
 
 
 def normalise_text(text: str) -> bytes:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingestd.core.arrays import ensure_capacity, sort_unique, sort_unique_with_inverse
+from ingestd.core.text.languages import LANGUAGES
 from ingestd.core.text.tokens import HashIndex, Tokens, tokenize_texts
 
 # Frequencies of words in a language, 0..1 each; 0 for a word that is not in its list.
@@ -42,6 +43,7 @@ KEPT_TERMS = 200
 TERM_BITS = 22
 MAX_KNOWN_TERMS = 100_000  # words remembered, some 30 MB; names and misprints never end
 
+_POSSESSIVE = LANGUAGES["en"].possessive
 _PARAGRAPH = re.compile(r"\n\s*")
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
@@ -177,7 +179,7 @@ class TermWeighter:
             begin, end = self._n_written, self._n_written + len(new)
             self._n_written = end
             self._term_of, self._capital = ensure_capacity(self._term_of, end), ensure_capacity(self._capital, end)
-            self._term_of[begin:end] = self._terms([w.lower().replace("’", "'").removesuffix("'s") for w in new])
+            self._term_of[begin:end] = self._terms([w.lower().replace("’", "'").removesuffix(_POSSESSIVE) for w in new])
             self._capital[begin:end] = [w[0].isupper() for w in new]
             return np.arange(begin, end)
 

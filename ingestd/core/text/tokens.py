@@ -17,9 +17,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-_UNSPACED_RUN = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+"
-)
+from ingestd.core.text.languages import UNSPACED_CLASS
+
+_UNSPACED_RUN = re.compile(f"[{UNSPACED_CLASS}]+")
 _APOSTROPHES = (ord("'"), ord("’"))
 _BASE = 0x9E3779B97F4A7C15  # odd, so it has an inverse modulo 2**64
 _LETTERS_BELOW = 0x40000  # no character above it belongs to a word
