@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.conftest import ROOT
+from tests.support.plugin import install_plugin
 
 FILE = """CLIPPINGS of the week
 -----
@@ -29,12 +30,7 @@ def test_a_format_of_another_package_is_read_as_the_documentation_says(tmp_path:
     )
     assert code
     assert points
-    package = tmp_path / "package"
-    information = package / "clippings-1.0.dist-info"
-    information.mkdir(parents=True)
-    (package / "clippings.py").write_text(code[1])
-    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: clippings\nVersion: 1.0\n")
-    (information / "entry_points.txt").write_text(f"[ingestd.formats]\n{points[1]}".replace('"', ""))
+    package = install_plugin(tmp_path, "clippings", code[1], points[1].replace('"', ""))
     (tmp_path / "week.clip").write_text(FILE)
     environment = {
         "PYTHONPATH": os.pathsep.join([str(package), str(ROOT)]),

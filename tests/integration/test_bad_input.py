@@ -17,9 +17,11 @@ import pytest
 from backports import zstd
 
 from ingestd.errors import UnsettledError
+from ingestd.formats import load_plugins
 from ingestd.workers import pool
 from tests.conftest import Corpus
 from tests.formats.documents import tarred
+from tests.support.plugin import install_plugin
 
 BODY = "The council voted on Monday to close the old fish market and to build a concert hall in its place by the water."
 GOOD = {"title": "Council closes fish market", "text": BODY}
@@ -264,15 +266,28 @@ def test_a_hard_link_to_a_known_file_is_a_duplicate(corpus: Corpus) -> None:
     ]  # fmt: skip
 
 
+FAULTY = """
+from ingestd.formats import Format, Record
+
+def recognises(head, name):
+    return name == "a.txt"
+
+def records(stream, name, context):
+    yield Record(1, stream.read(), understand, size=1)
+
+def understand(value, context):
+    raise ZeroDivisionError("a fault that nobody foresaw")
+
+FORMAT = Format("faulty", recognises, records)
+"""
+
+
 def test_a_fault_of_ours_in_one_file_is_kept_with_it_and_stops_no_other(
-    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    from ingestd.formats import text
-
-    def broken(*_: object) -> object:
-        raise ZeroDivisionError("a fault that nobody foresaw")
-
-    monkeypatch.setattr(text, "article", broken)
+    monkeypatch.syspath_prepend(install_plugin(tmp_path, "faulty", FAULTY, "faulty = faulty:FORMAT"))
+    load_plugins.cache_clear()
+    request.addfinalizer(load_plugins.cache_clear)
     corpus.write({"a.txt": f"Title\n{BODY}", "b.json": GOOD})
     corpus.ingest()
     rows = corpus.rows("select path, state, reason, detail from source_files order by path")
