@@ -6,9 +6,16 @@ The documentation says what is true: commands and tables are generated, statemen
 
 from __future__ import annotations
 
+import doctest
+import os
 import re
+import shlex
 import shutil
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -22,6 +29,8 @@ from ingestd.store.tables import Base
 from tests.conftest import ROOT, Corpus
 
 DOCS = ROOT / "docs"
+README = ROOT / "README.md"
+PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
 
 
 def command_names(of: typer.Typer, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -99,10 +108,65 @@ def test_every_key_that_is_read_is_documented() -> None:
     assert [key for keys in fields.KEYS.values() for key in keys if f"`{key}`" not in page] == []
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted(DOCS.glob("*.md"))], ids=lambda p: p.name)
+def headings(page: Path) -> set[str]:
+    """The anchors that a page offers, as GitHub makes them of its headings."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text()):
+    for target, anchor in re.findall(r"\]\((?!http)([^)#]*)(?:#([^)]+))?\)", page.read_text()):
         assert (page.parent / target).exists(), target
+        assert not anchor or anchor in headings(page.parent / target if target else page), anchor
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    linked = {(ROOT / target).resolve() for target in re.findall(r"\]\((?!http)([^)#]+)", README.read_text())}
+    assert [page.name for page in PAGES if page != README and page not in linked] == []
+
+
+def test_every_target_of_make_that_the_pages_name_is_there() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {name for page in PAGES for name in re.findall(r"(?:`|^)make ([a-z-]+)", page.read_text(), re.MULTILINE)}
+    assert named
+    assert named - targets == set()
+
+
+def test_every_figure_of_the_readme_stands_on_the_page_that_its_row_leads_to() -> None:
+    section = README.read_text().partition("## How good, how fast")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (.*) \| (.*) \| \[\w+\]\(([^)#]+)", section, re.MULTILINE)
+    assert len(rows) >= 6
+    for question, result, page in rows:
+        there = re.findall(r"[\d.,]*\d", (ROOT / page).read_text())
+        figures = re.findall(r"[\d.,]*\d", f"{question} {re.sub(r'[(].*?[)]', '', result)}")
+        assert [figure for figure in figures if figure not in there] == [], question
+
+
+def test_the_run_that_the_readme_shows_comes_out_as_shown(tmp_path: Path) -> None:
+    ignored = shutil.ignore_patterns("*.csv", "*.py", "__pycache__")
+    shutil.copytree(ROOT / "seeds", tmp_path / "seeds", ignore=ignored)
+    (block,) = re.findall(r"```console\n(.*?)```", README.read_text(), re.DOTALL)
+    checker, flags = doctest.OutputChecker(), doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+        command = re.match(r'[^"\n]*(?:"[^"]*")?[^"\n]*\n', part)
+        assert command
+        want, got = part[command.end() :], run_in_shell(command[0], tmp_path)
+        assert checker.check_output(want, got, flags), f"{command[0]}\n{got}"
+
+
+def run_in_shell(command: str, folder: Path) -> str:
+    """Run one command of an example as a user would; return what it prints. SQLite's shell may not be there."""
+    if command.startswith("sqlite3 "):
+        _, path, statement = shlex.split(command)
+        with closing(sqlite3.connect(folder / path)) as database:
+            return "\n".join("|".join(map(str, row)) for row in database.execute(statement))
+    environment = os.environ | {"COLUMNS": "110", "PYTHON": sys.executable}
+    done = subprocess.run(
+        ["sh", "-c", command.replace("ingestd ", '"$PYTHON" -m ingestd ', 1)],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    return done.stdout
 
 
 if __name__ == "__main__":
