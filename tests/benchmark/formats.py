@@ -1,10 +1,10 @@
 """
-How fast each kind of file is read, beside the library that the reader stands on.
+Measure the speed of reading each kind of file, beside the library under the reader.
 
     python -m tests.benchmark.formats [ARTICLES]      of each kind (1,000)
 
 One process, from bytes to articles: no language, no fingerprint, no database. Every pair is measured by turns, five
-times each; medians are shown. The last line spreads pages over as many processes as there are cores, both ways.
+times each; the table shows medians. The last line spreads pages over all cores, both ways.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ from warcio.archiveiterator import ArchiveIterator
 
 from ingestd.core.article import Article
 from ingestd.formats import ReadLimits, Record, parse_record, read_records
-from tests.formats.documents import response, rss
+from tests.formats.documents import make_response, make_rss
 from tests.support.made_corpus import Made, articles
 
-CONTEXT = ReadLimits(datetime(2026, 1, 1, tzinfo=UTC), ZoneInfo("UTC"))
+LIMITS = ReadLimits(datetime(2026, 1, 1, tzinfo=UTC), ZoneInfo("UTC"))
 RUNS = 5
 PAGES_AT_ONCE = 16
 Files = Sequence[tuple[str, bytes]]
 
 
-def read(files: Files) -> int:
-    """Return how many articles the files hold."""
-    found = 0
+def count_articles(files: Files) -> int:
+    """Read the files and return the number of articles."""
+    count = 0
     for name, content in files:
-        for record in read_records(io.BytesIO(content), name, CONTEXT):
+        for record in read_records(io.BytesIO(content), name, LIMITS):
             if isinstance(record, Record):
-                found += sum(isinstance(a, Article) for a in parse_record(record, CONTEXT))
-    return found
+                count += sum(isinstance(a, Article) for a in parse_record(record, LIMITS))
+    return count
 
 
-def page(made: Made) -> bytes:
-    """A page as heavy as those of news sites: scripts, menus, teasers, a footer."""
+def make_page(made: Made) -> bytes:
+    """Return a page as heavy as on news sites: scripts, menus, teasers, a footer."""
     data = {"@type": "NewsArticle", "headline": made.title, "datePublished": made.published.isoformat(),
             "author": {"@type": "Person", "name": "Dana Whitlock"}, "publisher": {"name": made.outlet}}  # fmt: skip
     menu = "".join(f'<li class="menu-item"><a href="/section/{n}" title="{n}">Section {n}</a></li>' for n in range(60))
@@ -70,13 +70,13 @@ def page(made: Made) -> bytes:
 <aside>{teasers}</aside><footer><ul>{menu}</ul><p>All rights reserved.</p></footer></body></html>""".encode()
 
 
-def extract(pages: Sequence[bytes]) -> int:
-    """trafilatura alone, with what it finds out about a page."""
+def extract_pages(pages: Sequence[bytes]) -> int:
+    """Return the number of pages with a text, read by trafilatura alone, with metadata."""
     return sum(trafilatura.bare_extraction(p, include_comments=False, with_metadata=True) is not None for p in pages)
 
 
-def kinds(made: Sequence[Made]) -> dict[str, tuple[Files, str, Callable[[], object]]]:
-    """Files of every kind, the library beside it, and what that does with them."""
+def make_kinds(made: Sequence[Made]) -> dict[str, tuple[Files, str, Callable[[], object]]]:
+    """Return by kind of file: files, the name of the library, and the same work done by the library."""
     rows = [
         {
             "id": a.id,
@@ -91,8 +91,8 @@ def kinds(made: Sequence[Made]) -> dict[str, tuple[Files, str, Callable[[], obje
     texts = [(f"{a.id}.txt", f"{a.title}\nPublished {a.published:%Y-%m-%d %H:%M}\n{a.text}\n".encode()) for a in made]
     single = [(f"{r['id']}.json", json.dumps(r).encode()) for r in rows]
     lines = b"".join(json.dumps(r).encode() + b"\n" for r in rows)
-    pages = [(f"{a.id}.html", page(a)) for a in made]
-    feed = rss(*(
+    pages = [(f"{a.id}.html", make_page(a)) for a in made]
+    feed = make_rss(*(
         f"<item><title>{escape(a.title)}</title><link>https://{a.outlet}/{a.id}</link><pubDate>{a.published:%a, %d %b %Y %H:%M:%S} GMT</pubDate>"
         f"<content:encoded><![CDATA[{''.join(f'<p>{escape(p)}</p>' for p in a.text.split(chr(10) * 2))}]]></content:encoded></item>"
         for a in made
@@ -101,7 +101,7 @@ def kinds(made: Sequence[Made]) -> dict[str, tuple[Files, str, Callable[[], obje
         (f"{a.id}.md", f"---\ntitle: {json.dumps(a.title)}\ndate: {a.published:%Y-%m-%d}\n---\n{a.text}\n".encode())
         for a in made
     ]
-    crawl = b"".join(response(f"https://{a.outlet}/{a.id}", p) for a, (_, p) in zip(made, pages, strict=True))
+    crawl = b"".join(make_response(f"https://{a.outlet}/{a.id}", p) for a, (_, p) in zip(made, pages, strict=True))
     html = [content for _, content in pages]
     gz, bz = gzip.compress(lines), bz2.compress(lines)
     return {
@@ -112,21 +112,22 @@ def kinds(made: Sequence[Made]) -> dict[str, tuple[Files, str, Callable[[], obje
         "JSON lines, bzip2": ([("a.jsonl.bz2", bz)], "bz2, orjson", lambda: [orjson.loads(r) for r in bz2.decompress(bz).splitlines()]),
         "RSS": ([("a.rss", feed)], "lxml", lambda: [list(i.itertext()) for i in etree.fromstring(feed, etree.XMLParser(huge_tree=True)).iter("item")]),
         "Markdown": (markdown, "markdown-it", lambda: [MarkdownIt().parse(c.decode()) for _, c in markdown]),
-        "HTML": (pages, "trafilatura", lambda: extract(html)),
+        "HTML": (pages, "trafilatura", lambda: extract_pages(html)),
         "WARC": ([("a.warc", crawl)], "warcio, trafilatura",
-                 lambda: extract([r.content_stream().read() for r in ArchiveIterator(io.BytesIO(crawl))])),
+                 lambda: extract_pages([r.content_stream().read() for r in ArchiveIterator(io.BytesIO(crawl))])),
     }  # fmt: skip
 
 
-def seconds(work: Callable[[], object]) -> float:
+def measure_seconds(work: Callable[[], object]) -> float:
+    """Return the seconds of one call."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
-def beside(ours: Callable[[], object], theirs: Callable[[], object]) -> tuple[float, float]:
-    """Median seconds of each, by turns; the first turn warms up."""
-    turns = [(seconds(ours), seconds(theirs)) for _ in range(RUNS + 1)][1:]
+def compare_speed(ours: Callable[[], object], theirs: Callable[[], object]) -> tuple[float, float]:
+    """Return the median seconds of each, measured by turns; the first turn warms up."""
+    turns = [(measure_seconds(ours), measure_seconds(theirs)) for _ in range(RUNS + 1)][1:]
     return statistics.median(t[0] for t in turns), statistics.median(t[1] for t in turns)
 
 
@@ -134,19 +135,20 @@ def main(n: int) -> None:
     logging.disable(logging.CRITICAL)
     made = list(articles(n))
     print(f"{'':<20}{'articles/s':>12}   {'beside':<22}{'articles/s':>12}{'time, ours/theirs':>20}")
-    for kind, (files, library, theirs) in kinds(made).items():
-        assert read(files) == n, kind
-        ours_s, theirs_s = beside(partial(read, files), theirs)
+    for kind, (files, library, theirs) in make_kinds(made).items():
+        assert count_articles(files) == n, kind
+        ours_s, theirs_s = compare_speed(partial(count_articles, files), theirs)
         print(
             f"{kind:<20}{n / ours_s:>12,.0f}   {library:<22}{n / theirs_s:>12,.0f}{ours_s / theirs_s:>20.2f}",
             flush=True,
         )
     cores = os.cpu_count() or 1
-    pages = [(f"{a.id}.html", page(a)) for a in made]
+    pages = [(f"{a.id}.html", make_page(a)) for a in made]
     pieces = [pages[i : i + PAGES_AT_ONCE] for i in range(0, n, PAGES_AT_ONCE)]
     with ProcessPoolExecutor(cores) as pool:
-        ours_s, theirs_s = beside(
-            lambda: list(pool.map(read, pieces)), lambda: list(pool.map(extract, [[c for _, c in p] for p in pieces]))
+        ours_s, theirs_s = compare_speed(
+            lambda: list(pool.map(count_articles, pieces)),
+            lambda: list(pool.map(extract_pages, [[c for _, c in p] for p in pieces])),
         )
     print(
         f"{f'HTML, {cores} processes':<20}{n / ours_s:>12,.0f}   {'trafilatura':<22}{n / theirs_s:>12,.0f}{ours_s / theirs_s:>20.2f}"

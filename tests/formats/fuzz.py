@@ -1,4 +1,4 @@
-"""What any bytes may come to: articles or named errors, and nothing else."""
+"""A check of the reading of any bytes: the results are articles or named errors, and nothing else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from ingestd.core.article import Article
 from ingestd.errors import Reason
 from ingestd.formats import Rejected, Skipped, load_plugins
-from tests.formats.test_documents import CONTEXT, read
+from tests.formats.test_documents import read_document
 
 NAMES = [
     "a",
@@ -28,18 +28,18 @@ _forbidden: list[str] = []
 _watching: list[bool] = []
 
 
-def check(data: bytes, name: str) -> None:
-    """Read bytes as a file of that name; raise if that comes to anything but what it may come to."""
-    _watch()
-    load_plugins()  # looked for once
+def check_bytes(data: bytes, name: str) -> None:
+    """Read bytes as a file of this name; raise an error for any other result, and for files or connections opened."""
+    _install_hook()
+    load_plugins()  # the search for packages opens files, and happens once
     _forbidden.clear()
     _watching.append(True)
     try:
-        found = read(data, name, CONTEXT)
+        results = read_document(data, name)
     finally:
         _watching.clear()
     assert not _forbidden, _forbidden
-    for part in found:
+    for part in results:
         assert isinstance(part, (Article, Rejected, Skipped))
         assert not (isinstance(part, Rejected) and part.reason is Reason.INTERNAL)
         if isinstance(part, Article):
@@ -47,14 +47,14 @@ def check(data: bytes, name: str) -> None:
             (part.text + (part.title or "")).encode()  # no half characters
 
 
-def _watch() -> None:
-    """Have Python report files and connections that are opened."""
+def _install_hook() -> None:
+    """Have Python report all opened files and connections."""
     if not getattr(sys, "_watched_by_fuzz", False):
         sys._watched_by_fuzz = True  # type: ignore[attr-defined]
-        sys.addaudithook(_seen)
+        sys.addaudithook(_record_event)
 
 
-def _seen(event: str, arguments: Any) -> None:
+def _record_event(event: str, arguments: Any) -> None:
     if not _watching:
         return
     if event == "open":

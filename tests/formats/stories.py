@@ -1,4 +1,4 @@
-"""Articles that the documents of these tests are written from: seven languages, four scripts, all made up."""
+"""The made-up articles in the documents of the tests: seven languages, four scripts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Story:
-    """One article, and a sentence that pages print around it."""
+    """An article, and a sentence that pages print around the article."""
 
     lang: str
     title: str

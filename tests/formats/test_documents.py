@@ -16,18 +16,18 @@ from ingestd.formats.language import detect_language
 from tests.formats.documents import DOCUMENTS, Document, Expected
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-CONTEXT = ReadLimits(NOW, ZoneInfo("UTC"))
+LIMITS = ReadLimits(NOW, ZoneInfo("UTC"))
 
 
-def read(content: bytes, name: str, context: ReadLimits = CONTEXT) -> list[Article | Rejected | Skipped]:
-    """What comes of a file; what is wrong with all of it comes last."""
-    found: list[Article | Rejected | Skipped] = []
+def read_document(content: bytes, name: str, limits: ReadLimits = LIMITS) -> list[Article | Rejected | Skipped]:
+    """Return all results of a file; an error of the file as a whole comes last."""
+    results: list[Article | Rejected | Skipped] = []
     try:
-        for part in read_records(io.BytesIO(content), name, context):
-            found += parse_record(part, context) if isinstance(part, Record) else [part]
+        for part in read_records(io.BytesIO(content), name, limits):
+            results += parse_record(part, limits) if isinstance(part, Record) else [part]
     except UnusableError as error:
-        found.append(Rejected(0, error.reason, error.detail))
-    return found
+        results.append(Rejected(0, error.reason, error.detail))
+    return results
 
 
 def test_the_table_is_as_wide_as_it_claims() -> None:
@@ -37,16 +37,16 @@ def test_the_table_is_as_wide_as_it_claims() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=[f"{n}-{d.name}" for n, d in enumerate(DOCUMENTS)])
 def test_a_document_is_read_as_what_it_is(document: Document) -> None:
-    found = read(document.content, document.name)
-    assert [r.reason for r in found if isinstance(r, Rejected)] == list(document.rejected)
-    assert Counter(s.why for s in found if isinstance(s, Skipped)) == document.skipped
-    articles = [a for a in found if isinstance(a, Article)]
-    assert len(articles) == len(document.articles), found
+    results = read_document(document.content, document.name)
+    assert [r.reason for r in results if isinstance(r, Rejected)] == list(document.rejected)
+    assert Counter(s.why for s in results if isinstance(s, Skipped)) == document.skipped
+    articles = [a for a in results if isinstance(a, Article)]
+    assert len(articles) == len(document.articles), results
     for article, expected in zip(articles, document.articles, strict=True):
-        check(article, expected)
+        check_article(article, expected)
 
 
-def check(article: Article, expected: Expected) -> None:
+def check_article(article: Article, expected: Expected) -> None:
     story = expected.story
     assert (article.title or "").replace(" & bread", "") in (story.title, "Night train")
     assert article.text.startswith(story.first)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import ROOT
 from tests.formats.documents import DOCUMENTS
-from tests.formats.fuzz import NAMES, check
+from tests.formats.fuzz import NAMES, check_bytes
 
 SHORT = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 INTERESTING = [b"", b"\0", b"<", b">", b"]]>", b"<!--", b"&#x0;", b"&a;", b"{", b'"', b"\\ud800", b"\xff", b"\r\n", b"---\n", b"\x1f\x8b",
@@ -21,8 +21,8 @@ INTERESTING = [b"", b"\0", b"<", b">", b"]]>", b"<!--", b"&#x0;", b"&a;", b"{", 
 
 
 @st.composite
-def damaged(draw: st.DrawFn) -> tuple[bytes, str]:
-    """A document of the table with some of it cut out, doubled, replaced, or taken from another."""
+def draw_damaged_document(draw: st.DrawFn) -> tuple[bytes, str]:
+    """A document of the table with a part cut out, doubled, replaced, or taken from another document."""
     document = draw(st.sampled_from(DOCUMENTS))
     data = document.content
     for _ in range(draw(st.integers(1, 4))):
@@ -40,15 +40,15 @@ def damaged(draw: st.DrawFn) -> tuple[bytes, str]:
 
 
 @SHORT
-@given(damaged())
-def test_damaged_documents_come_to_articles_or_named_errors(made: tuple[bytes, str]) -> None:
-    check(*made)
+@given(draw_damaged_document())
+def test_damaged_documents_come_to_articles_or_named_errors(file: tuple[bytes, str]) -> None:
+    check_bytes(*file)
 
 
 @SHORT
 @given(st.binary(max_size=2000), st.sampled_from(NAMES))
 def test_random_bytes_come_to_articles_or_named_errors(data: bytes, name: str) -> None:
-    check(data, name)
+    check_bytes(data, name)
 
 
 @pytest.mark.parametrize("number", ["9" * 400, "9" * 5000, "-" + "9" * 400, "0x" + "f" * 5000])
@@ -57,13 +57,13 @@ def test_random_bytes_come_to_articles_or_named_errors(data: bytes, name: str) -
 def test_a_number_of_any_size_in_front_matter_is_no_fault_of_ours(
     mark: str, equals: str, key: str, number: str
 ) -> None:
-    check(f"{mark}\n{key}{equals}{number}\n{mark}\n\nA text of some words.\n".encode(), "a.md")
+    check_bytes(f"{mark}\n{key}{equals}{number}\n{mark}\n\nA text of some words.\n".encode(), "a.md")
 
 
 @pytest.mark.parametrize("digits", ["²" * 9, "①" * 12, "٣" * 10, "9" * 5000])
 def test_digits_of_any_kind_in_a_date_are_no_fault_of_ours(digits: str) -> None:
-    check(json.dumps({"title": "A headline", "text": "Some words.", "date": digits}).encode(), "a.json")
-    check(f"A headline\n{digits}\n2 {digits} 2025\n\nSome words.\n".encode(), "a.txt")
+    check_bytes(json.dumps({"title": "A headline", "text": "Some words.", "date": digits}).encode(), "a.json")
+    check_bytes(f"A headline\n{digits}\n2 {digits} 2025\n\nSome words.\n".encode(), "a.txt")
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_digits_of_any_kind_in_a_date_are_no_fault_of_ours(digits: str) -> None:
     ],
 )  # fmt: skip
 def test_a_hundred_thousand_levels_are_survived(opening: bytes, name: str) -> None:
-    check(opening * 100_000, name)
+    check_bytes(opening * 100_000, name)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_hundred_thousand_levels_are_survived(opening: bytes, name: str) -> No
 def test_text_made_to_be_read_in_many_ways_is_read_in_one(name: str, data: str) -> None:
     signal.setitimer(signal.ITIMER_REAL, 20)  # the process ends if it is not: it would take years
     try:
-        check(data.encode(), name)
+        check_bytes(data.encode(), name)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
 

@@ -20,7 +20,7 @@ from ingestd.errors import UnsettledError
 from ingestd.formats import load_plugins
 from ingestd.workers import pool
 from tests.conftest import Corpus
-from tests.formats.documents import tarred
+from tests.formats.documents import pack_tar
 from tests.support.plugin import install_plugin
 
 BODY = "The council voted on Monday to close the old fish market and to build a concert hall in its place by the water."
@@ -86,8 +86,8 @@ QUARANTINED: dict[str, tuple[str, bytes, str]] = {
     "an encrypted zip": ("a.zip", encrypted(zipped("a.txt")), "archive"),
     "a truncated zip": ("a.zip", zipped("a.txt")[:-10], "archive"),
     "a damaged zip": ("a.zip", zipped("a.txt").replace(b"concert", b"xxxxxxx"), "archive"),
-    "a tar that is cut off": ("a.tar", tarred({"a.txt": BODY.encode() * 20})[:1500], "archive"),
-    "a tar with ../": ("a.tar", tarred({"../a.txt": BODY.encode()}), "archive"),
+    "a tar that is cut off": ("a.tar", pack_tar({"a.txt": BODY.encode() * 20})[:1500], "archive"),
+    "a tar with ../": ("a.tar", pack_tar({"../a.txt": BODY.encode()}), "archive"),
     "an XML entity bomb": ("a.xml", b'<!DOCTYPE rss [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><rss>&b;</rss>', "xml"),
     "an XML external entity": (
         "a.xml",

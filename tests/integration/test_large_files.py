@@ -22,7 +22,7 @@ from ingestd.inbox.scan import files
 from ingestd.pipeline.pipeline import IngestPipeline
 from ingestd.workers.pool import AT_ONCE_RECORDS, Chunk, ExtractionResult, Workers
 from tests.conftest import Corpus
-from tests.formats.documents import page, response
+from tests.formats.documents import make_page, make_response
 from tests.formats.stories import EN, EN2
 
 N = AT_ONCE_RECORDS + 200
@@ -133,7 +133,7 @@ def test_a_file_that_grows_while_it_is_read_is_read_again(corpus: Corpus, line: 
 
 def test_a_web_archive_is_read_page_by_page_in_several_processes(tmp_path: Path) -> None:
     corpus = Corpus(f"sqlite:///{tmp_path / 'c.db'}", tmp_path / "files", ingest={"workers": 2})
-    pages = [response(f"https://post.example/{n}", page(EN if n % 2 else EN2)) for n in range(N)]
+    pages = [make_response(f"https://post.example/{n}", make_page(EN if n % 2 else EN2)) for n in range(N)]
     corpus.write({"crawl.warc.gz": b"".join(map(gzip.compress, pages))})
     assert corpus.ingest().articles == N
     assert corpus.rows("select count(distinct url) from articles") == [N]
