@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ingestd import settings
-from ingestd.pipeline.file_outcome import IngestStats
+from ingestd.core.stats import StatsSnapshot
 from ingestd.pipeline.one_shot import ingest_paths
 from ingestd.settings import Settings
 from ingestd.store.database import Database
@@ -94,8 +94,8 @@ class Corpus:
         self.database = Database(url)
         self.database.prepare()
 
-    def ingest(self, *paths: Path) -> IngestStats:
-        return ingest_paths(self.settings, self.database, paths or [self.folder], progress=False)
+    def ingest(self, *paths: Path) -> StatsSnapshot:
+        return ingest_paths(self.settings, self.database, paths or [self.folder])
 
     def write(self, files: Mapping[str, bytes | str | list[Any] | dict[str, Any]]) -> None:
         for name, content in files.items():
@@ -105,7 +105,7 @@ class Corpus:
                 content = json.dumps(content)
             path.write_bytes(content.encode() if isinstance(content, str) else content)
 
-    def take_in(self, **files: Any) -> IngestStats:
+    def take_in(self, **files: Any) -> StatsSnapshot:
         """Ingest one record a file, named by the keyword."""
         self.write({f"{name}.json": content for name, content in files.items()})
         return self.ingest()

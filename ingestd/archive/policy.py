@@ -1,10 +1,10 @@
-"""What becomes of a file whose fate is in the database: it is archived, quarantined with the reason, or deleted."""
+"""The place of a file after the commit: archive, quarantine with the reason, or nowhere."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -20,53 +20,68 @@ log = structlog.get_logger()
 After = Literal["archive", "keep", "delete"]
 
 
-def move_of(f: CompletedFile, after: After) -> moves.Move:
-    """Return where a file is to go; one that cannot be used goes to quarantine in any case."""
-    if f.state is FileState.QUARANTINED:
-        why = {"reason": f.reason, "detail": f.detail, "sha256": f.sha256, "quarantined_at": f.finished_at}
-        return moves.to_quarantine(f.root, f.path, f.stamp, f.sha256, why)
+@dataclass(frozen=True, slots=True)
+class MovePolicy:
+    """What happens to files whose fate is in the database."""
+
+    after: After  # of a finished file
+    done_suffix: str  # of markers, which follow their files; empty if there are none
+
+
+def plan_move(file: CompletedFile, after: After) -> moves.Move:
+    """Return the move of a finished file; an unusable file goes to quarantine in any case."""
+    if file.state is FileState.QUARANTINED:
+        reason = {
+            "reason": file.reason,
+            "detail": file.detail,
+            "sha256": file.sha256,
+            "quarantined_at": file.finished_at,
+        }
+        return moves.plan_quarantine(file.root, file.path, file.stamp, file.sha256, reason)
     if after == "delete":
-        return moves.removal(f.root, f.path, f.stamp, f.sha256)
-    return moves.to_archive(f.root, f.path, f.stamp, f.sha256, f.finished_at)
+        return moves.plan_removal(file.root, file.path, file.stamp, file.sha256)
+    return moves.plan_archive(file.root, file.path, file.stamp, file.sha256, file.finished_at)
 
 
-def gone(
-    leaving: Sequence[CompletedFile], moved: Sequence[str | OSError | None], after: After, done_suffix: str
+def finish_moves(
+    files: Sequence[CompletedFile], results: Sequence[str | OSError | None], policy: MovePolicy
 ) -> list[tuple[int, str]]:
     """
-    See to what is left to do for files that were moved; what could not be moved now is when it is seen again.
+    Move the markers of moved files, and log what could not be moved; such a file is moved when it is seen again.
 
     Args:
-        leaving: the files.
-        moved: what became of each: its new name, None if it was another by then, or what prevented the move.
-        after: what becomes of a file.
-        done_suffix: of markers that go the way of their files; empty if there are none.
+        files: the files.
+        results: of `moves.move_files`, one a file.
+        policy: what happens to finished files and their markers.
 
     Returns:
-        Ledger id and new name ("": none) of each file that is gone from where it was.
+        Ledger id and new name ("": none) of each file that is gone from its old place.
     """
-    went = list(zip(leaving, moved, strict=True))
-    markers = [m for f, to in went if isinstance(to, str) and (m := _marker(f, os.fsencode(done_suffix)))]
-    markers_moved = moves.move([move_of(m, after) for m in markers])
-    for f, to in [*went, *zip(markers, markers_moved, strict=True)]:
-        if isinstance(to, OSError):
-            log.warning(
-                "file.not_moved", path=f.path, error=str(to), hint="it stays where it is until it is seen again"
-            )
-    return [(f.id, to) for f, to in went if isinstance(to, str)]
+    markers = [
+        marker
+        for file, result in zip(files, results, strict=True)
+        if isinstance(result, str) and (marker := _find_marker(file, os.fsencode(policy.done_suffix)))
+    ]
+    marker_results = moves.move_files([plan_move(marker, policy.after) for marker in markers])
+    for file, result in zip([*files, *markers], [*results, *marker_results], strict=True):
+        if isinstance(result, OSError):
+            hint = "it stays where it is until it is seen again"
+            log.warning("file.not_moved", path=file.path, error=str(result), hint=hint)
+    return [(file.id, result) for file, result in zip(files, results, strict=True) if isinstance(result, str)]
 
 
-def finished(s: FileResult, now: datetime) -> CompletedFile:
-    """Return a file as it is put away, from what the ledger was told of it."""
-    reason = s.reason.value if s.reason else None
+def describe_completed(result: FileResult, now: datetime) -> CompletedFile:
+    """Return a file as the archive needs it, from the result for the ledger."""
+    file = result.claim.file
+    reason = result.reason.value if result.reason else None
     return CompletedFile(
-        s.claim.id, s.claim.file.root, s.claim.file.path, s.claim.file.stamp, s.sha256, s.state, reason, s.detail, now
+        result.claim.id, file.root, file.path, file.stamp, result.sha256, result.state, reason, result.detail, now
     )
 
 
-def _marker(f: CompletedFile, suffix: bytes) -> CompletedFile | None:
-    """Return the marker that goes the way of its finished file; that of a quarantined one waits for its return."""
-    if not suffix or f.state is FileState.QUARANTINED:
+def _find_marker(file: CompletedFile, suffix: bytes) -> CompletedFile | None:
+    """Return the marker that follows a finished file; the marker of a quarantined file waits for its return."""
+    if not suffix or file.state is FileState.QUARANTINED:
         return None
-    seen = look_at(f.root, f.path + suffix)
-    return replace(f, id=0, path=seen.path, stamp=seen.stamp, sha256=None) if seen else None
+    seen = look_at(file.root, file.path + suffix)
+    return replace(file, id=0, path=seen.path, stamp=seen.stamp, sha256=None) if seen else None

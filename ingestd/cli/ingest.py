@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,7 +23,7 @@ from ingestd.cli.session import (
 from ingestd.errors import SettingsError
 
 if TYPE_CHECKING:
-    from ingestd.pipeline.file_outcome import IngestStats
+    from ingestd.core.stats import StatsSnapshot
 
 
 def run(watch: Watch = None) -> None:
@@ -61,9 +62,11 @@ def ingest(
         settings = settings_of()
         start_readers(settings)
         from ingestd.pipeline.one_shot import ingest_paths
+        from ingestd.progress_bar import bar
 
+        show_progress = partial(bar, shown=True) if not as_json and sys.stderr.isatty() else None
         with writing_process(settings) as database:
-            counts = ingest_paths(settings, database, paths, progress=not as_json and sys.stderr.isatty())
+            counts = ingest_paths(settings, database, paths, show_progress=show_progress)
     _report_ingest(counts, profile=profile, as_json=as_json)
     raise typer.Exit(1 if counts.quarantined else 0)
 
@@ -106,10 +109,10 @@ def retry(
         if not paths and not reason and not everything:
             raise SettingsError("retry: name files, a --reason, or --all")
         from ingestd.cli import render
-        from ingestd.pipeline.one_shot import put_back
+        from ingestd.pipeline.one_shot import requeue_files
 
         with open_database(settings_of()) as database:
-            put, kept = put_back(database, paths or [], reason)
+            put, kept = requeue_files(database, paths or [], reason)
     if as_json:
         render.as_json({"put_back": put, "not_put_back": kept})
         return
@@ -118,7 +121,7 @@ def retry(
         typer.echo(f"{path}: {problem}", err=True)
 
 
-def _report_ingest(counts: IngestStats, *, profile: bool, as_json: bool) -> None:
+def _report_ingest(counts: StatsSnapshot, *, profile: bool, as_json: bool) -> None:
     from ingestd.cli import render
 
     summary: dict[str, Any] = {

@@ -73,7 +73,7 @@ def start_readers(settings: Settings) -> None:
     if settings.ingest.workers:
         from ingestd.workers import forkserver
 
-        forkserver.start()
+        forkserver.start_server()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The daemon: watches folders and sends what is complete down the line, until it is asked to stop."""
+"""The daemon: watches folders and sends complete files through the pipeline, until it is asked to stop."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from ingestd.errors import SettingsError
 from ingestd.inbox.inbox import Inbox
 from ingestd.inbox.listener import Mode
 from ingestd.inbox.wakeup import Wakeup
-from ingestd.pipeline.pipeline import IngestPipeline, ShutdownRequested
-from ingestd.settings import Settings
+from ingestd.pipeline.database_retry import Pause, ShutdownRequested
+from ingestd.pipeline.pipeline import IngestPipeline
+from ingestd.settings import Settings, WatchSettings
 from ingestd.store.database import TRANSIENT_DB_ERRORS, Database
 
 log = structlog.get_logger()
@@ -32,7 +33,7 @@ _LEDGER_EVERY_S = 5.0  # looks for files that are to be tried again
 
 
 class Daemon:
-    """One process at work on some folders."""
+    """One process at work on some folders: reacts to signals, and works with the settings in force."""
 
     def __init__(self, settings: Settings, database: Database, reload: Callable[[], Settings]) -> None:
         """
@@ -45,79 +46,52 @@ class Daemon:
         """
         self._settings, self._database, self._reload = settings, database, reload
         self._manager = ServiceManager()
-        self._bell = Wakeup()
-        self._wanted = False  # something other than files
-        self._stop_why = ""
+        self._wakeup = Wakeup()
+        self._interrupted = False  # something other than files is asked for
+        self._stop_signal = ""
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT; then finish what is in flight. SIGHUP reads the settings anew."""
-        with _signals(self._asked):
-            while not self._stop_why:
+        with _handle_signals(self._note_signal):
+            while not self._stop_signal:
                 self._work()
-                if not self._stop_why:
+                if not self._stop_signal:
                     self._read_settings()
 
     def _work(self) -> None:
-        """Work with the settings as they are, until something else is wanted."""
-        self._begin()
-        roots = [str(root) for root in self._inbox.roots]
+        """Work with the settings as they are, until a signal comes."""
+        watch = FolderWatch(self._settings, self._database, self._wakeup, self._pause)
         try:
-            self._inbox.start()
-            self._line.recover(roots)
-            self._line.workers.warm_up()
-            log.info(
-                "daemon.started",
-                roots=roots,
-                after=self._settings.watch.after,
-                workers=self._line.workers.processes,
-            )
-            self._manager.ready(f"watching {', '.join(roots)}")
-            while not self._wanted:
-                self._turn(roots)
-                self._manager.alive(self._status())
-            log.info("daemon.stopping", signal=self._stop_why or "SIGHUP", batches_in_flight=self._line.depth)
+            watch.start()
+            self._manager.notify_ready(f"watching {', '.join(watch.roots)}")
+            while not self._interrupted:
+                watch.step()
+                self._manager.notify_alive(watch.describe_status)
+            log.info("daemon.stopping", signal=self._stop_signal or "SIGHUP", batches_in_flight=watch.depth)
         except ShutdownRequested:
             log.warning(
-                "daemon.gave_up_waiting",
+                "daemon.database_unavailable",
                 hint="the database was away; nothing was lost, the files are where they were",
             )
         finally:
-            if self._stop_why:
-                self._manager.stopping()
-            self._inbox.stop()
-            self._finish()
-
-    def _begin(self) -> None:
-        watch = self._settings.watch
-        self._line = IngestPipeline(self._settings, self._database, after=watch.after)
-        self._line.stop_waiting = self._pause
-        modes = dict.fromkeys(watch.roots, watch.mode) | dict(watch.modes)
-        self._inbox = Inbox(
-            watch.roots,
-            quiet_s=watch.quiet_seconds,
-            rescan_s=watch.rescan_seconds,
-            ignore=watch.ignore,
-            modes={root: Mode(mode) for root, mode in modes.items()},
-            done_suffix=os.fsencode(watch.done_suffix),
-            bell=self._bell,
-        )
-        self._later: list[tuple[float, str, bytes]] = []  # when to look at a file again
-        self._next_due = 0.0
+            if self._stop_signal:
+                self._manager.notify_stopping()
+            watch.finish()
 
     def _read_settings(self) -> None:
         """Take the new settings whole, or go on with the old ones."""
-        self._wanted = False
-        self._manager.reloading()
+        self._interrupted = False
+        self._manager.notify_reloading()
         try:
             settings = self._reload()
-            self._refuse_what_cannot_change(settings)
+            self._check_reloadable(settings)
         except SettingsError as error:
             log.warning("settings.refused", error=str(error), hint="going on with the old ones")
             return
         self._settings = settings
         log.info("settings.read", hint="in force from now on")
 
-    def _refuse_what_cannot_change(self, settings: Settings) -> None:
+    def _check_reloadable(self, settings: Settings) -> None:
         if settings.database.url != self._settings.database.url:
             raise SettingsError("database.url: another database needs another start")
         if not settings.watch.roots:
@@ -126,72 +100,122 @@ class Daemon:
             if not root.is_dir():
                 raise SettingsError(f"watch.roots: {root}: no such folder")
 
-    def _status(self) -> str:
-        files = self._line.counts.files.total()
-        blind = "" if self._inbox.ready else "; no events come, reading the folders instead"
-        return f"{files} files and {self._line.counts.articles} articles since the start{blind}"
+    def _pause(self, seconds: float) -> bool:
+        """Wait for the database; return whether to give up, because a signal came."""
+        deadline = time.monotonic() + seconds
+        while not self._interrupted and (remaining_s := deadline - time.monotonic()) > 0:
+            self._wakeup.wait(remaining_s)  # set for files as well
+        return self._interrupted
 
-    def _turn(self, roots: Sequence[str]) -> None:
+    def _note_signal(self, name: str) -> None:
+        """From a signal handler, which may have interrupted anything: note the signal, and wake the loop."""
+        if name != "SIGHUP":
+            self._stop_signal = name
+        self._interrupted = True
+        self._wakeup.set()
+
+
+class FolderWatch:
+    """The inbox and the pipeline under one version of the settings."""
+
+    def __init__(self, settings: Settings, database: Database, wakeup: Wakeup, pause: Pause) -> None:
+        """
+        Prepare for `start`.
+
+        Args:
+            settings: in force until `finish`.
+            database: to write to.
+            wakeup: ends a wait for files when set.
+            pause: waits between attempts while the database is away, and says whether to give up.
+        """
+        self._settings = settings
+        self._pipeline = IngestPipeline(settings, database, after=settings.watch.after, pause=pause)
+        self._inbox = _make_inbox(settings.watch, wakeup)
+        self.roots = [str(root) for root in self._inbox.roots]
+        self._look_again: list[tuple[float, str, bytes]] = []  # a heap: when to look at a file again
+        self._next_ledger_look = 0.0
+
+    @property
+    def depth(self) -> int:
+        """Batches and large files in hand."""
+        return self._pipeline.depth
+
+    def start(self) -> None:
+        """Begin to listen, and take up the work of an earlier process."""
+        self._inbox.start()
+        self._pipeline.recover(self.roots)
+        self._pipeline.workers.warm_up()
+        log.info(
+            "daemon.started",
+            roots=self.roots,
+            after=self._settings.watch.after,
+            workers=self._pipeline.workers.processes,
+        )
+
+    def step(self) -> None:
+        """Claim files that are complete, and store a batch that has been read."""
         now = time.monotonic()
-        while self._later and self._later[0][0] <= now:
-            _, root, path = heapq.heappop(self._later)
-            self._inbox.again([(root, path)])
-        if now >= self._next_due:
-            self._next_due = now + _LEDGER_EVERY_S
-            self._inbox.again(self._line.due(roots))
-        if not self._line.full:
-            wait_s = 0.0 if self._line.depth else _IDLE_WAIT_S
-            files = self._inbox.settled(self._settings.ingest.batch_files, wait_s)
+        while self._look_again and self._look_again[0][0] <= now:
+            _, root, path = heapq.heappop(self._look_again)
+            self._inbox.offer_again([(root, path)])
+        if now >= self._next_ledger_look:
+            self._next_ledger_look = now + _LEDGER_EVERY_S
+            self._inbox.offer_again(self._pipeline.find_retryable(self.roots))
+        if not self._pipeline.full:
+            wait_s = 0.0 if self._pipeline.depth else _IDLE_WAIT_S
+            files = self._inbox.take_complete(self._settings.ingest.batch_files, wait_s)
             if files:
-                self._look_later(self._line.feed(files), _BUSY_FILE_S)
-        self._look_later(self._line.advance(_BUSY_WAIT_S if not self._line.full else _IDLE_WAIT_S), 0.0)
+                self._schedule_look(self._pipeline.submit(files), _BUSY_FILE_S)
+        self._schedule_look(self._pipeline.step(_IDLE_WAIT_S if self._pipeline.full else _BUSY_WAIT_S), 0.0)
 
-    def _look_later(self, files: Sequence[SeenFile], after_s: float) -> None:
-        for file in files:
-            heapq.heappush(self._later, (time.monotonic() + after_s, file.root, file.path))
-
-    def _finish(self) -> None:
+    def finish(self) -> None:
+        """Listen no longer, and finish what is in flight, as far as there is time."""
+        self._inbox.stop()
         deadline = time.monotonic() + SHUTDOWN_S
         # From now on a database that is away ends the work, instead of being waited for.
         try:
-            self._line.interrupt()
-            while self._line.depth and time.monotonic() < deadline:
-                self._line.advance(deadline - time.monotonic())
-            self._line.close()
+            self._pipeline.release_large_files()
+            while self._pipeline.depth and time.monotonic() < deadline:
+                self._pipeline.step(deadline - time.monotonic())
+            self._pipeline.close()
         except (ShutdownRequested, *TRANSIENT_DB_ERRORS) as error:
             log.warning("daemon.leases_left", error=str(error), hint="the next start takes the files up again")
-        counts = self._line.counts
-        log.info(
-            "daemon.stopped",
-            files={str(state): n for state, n in counts.files.items() if n},
-            articles=counts.articles,
-            repeats=counts.repeats,
-        )
+        stats = self._pipeline.take_snapshot()
+        log.info("daemon.stopped", files=dict(stats.files), articles=stats.articles, repeats=stats.repeats)
 
-    def _pause(self, seconds: float) -> bool:
-        """Wait for the database, and say whether to give up: something else is wanted."""
-        deadline = time.monotonic() + seconds
-        while not self._wanted and (left := deadline - time.monotonic()) > 0:
-            self._bell.wait(left)  # it rings for files as well
-        return self._wanted
+    def describe_status(self) -> str:
+        """Return the status line for the service manager."""
+        stats = self._pipeline.take_snapshot()
+        blind = "" if self._inbox.ready else "; no events come, reading the folders instead"
+        return f"{sum(stats.files.values())} files and {stats.articles} articles since the start{blind}"
 
-    def _asked(self, why: str) -> None:
-        """From a signal handler, which may have interrupted anything: note it, and wake the loop."""
-        if why != "SIGHUP":
-            self._stop_why = why
-        self._wanted = True
-        self._bell.ring()
+    def _schedule_look(self, files: Sequence[SeenFile], after_s: float) -> None:
+        for file in files:
+            heapq.heappush(self._look_again, (time.monotonic() + after_s, file.root, file.path))
+
+
+def _make_inbox(watch: WatchSettings, wakeup: Wakeup) -> Inbox:
+    modes = dict.fromkeys(watch.roots, watch.mode) | dict(watch.modes)
+    return Inbox(
+        watch.roots,
+        quiet_s=watch.quiet_seconds,
+        rescan_s=watch.rescan_seconds,
+        ignore=watch.ignore,
+        modes={root: Mode(mode) for root, mode in modes.items()},
+        done_suffix=os.fsencode(watch.done_suffix),
+        wakeup=wakeup,
+    )
 
 
 @contextmanager
-def _signals(asked: Callable[[str], None]) -> Iterator[None]:
+def _handle_signals(note_signal: Callable[[str], None]) -> Iterator[None]:
     """Turn signals into requests; a second SIGINT ends the process at once."""
 
     def handle(number: int, _frame: FrameType | None) -> None:
         # No log line from here: the signal may have come in the middle of one.
         if number != signal.SIGHUP:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        asked(signal.Signals(number).name)
+        note_signal(signal.Signals(number).name)
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:

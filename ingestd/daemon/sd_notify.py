@@ -1,7 +1,7 @@
 """
-What systemd is told, where it asks: ready, reloading, stopping, and that the daemon is still at work.
+Messages to systemd, where systemd asks for them: ready, reloading, stopping, and a regular sign of life.
 
-The protocol is a datagram to the socket that NOTIFY_SOCKET names (sd_notify(3)); without one, nothing is said.
+The protocol is a datagram to the socket that NOTIFY_SOCKET names (sd_notify(3)); without one, nothing is sent.
 """
 
 from __future__ import annotations
@@ -9,38 +9,39 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Callable
 
 
 class ServiceManager:
     """The other end of NOTIFY_SOCKET."""
 
     def __init__(self) -> None:
-        """Find out where to, and how often, from the environment."""
+        """Read the address and the interval from the environment."""
         self._address = os.environ.get("NOTIFY_SOCKET", "")
         within_us = os.environ.get("WATCHDOG_USEC", "0")
         self._every_s = int(within_us) / 2e6 if within_us.isdecimal() else 0.0  # twice in the time that is allowed
         self._next = 0.0
 
-    def ready(self, status: str) -> None:
-        """Say that files are taken in from now on."""
-        self._say(f"READY=1\nSTATUS={status}")
+    def notify_ready(self, status: str) -> None:
+        """Send that files are taken in from now on."""
+        self._send(f"READY=1\nSTATUS={status}")
 
-    def reloading(self) -> None:
-        """Say that settings are read anew; `ready` ends it."""
-        self._say(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+    def notify_reloading(self) -> None:
+        """Send that settings are read anew; `notify_ready` ends this state."""
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
-    def stopping(self) -> None:
-        """Say that the end has begun."""
-        self._say("STOPPING=1")
+    def notify_stopping(self) -> None:
+        """Send that the end has begun."""
+        self._send("STOPPING=1")
 
-    def alive(self, status: str) -> None:
-        """Say that the work goes on, as often as is asked for. To be called from the loop that does it."""
+    def notify_alive(self, make_status: Callable[[], str]) -> None:
+        """Send that the work goes on, as often as is asked for. To be called from the loop that does the work."""
         now = time.monotonic()
         if self._every_s and now >= self._next:
             self._next = now + self._every_s
-            self._say(f"WATCHDOG=1\nSTATUS={status}")
+            self._send(f"WATCHDOG=1\nSTATUS={make_status()}")
 
-    def _say(self, message: str) -> None:
+    def _send(self, message: str) -> None:
         if not self._address:
             return
         # A leading @ stands for the zero byte of Linux's abstract names.
@@ -50,4 +51,4 @@ class ServiceManager:
                 end.settimeout(1.0)
                 end.sendto(message.encode(), address)
         except OSError:
-            pass  # whoever asked is gone; the work is not for it
+            pass  # the receiver is gone; the work does not depend on it

@@ -1,8 +1,8 @@
 """
-Which files in the watched folders are complete: an iterator over them, for ever.
+The watched folders, and the files in them that are complete.
 
 The folders are read in full every so often, and that is the truth. Events of the file system only make it quick: a
-lost one costs time, never a file. So whatever a handler hears, it does no more than note a path.
+lost event costs time, never a file. So an event handler does no more than to add a path to the hints.
 """
 
 from __future__ import annotations
@@ -17,17 +17,19 @@ import structlog
 
 from ingestd.core.source_file import FileStamp, SeenFile
 from ingestd.errors import CannotStartError
-from ingestd.inbox.listener import Listener, Mode
-from ingestd.inbox.scan import files, is_regular, look_at
+from ingestd.inbox.listener import DEFAULT_LIMITS, Listener, ListenerLimits, MakeObserver, Mode, make_observer
+from ingestd.inbox.scan import find_files, is_regular, look_at
 from ingestd.inbox.settling import EMPTY_QUIET_S, Settling
 from ingestd.inbox.wakeup import Wakeup
 
 log = structlog.get_logger()
 
-_BLIND_SCAN_S = 5.0  # between readings of a folder whose changes are not heard of
+BLIND_RESCAN_S = 5.0  # between readings of a folder that raises no events
 _SCAN_SHARE = 10  # a folder that takes a second to read is not read more often than every ten
-_FORGOTTEN_S = 3600.0  # after which a file that is still being written is named
-MOST_WAITING = 20_000  # files remembered at once; the folder itself is the queue for the rest
+_UNFINISHED_S = 3600.0  # until a file that is still being written is named in the log
+MAX_WAITING = 20_000  # files remembered at once; the folder itself is the queue for the rest
+
+Key = tuple[str, bytes]  # root, path below it
 
 
 class Inbox:
@@ -43,23 +45,52 @@ class Inbox:
         modes: Mapping[Path, Mode] | None = None,
         done_suffix: bytes = b"",
         empty_quiet_s: float = EMPTY_QUIET_S,
+        blind_rescan_s: float = BLIND_RESCAN_S,
         clock: Callable[[], float] = time.monotonic,
-        bell: Wakeup | None = None,
+        wakeup: Wakeup | None = None,
+        listener_limits: ListenerLimits = DEFAULT_LIMITS,
+        make_observer: MakeObserver = make_observer,
     ) -> None:
-        """Watch `roots`; nothing happens before `start`. Ringing `bell` ends a wait for files."""
+        """
+        Watch some folders; nothing happens before `start`.
+
+        Args:
+            roots: the folders.
+            quiet_s: a file unchanged for so long is complete.
+            rescan_s: between two readings of all folders.
+            ignore: further name patterns to leave alone.
+            modes: of single folders; AUTO for the others.
+            done_suffix: of markers; where there are markers, only a marked file is complete.
+            empty_quiet_s: as `quiet_s`, for an empty file.
+            blind_rescan_s: as `rescan_s`, while events are lost.
+            clock: seconds of any origin.
+            wakeup: ends a wait for files when set.
+            listener_limits: until events count as lost.
+            make_observer: returns the observer to listen with.
+        """
         self.roots = [Path(root).resolve() for root in roots]
         self._ignore, self._rescan_s, self._clock = tuple(ignore), rescan_s, clock
+        self._blind_rescan_s = blind_rescan_s
         self._done = done_suffix
-        self._forgotten: set[tuple[str, bytes]] = set()  # unfinished files that were named
-        self._settling: Settling[tuple[str, bytes]] = Settling(quiet_s, empty_quiet_s)
-        self._hints: deque[tuple[str, bytes, bool]] = deque(maxlen=2 * MOST_WAITING)
-        self._bell = bell or Wakeup()
-        self._out: dict[tuple[str, bytes], FileStamp] = {}  # handed out, or finished and left in place
+        self._unfinished: set[Key] = set()  # files that were named in the log
+        self._settling: Settling[Key] = Settling(quiet_s, empty_quiet_s)
+        self._hints: deque[tuple[str, bytes, bool]] = deque(maxlen=2 * MAX_WAITING)
+        self._wakeup = wakeup or Wakeup()
+        self._handed_out: dict[Key, FileStamp] = {}  # at work, or finished and left in place
         self._next_scan = 0.0
-        self._more = False  # the last scan stopped before the end
-        wanted = {Path(root).resolve(): mode for root, mode in (modes or {}).items()}
+        self._has_more = False  # the last scan stopped before the end
+        by_root = {Path(root).resolve(): mode for root, mode in (modes or {}).items()}
         self._listeners = [
-            Listener(root, wanted.get(root, Mode.AUTO), self._note, self._ignore, clock) for root in self.roots
+            Listener(
+                root,
+                by_root.get(root, Mode.AUTO),
+                self._add_hint,
+                self._ignore,
+                clock,
+                limits=listener_limits,
+                make_observer=make_observer,
+            )
+            for root in self.roots
         ]
 
     def start(self) -> None:
@@ -67,7 +98,7 @@ class Inbox:
         Begin to listen.
 
         Raises:
-            CannotStartError: a root is no folder, or lies in another.
+            CannotStartError: a root is no folder, or lies in another root.
         """
         for root in self.roots:
             if not root.is_dir():
@@ -84,139 +115,143 @@ class Inbox:
 
     @property
     def ready(self) -> bool:
-        """Whether every folder is heard, or is meant to be read only."""
-        return all(listener.hears or listener.mode is Mode.POLL for listener in self._listeners)
-
-    def settled(self, most: int, wait_s: float) -> list[SeenFile]:
-        """
-        Return files that are complete, at most so many; wait for the first of them no longer than `wait_s` seconds.
-
-        A file is returned once. It is returned again when it has changed, or after `again`. When the bell rings for
-        something else, the wait ends early and without a file.
-        """
-        deadline = self._clock() + wait_s
-        rung = False
-        while True:
-            found = self._collect(most)
-            now = self._clock()
-            if found or rung or now >= deadline:
-                return found
-            due = self._settling.next_due()
-            until = min(t for t in (deadline, self._next_scan, due) if t is not None)
-            # Events come in bursts: what arrives within a moment is taken up together.
-            rung = self._bell.wait(min(until - now, wait_s))
-
-    def again(self, wanted: Iterable[tuple[str, bytes]]) -> None:
-        """Hand out files once more, when they are complete."""
-        for key in wanted:
-            self._out.pop(key, None)
-            self._hints.append((*key, False))
-        self._bell.ring()
+        """Whether every folder raises events, or is meant to be read only."""
+        return all(listener.receives_events or listener.mode is Mode.POLL for listener in self._listeners)
 
     @property
     def waiting(self) -> int:
-        """How many files are known and not complete yet."""
+        """Number of files that are known and not complete yet."""
         return len(self._settling)
 
-    # Inside
+    @property
+    def listeners(self) -> Sequence[Listener]:
+        """The listener of each root, in the order of the roots."""
+        return self._listeners
 
-    def _collect(self, most: int) -> list[SeenFile]:
+    def take_complete(self, max_files: int, wait_s: float) -> list[SeenFile]:
+        """
+        Return files that are complete, at most `max_files`; wait for the first no longer than `wait_s` seconds.
+
+        A file is returned once, and again after a change or a call of `offer_again`. The wait ends early, and without a
+        file, when the wake-up is set for something else.
+        """
+        deadline = self._clock() + wait_s
+        woken = False
+        while True:
+            complete = self._collect(max_files)
+            now = self._clock()
+            if complete or woken or now >= deadline:
+                return complete
+            due = self._settling.next_due()
+            until = min(t for t in (deadline, self._next_scan, due) if t is not None)
+            # Events come in bursts: files that arrive within a moment are taken up together.
+            woken = self._wakeup.wait(min(until - now, wait_s))
+
+    def offer_again(self, keys: Iterable[Key]) -> None:
+        """Return files once more, when they are complete."""
+        for key in keys:
+            self._handed_out.pop(key, None)
+            self._hints.append((*key, False))
+        self._wakeup.set()
+
+    def _collect(self, max_files: int) -> list[SeenFile]:
         now = self._clock()
-        found: list[SeenFile] = []
-        due = self._settling.due(now)
-        # Where more come than can be stored, those that are heard of and those that are found each get half.
-        for_heard = most - min(len(due), most // 2)
-        while self._hints and len(found) < for_heard:
-            root, path, complete = self._hints.popleft()
-            self._see(root, path, complete, now, found)
+        complete: list[SeenFile] = []
+        due = self._settling.list_due(now)
+        # Where more files come than can be stored, files with events and files of the scan get half each.
+        max_hinted = max_files - min(len(due), max_files // 2)
+        while self._hints and len(complete) < max_hinted:
+            root, path, is_complete = self._hints.popleft()
+            self._examine(root, path, is_complete, now, complete)
         for root, path in due:
-            if len(found) >= most:
+            if len(complete) >= max_files:
                 break
-            self._see(root, path, False, now, found)
-        if self._overflow() or now >= self._next_scan or (self._more and len(self._settling) < MOST_WAITING // 2):
+            self._examine(root, path, False, now, complete)
+        if self._take_overflow() or now >= self._next_scan or (self._has_more and self.waiting < MAX_WAITING // 2):
             self._scan(now)
-        return found
+        return complete
 
-    def _overflow(self) -> bool:
-        """Tell whether events were lost since the last look: then the folders are read at once."""
-        lost = [listener.overflowed for listener in self._listeners if listener.overflowed.is_set()]
-        for event in lost:
+    def _take_overflow(self) -> bool:
+        """Tell whether events were lost since the last call: then the folders are read at once."""
+        overflows = [listener.overflowed for listener in self._listeners if listener.overflowed.is_set()]
+        for event in overflows:
             event.clear()
-        return bool(lost)
+        return bool(overflows)
 
-    def _see(self, root: str, path: bytes, complete: bool, now: float, found: list[SeenFile]) -> None:
+    def _examine(self, root: str, path: bytes, is_complete: bool, now: float, complete: list[SeenFile]) -> None:
+        """Look at a file, and append the file to `complete` if it is and has not been handed out."""
         key = (root, path)
         seen = look_at(root, path) if path else None
         if self._done and seen is not None:
-            if path.endswith(self._done):  # what counts is the file that the marker speaks of
-                self._see(root, path.removesuffix(self._done), True, now, found)
+            if path.endswith(self._done):  # a marker: its file counts
+                self._examine(root, path.removesuffix(self._done), True, now, complete)
                 return
-            complete = self._is_marked(root, path)
-            if not complete:
+            is_complete = self._is_marked(root, path)
+            if not is_complete:
                 return
         if seen is None:
-            self._settling.forget(key)
-            self._out.pop(key, None)
-        elif self._out.get(key) == seen.stamp:
-            self._settling.forget(key)
-        elif (complete and seen.size) or not is_regular(seen) or self._settling.see(key, seen.stamp, now):
-            self._settling.forget(key)
-            self._out[key] = seen.stamp
-            found.append(seen)
+            self._settling.drop(key)
+            self._handed_out.pop(key, None)
+        elif self._handed_out.get(key) == seen.stamp:
+            self._settling.drop(key)
+        elif (is_complete and seen.size) or not is_regular(seen) or self._settling.see(key, seen.stamp, now):
+            self._settling.drop(key)
+            self._handed_out[key] = seen.stamp
+            complete.append(seen)
 
     def _scan(self, now: float) -> None:
-        """Read all folders; remember what is not known yet, up to a bound."""
-        self._more = False
+        """Read all folders; remember new files, up to a bound."""
+        self._has_more = False
         for root in self.roots:
             self._scan_root(root, now)
         for listener in self._listeners:
             listener.check()
-        took = self._clock() - now
-        heard = all(listener.hears for listener in self._listeners)
-        every = self._rescan_s if heard else min(self._rescan_s, _BLIND_SCAN_S)
-        self._next_scan = now + max(every, _SCAN_SHARE * took)
+        elapsed_s = self._clock() - now
+        hears_all = all(listener.receives_events for listener in self._listeners)
+        every_s = self._rescan_s if hears_all else min(self._rescan_s, self._blind_rescan_s)
+        self._next_scan = now + max(every_s, _SCAN_SHARE * elapsed_s)
 
     def _scan_root(self, root: Path, now: float) -> None:
         present: set[bytes] = set()
         unfinished: list[bytes] = []
-        for seen in files(root, self._ignore, unfinished.append):
+        for seen in find_files(root, self._ignore, unfinished.append):
             key = (seen.root, seen.path)
             present.add(seen.path)
             if self._done and not self._is_marked(root, seen.path):
                 continue
-            if self._out.get(key) != seen.stamp and key not in self._settling:
-                if len(self._settling) >= MOST_WAITING:
-                    self._more = True  # the rest waits in the folder
+            if self._handed_out.get(key) != seen.stamp and key not in self._settling:
+                if self.waiting >= MAX_WAITING:
+                    self._has_more = True  # the rest waits in the folder
                     return
                 self._settling.see(key, seen.stamp, now)
-        self._name_forgotten(root, unfinished)
-        for key in [k for k in self._out if k[0] == str(root) and k[1] not in present]:
-            del self._out[key]
+        self._report_unfinished(root, unfinished)
+        for key in [k for k in self._handed_out if k[0] == str(root) and k[1] not in present]:
+            del self._handed_out[key]
 
-    def _name_forgotten(self, root: Path, unfinished: Sequence[bytes]) -> None:
-        """Say once which files have looked unfinished for so long that their writer has probably given up."""
-        forgotten = {(str(root), path) for path in unfinished if _age_s(root, path) > _FORGOTTEN_S}
-        named = {key for key in self._forgotten if key[0] == str(root)}
-        if new := sorted(forgotten - named):
+    def _report_unfinished(self, root: Path, paths: Sequence[bytes]) -> None:
+        """Log once each file that has looked unfinished for so long that the writer has probably given up."""
+        abandoned = {(str(root), path) for path in paths if _measure_age(root, path) > _UNFINISHED_S}
+        named = {key for key in self._unfinished if key[0] == str(root)}
+        if new := sorted(abandoned - named):
             log.warning(
                 "files.unfinished",
                 root=str(root),
-                files=len(forgotten),
+                files=len(abandoned),
                 new=[os.fsdecode(path) for _, path in new[:10]],
-                hint=f"not taken in: by their names they are still being written, for more than {_FORGOTTEN_S:.0f} s",
+                hint=f"not taken in: by their names they are still being written, for more than {_UNFINISHED_S:.0f} s",
             )
-        self._forgotten = (self._forgotten - named) | forgotten
+        self._unfinished = (self._unfinished - named) | abandoned
 
     def _is_marked(self, root: str | Path, path: bytes) -> bool:
-        """Tell whether a file is said to be complete; a marker itself is none."""
+        """Tell whether a marker says that a file is complete; a marker itself is no file."""
         return not path.endswith(self._done) and look_at(root, path + self._done) is not None
 
-    def _note(self, root: Path, path: bytes, complete: bool) -> None:
+    def _add_hint(self, root: Path, path: bytes, complete: bool) -> None:
         self._hints.append((str(root), path, complete))
-        self._bell.ring()
+        self._wakeup.set()
 
 
-def _age_s(root: Path, path: bytes) -> float:
-    """Return how long ago a file was last written to; 0 where it is gone."""
+def _measure_age(root: Path, path: bytes) -> float:
+    """Return the seconds since somebody last wrote to a file; 0 where the file is gone."""
     seen = look_at(root, path)
     return time.time() - seen.mtime_ns / 1e9 if seen else 0.0

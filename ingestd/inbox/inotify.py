@@ -1,37 +1,59 @@
-"""watchdog's observer for Linux, deaf to our own folder: every file that is archived would be heard of once more."""
+"""
+watchdog's observer for Linux with two additions: deaf to our own folder, and telling of lost events.
+
+Each file that is archived would be heard of once more otherwise, and watchdog only logs an overflow. Both additions
+override InotifyFD, a class that watchdog 7.1 has and does not document; see the bounds in pyproject.toml.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 
 from watchdog.observers.api import BaseObserver
 from watchdog.observers.inotify import InotifyFullEmitter, InotifyWatchGroup
-from watchdog.observers.inotify_c import CallbackId, InotifyFD, Mask, WatchCallback, WatchDescriptor
+from watchdog.observers.inotify_c import CallbackId, InotifyEvent, InotifyFD, Mask, WatchCallback, WatchDescriptor
 
 from ingestd.inbox.scan import OWN_FOLDER
 
+_END_LIMIT_S = 5.0  # for the thread to end
+
 
 class FolderObserver(BaseObserver):
-    """Says `moved` of what is moved in from outside, which is else said to be created, like what is being written."""
+    """Reports files moved in from outside as moved; watchdog's default is created, as for files being written."""
 
-    def __init__(self) -> None:
-        """Begin with no folder."""
-        self._descriptor = _Descriptor()
-        self._descriptor.start()
-        super().__init__(InotifyFullEmitter, inotify_fd=self._descriptor)
+    def __init__(self, on_overflow: Callable[[], None]) -> None:
+        """Begin with no folder; `on_overflow` is called from another thread."""
+        self.descriptor = FolderDescriptor(on_overflow)
+        self.descriptor.start()
+        super().__init__(InotifyFullEmitter, inotify_fd=self.descriptor)
 
     def on_thread_stop(self) -> None:
         """Let go of all folders."""
         super().on_thread_stop()
-        self._descriptor.stop()
-        self._descriptor.join()
+        self.descriptor.stop()
+        self.descriptor.join(_END_LIMIT_S)
 
 
-class _Descriptor(InotifyFD):
+class FolderDescriptor(InotifyFD):
+    """An inotify descriptor that watches no folder of ours and reports overflows."""
+
+    def __init__(self, on_overflow: Callable[[], None]) -> None:
+        """Begin with no watch."""
+        super().__init__()
+        self._on_overflow = on_overflow
+
+    def handle_event(self, event: InotifyEvent) -> None:
+        """Report an overflow, before watchdog walks all folders."""
+        if event.is_queue_overflow:
+            self._on_overflow()
+        super().handle_event(event)
+
     def add_callback(self, path: bytes, mask: Mask, callback: WatchCallback, id_: CallbackId) -> WatchDescriptor:
+        """Add a watch on a folder, unless the folder lies below our own."""
         root = callback.path if isinstance(callback, InotifyWatchGroup) else b""
-        # Not the folder itself: the canary lies there.
+        # Our own folder itself is watched: the canary lies there.
         if root and path.startswith(os.path.join(root, OWN_FOLDER, b"")):
-            raise OSError(errno.EPERM, "not to be watched")  # passed over, as a folder that may not be read is
+            raise OSError(errno.EPERM, "not to be watched")  # passed over, as a folder without read permission is
         return super().add_callback(path, mask, callback, id_)

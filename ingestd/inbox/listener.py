@@ -1,14 +1,13 @@
 """
-watchdog on one folder: events that make it quick, and how to notice that there are none any more.
+watchdog on one folder: events that make the inbox quick, and ways to notice that there are none any more.
 
-Events get lost in many ways: a queue that overflows (which is only logged), a thread that ended, a folder that was
-removed and made again, limits of inotify, network mounts that never tell. So a canary is dropped every so often: if it
-raises no event, nothing else can be relied on to. Then the folder is read in full more often until events come back.
+Events get lost in many ways: a queue that overflows, a thread that ended, a folder that was removed and made again,
+limits of inotify, network mounts that never tell. So a canary is dropped every so often: if the canary raises no event,
+nothing else can be relied on to. Then the folder is read in full more often until events come back.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import threading
@@ -17,6 +16,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -33,7 +33,7 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
-from ingestd.inbox.scan import OWN_FOLDER, files, left_alone
+from ingestd.inbox.scan import OWN_FOLDER, find_files, is_left_alone
 
 log = structlog.get_logger()
 
@@ -47,48 +47,80 @@ _EVENTS: list[type[FileSystemEvent]] = [
     DirMovedEvent,
 ]
 _CANARY = os.path.join(OWN_FOLDER, b"canary")
-_CANARY_S = 2.0  # an event that took longer than this is of no use
-_MISSED_CANARIES = 2  # one may be late under load
-_OVERFLOWS, _OVERFLOWS_S = 3, 60.0  # so many in so many seconds: the queue will not keep up
-_TRY_AGAIN_S = 300.0  # from going blind to listening again
-_OVERFLOW_LOGGER = "watchdog.observers.inotify_c"
 
-Note = Callable[[Path, bytes, bool], None]  # root, path below it, whether it is known to be complete
+AddHint = Callable[[Path, bytes, bool], None]  # root, path below it, whether the file is known to be complete
+MakeObserver = Callable[[Callable[[], None]], BaseObserver]  # given the function to call when events are lost
 
 
 class Mode(StrEnum):
-    """How changes in a folder are noticed."""
+    """The way in which changes in a folder are noticed."""
 
-    AUTO = "auto"  # by events, and by reading it more often while there are none
+    AUTO = "auto"  # by events, and by reading the folder more often while there are none
     INOTIFY = "inotify"  # by events, started again whenever they stop
-    POLL = "poll"  # by reading it: network mounts
+    POLL = "poll"  # by reading the folder: network mounts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerLimits:
+    """Limits that tell a folder whose events are lost from a quiet folder."""
+
+    canary_s: float = 2.0  # an event that took longer than this is of no use
+    missed_canaries: int = 2  # in a row; one may be late under load
+    overflows: int = 3  # within `overflows_s` seconds: the queue will not keep up
+    overflows_s: float = 60.0
+    retry_s: float = 300.0  # from the loss of events until the next attempt to listen
+
+
+def make_observer(on_overflow: Callable[[], None]) -> BaseObserver:
+    """Return the observer of this system; only the one for Linux tells of lost events."""
+    if sys.platform == "linux":
+        from ingestd.inbox.inotify import FolderObserver
+
+        return FolderObserver(on_overflow)
+    return Observer()
+
+
+DEFAULT_LIMITS = ListenerLimits()
 
 
 class Listener:
-    """What is heard of one folder."""
+    """Events of one folder."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is one setting, or a stand-in of a test
         self,
         root: Path,
         mode: Mode,
-        note: Note,
+        add_hint: AddHint,
         ignore: Sequence[str] = (),
         clock: Callable[[], float] = time.monotonic,
+        *,
+        limits: ListenerLimits = DEFAULT_LIMITS,
+        make_observer: MakeObserver = make_observer,
     ) -> None:
-        """Listen from `start` on; `note` is called from another thread and must do next to nothing."""
-        self._ignore = ignore
+        """
+        Listen from `start` on.
+
+        Args:
+            root: the folder.
+            mode: whether to listen at all, and whether to give up.
+            add_hint: called from another thread for each file heard of; must do next to nothing.
+            ignore: further name patterns to leave alone.
+            clock: seconds of any origin.
+            limits: until events count as lost.
+            make_observer: returns the observer to listen with.
+        """
         self.root, self.mode = root, mode
-        self._note, self._clock = note, clock
-        self._observer: BaseObserver | None = None
-        self._canary_at: float | None = None  # when one was dropped that has not been heard
-        self._missed = 0
-        self._overflows: deque[float] = deque(maxlen=_OVERFLOWS)
-        self._try_again = 0.0
         self.overflowed = threading.Event()
-        self._watch_log = _OverflowHandler(self._on_overflow)
+        self._add_hint, self._ignore, self._clock = add_hint, ignore, clock
+        self._limits, self._make_observer = limits, make_observer
+        self._observer: BaseObserver | None = None
+        self._canary_at: float | None = None  # when a canary was dropped that has not been heard
+        self._missed = 0  # canaries in a row
+        self._overflows: deque[float] = deque(maxlen=limits.overflows)
+        self._retry_at = 0.0
 
     @property
-    def hears(self) -> bool:
+    def receives_events(self) -> bool:
         """Whether events can be relied on to come."""
         return self._observer is not None
 
@@ -96,25 +128,25 @@ class Listener:
         """Begin to listen, unless the folder is to be read only."""
         if self.mode is Mode.POLL:
             return
-        # Said when a new folder is seen twice, by its event and by the walk of its parent: both mean the same watch.
+        # Raised when a new folder is seen twice, by its event and by the walk of its parent: both mean the same watch.
         warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning)
-        observer = _observer()
+        handler = HintHandler(self.root, self.hear, self._ignore)
+        observer: BaseObserver | None = None
         try:
-            observer.schedule(
-                _Handler(self.root, self._heard, self._ignore), str(self.root), recursive=True, event_filter=_EVENTS
-            )
+            observer = self._make_observer(self.report_overflow)
+            observer.schedule(handler, str(self.root), recursive=True, event_filter=_EVENTS)
             observer.start()
         except OSError as error:  # out of inotify watches or instances, or the folder is gone
-            self._blind(str(error))
+            if observer is not None:
+                observer.stop()
+            self._give_up(str(error))
             return
         self._observer = observer
         self._overflows.clear()
-        logging.getLogger(_OVERFLOW_LOGGER).addHandler(self._watch_log)
         self._drop_canary()
 
     def stop(self) -> None:
         """Listen no longer."""
-        logging.getLogger(_OVERFLOW_LOGGER).removeHandler(self._watch_log)
         if self._observer is not None:
             self._observer.stop()
             if self._observer.is_alive():
@@ -122,108 +154,96 @@ class Listener:
             self._observer = None
 
     def check(self) -> None:
-        """Find out whether events still come, and do what helps if they do not. The folder has just been read."""
-        now = self._clock()
+        """Find out whether events still come, and do what helps if not. The folder has just been read."""
+        now, limits = self._clock(), self._limits
         if self.mode is Mode.POLL:
             return
-        if not self.hears:
-            if now >= self._try_again and self.root.is_dir():
-                self.start()
-                if self.hears:
-                    log.info("watch.hears_again", root=str(self.root))
-            return
-        if not self._alive():
-            self._again("watchdog's threads ended")
-        elif len(self._overflows) == _OVERFLOWS and now - self._overflows[0] < _OVERFLOWS_S:
-            self._deaf(f"the queue of events overflowed {_OVERFLOWS} times in {_OVERFLOWS_S:.0f} s")
+        if not self.receives_events:
+            self._try_again(now)
+        elif not self._has_live_threads():
+            self._restart("watchdog's threads ended")
+        elif len(self._overflows) == limits.overflows and now - self._overflows[0] < limits.overflows_s:
+            self._handle_lost_events(
+                f"the queue of events overflowed {limits.overflows} times in {limits.overflows_s:.0f} s"
+            )
         elif self._canary_at is None:
             self._missed = 0
             self._drop_canary()
-        elif now - self._canary_at > _CANARY_S:
+        elif now - self._canary_at > limits.canary_s:
             self._missed += 1
-            if self._missed >= _MISSED_CANARIES:
-                self._deaf(f"{self._missed} canaries raised no event")
+            if self._missed >= limits.missed_canaries:
+                self._handle_lost_events(f"{self._missed} canaries raised no event")
             else:
-                self._again("a canary raised no event")  # as after the folder was removed and made again
+                self._restart("a canary raised no event")  # as after the folder was removed and made again
 
-    def _alive(self) -> bool:
+    def hear(self, path: bytes, complete: bool) -> None:
+        """Take up an event, from another thread."""
+        if path == _CANARY:
+            self._canary_at = None
+        elif OWN_FOLDER not in path.split(b"/"):
+            self._add_hint(self.root, path, complete)
+
+    def report_overflow(self) -> None:
+        """Take up the news that events were lost, from another thread."""
+        self._overflows.append(self._clock())
+        self.overflowed.set()
+        self._add_hint(self.root, b"", False)  # wakes the loop that waits for files
+
+    def _try_again(self, now: float) -> None:
+        if now >= self._retry_at and self.root.is_dir():
+            self.start()
+            if self.receives_events:
+                log.info("watch.events_restored", root=str(self.root))
+
+    def _has_live_threads(self) -> bool:
         observer = self._observer
         return observer is not None and observer.is_alive() and all(e.is_alive() for e in observer.emitters)
 
-    def _again(self, why: str) -> None:
+    def _restart(self, why: str) -> None:
         self.stop()
         self.start()
-        if self.hears:
+        if self.receives_events:
             log.warning("watch.restarted", root=str(self.root), why=why, hint="the folder was read meanwhile")
 
-    def _deaf(self, why: str) -> None:
+    def _handle_lost_events(self, why: str) -> None:
         if self.mode is Mode.INOTIFY:
-            self._again(why)
+            self._restart(why)
         else:
-            self._blind(why)
+            self._give_up(why)
 
-    def _blind(self, why: str) -> None:
+    def _give_up(self, why: str) -> None:
         self.stop()
-        self._try_again, self._missed = self._clock() + _TRY_AGAIN_S, 0
+        self._retry_at, self._missed = self._clock() + self._limits.retry_s, 0
         log.warning(
-            "watch.blind",
+            "watch.events_lost",
             root=str(self.root),
             why=why,
-            hint=f"reading the folder more often instead; trying events again in {_TRY_AGAIN_S:.0f} s",
+            hint=f"reading the folder more often instead; trying events again in {self._limits.retry_s:.0f} s",
         )
 
     def _drop_canary(self) -> None:
-        """Make a file whose event has to come; where none can be made, its absence says nothing."""
+        """Make a file that has to raise an event; where no file can be made, a missing event says nothing."""
         path = os.path.join(os.fsencode(self.root), _CANARY)
         self._canary_at = self._clock()
         try:
             with suppress(FileExistsError):
-                os.mkdir(os.path.dirname(path))  # not the root as well, should it be gone
+                os.mkdir(os.path.dirname(path))  # not the root as well, should the root be gone
             with open(path, "wb"):
                 pass
         except OSError:
             self._canary_at = None
 
-    def _heard(self, path: bytes, complete: bool) -> None:
-        if path == _CANARY:
-            self._canary_at = None
-        elif OWN_FOLDER not in path.split(b"/"):
-            self._note(self.root, path, complete)
 
-    def _on_overflow(self) -> None:
-        self._overflows.append(self._clock())
-        self.overflowed.set()
-        self._note(self.root, b"", False)  # wakes whoever waits for files
+class HintHandler(FileSystemEventHandler):
+    """Passes paths on. An exception here would end the observer's thread, so nothing may escape."""
 
-
-class _OverflowHandler(logging.Handler):
-    """Hears the one thing about a lost event that watchdog says, and says only to its log."""
-
-    def __init__(self, overflowed: Callable[[], None]) -> None:
-        super().__init__()
-        self._overflowed = overflowed
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if "overflow" in record.getMessage().lower():
-            self._overflowed()
-
-
-def _observer() -> BaseObserver:
-    if sys.platform == "linux":
-        from ingestd.inbox.inotify import FolderObserver
-
-        return FolderObserver()
-    return Observer()
-
-
-class _Handler(FileSystemEventHandler):
-    """Notes paths. An exception here would end the observer's thread, so nothing may escape."""
-
-    def __init__(self, root: Path, heard: Callable[[bytes, bool], None], ignore: Sequence[str]) -> None:
-        self._root, self._heard, self._ignore = root, heard, ignore
+    def __init__(self, root: Path, hear: Callable[[bytes, bool], None], ignore: Sequence[str]) -> None:
+        """Pass each path below `root` to `hear`, with whether the file is known to be complete."""
+        self._root, self._hear, self._ignore = root, hear, ignore
         self._base = os.path.join(os.fsencode(root), b"")
 
     def on_any_event(self, event: FileSystemEvent) -> None:
+        """Pass on the path of a file, or the files of a new folder."""
         try:
             moved = isinstance(event, (FileMovedEvent, DirMovedEvent))
             path = os.fsencode(event.dest_path if moved else event.src_path)
@@ -231,18 +251,18 @@ class _Handler(FileSystemEventHandler):
                 return
             relative = path[len(self._base) :]
             if relative == _CANARY:
-                self._heard(relative, False)
-            elif any(left_alone(part, self._ignore) for part in relative.split(b"/")):
+                self._hear(relative, False)
+            elif any(is_left_alone(part, self._ignore) for part in relative.split(b"/")):
                 return
             elif event.is_directory:
-                self._walk(relative)
+                self._walk_folder(relative)
             else:
-                self._heard(relative, moved)
+                self._hear(relative, moved)
         except Exception:
             log.exception("watch.event_failed")
 
-    def _walk(self, folder: bytes) -> None:
-        """Note what a new folder holds: its files may have been there before the watch on it was."""
+    def _walk_folder(self, folder: bytes) -> None:
+        """Pass on the files of a new folder, which may have been there before the watch on the folder was."""
         base = Path(os.fsdecode(os.path.join(os.fsencode(self._root), folder)))
-        for seen in files(base, self._ignore):
-            self._heard(os.path.join(folder, seen.path), False)
+        for seen in find_files(base, self._ignore):
+            self._hear(os.path.join(folder, seen.path), False)

@@ -1,7 +1,7 @@
 """
-What lies in a folder: the truth that events only hint at.
+The files in a folder: the truth that events only hint at.
 
-Names are bytes, as the file system has them; not every name is valid text.
+Names are bytes, as in the file system; not every name is valid text.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ _LEFT_ALONE = re.compile(
 _UNFINISHED = re.compile(rb".*\.(?:part|tmp|crdownload|partial|filepart)", re.DOTALL | re.IGNORECASE)
 
 
-def files(
-    root: Path, ignore: Sequence[str] = (), unfinished: Callable[[bytes], None] | None = None
+def find_files(
+    root: Path, ignore: Sequence[str] = (), report_unfinished: Callable[[bytes], None] | None = None
 ) -> Iterator[SeenFile]:
     """
-    Yield every file below a folder that is not to be left alone, also links and special files, but no folders.
+    Yield every file below a folder, also links and special files, but no folders and no file to be left alone.
 
-    A folder that cannot be read is reported and passed over: the next scan tries again.
+    A folder that cannot be read is logged and passed over: the next scan tries again.
 
     Args:
         root: the folder.
         ignore: further name patterns to leave alone.
-        unfinished: told the path of every file that, by its name, somebody is still writing.
+        report_unfinished: called with the path of every file that, by its name, somebody is still writing.
     """
     base = os.fsencode(root)
     folders = [b""]
@@ -49,9 +49,9 @@ def files(
             with os.scandir(os.path.join(base, folder)) as entries:
                 for entry in entries:
                     path = os.path.join(folder, entry.name)
-                    if left_alone(entry.name, ignore):
-                        if unfinished is not None and _UNFINISHED.fullmatch(entry.name):
-                            unfinished(path)
+                    if is_left_alone(entry.name, ignore):
+                        if report_unfinished is not None and _UNFINISHED.fullmatch(entry.name):
+                            report_unfinished(path)
                         continue
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(path)
@@ -63,7 +63,7 @@ def files(
             log.warning("folder.not_readable", path=os.fsdecode(os.path.join(base, folder)), error=str(error))
 
 
-def left_alone(name: bytes, ignore: Sequence[str]) -> bool:
+def is_left_alone(name: bytes, ignore: Sequence[str]) -> bool:
     """Tell whether a file or folder of this name is none of ours."""
     if _LEFT_ALONE.fullmatch(name):
         return True
@@ -71,7 +71,7 @@ def left_alone(name: bytes, ignore: Sequence[str]) -> bool:
 
 
 def look_at(root: str | Path, path: bytes) -> SeenFile | None:
-    """Return how a file looks now, without following links; None: it is gone, or is a folder."""
+    """Return a file as it looks now, without following links; None: the file is gone, or is a folder."""
     try:
         status = os.lstat(os.path.join(os.fsencode(root), path))
     except (FileNotFoundError, NotADirectoryError):
@@ -89,5 +89,5 @@ def full_path(file: SeenFile) -> bytes:
 
 
 def is_regular(file: SeenFile) -> bool:
-    """Tell whether a file is an ordinary one: no link, pipe, socket or device."""
+    """Tell whether a file is an ordinary file: no link, pipe, socket or device."""
     return stat.S_ISREG(file.mode)

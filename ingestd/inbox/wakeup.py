@@ -1,4 +1,4 @@
-"""What wakes the loop that waits for files: another thread, or a signal."""
+"""A wake-up call for the loop that waits for files: from another thread, or from a signal handler."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from queue import Empty, SimpleQueue
 
 class Wakeup:
     """
-    Ends one thread's wait; may be rung from any thread and from a signal handler.
+    Ends the wait of one thread; may be set from any thread and from a signal handler.
 
-    threading.Event may not be set from a handler: the code that the signal interrupted may hold its lock, and then the
-    process hangs. SimpleQueue is made for it: its `put` may interrupt any of its own methods.
+    threading.Event may not be set from a handler: the code that the signal interrupted may hold the lock of the event,
+    and then the process hangs. SimpleQueue is made for it: `put` may interrupt any method of the same queue.
     """
 
     def __init__(self) -> None:
-        """Begin silent."""
-        self._rung: SimpleQueue[None] = SimpleQueue()
+        """Begin unset."""
+        self._calls: SimpleQueue[None] = SimpleQueue()
 
-    def ring(self) -> None:
-        """End the wait that is going on, or else the next one."""
-        if self._rung.empty():  # once is enough, however much is heard while nobody waits
-            self._rung.put(None)
+    def set(self) -> None:
+        """End the wait that is going on, or else the next wait."""
+        if self._calls.empty():  # one call is enough, however many events come while nobody waits
+            self._calls.put(None)
 
     def wait(self, seconds: float) -> bool:
-        """Wait until it rings, at most so long; say whether it did."""
+        """Wait until the next call, at most so long; tell whether there was a call."""
         try:
-            self._rung.get(timeout=max(0.0, seconds))
+            self._calls.get(timeout=max(0.0, seconds))
         except Empty:
             return False
         return True

@@ -71,7 +71,7 @@ def _alone(connection: Connection, reads: Sequence[Read]) -> Iterator[WindowColu
 
 def _started(connection: Connection, reads: Sequence[Read], share: IdPartition) -> tuple[BaseProcess, Pipe]:
     """Start a process that sends its share."""
-    context = forkserver.start()
+    context = forkserver.start_server()
     url = connection.engine.url.render_as_string(hide_password=False)
     receiving, sending = context.Pipe(duplex=False)
     _widen(receiving)
@@ -114,7 +114,7 @@ def _widen(pipe: Pipe) -> None:
 
 def _send(pipe: Pipe, url: str, reads: Sequence[Read], share: IdPartition) -> None:
     """Send a share of some articles, and None after the last."""
-    forkserver.begin()
+    forkserver.prepare_process()
     database = Database(url)
     try:
         with database.begin_read() as connection:

@@ -12,14 +12,15 @@ from sqlalchemy import Connection
 from ingestd.core.article import Article
 from ingestd.core.events.medoid import centres
 from ingestd.core.fingerprint import Fingerprint
+from ingestd.core.stats import IngestStats
 from ingestd.core.window.window import Window
 from ingestd.matching.matcher import Matcher, NewArticle
-from ingestd.pipeline.file_outcome import FileOutcome, IngestStats
+from ingestd.pipeline.file_outcome import FileOutcome
 from ingestd.settings import Settings
 from ingestd.store import articles as store
 from ingestd.store.articles import Identities
 from ingestd.store.changes import ChangeSet, settle_status, write
-from ingestd.workers.pool import ExtractionResult
+from ingestd.workers.extract import ExtractionResult
 
 log = structlog.get_logger()
 

@@ -1,165 +1,146 @@
-"""What has come of a file so far: counted while it goes down the line, and said once it is settled."""
+"""The outcome of a file so far: counted on the way through the pipeline, and logged once when the file is finished."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import structlog
 
-from ingestd.core.source_file import FileState
-from ingestd.errors import Reason, UnusableError, VanishedError
+from ingestd.core.source_file import FileState, Reason
+from ingestd.core.stats import IngestStats
+from ingestd.errors import UnusableError, VanishedError
 from ingestd.matching.matcher import Assignment
 from ingestd.store.ledger import Claim, FileResult
-from ingestd.workers.pool import MOST_LISTED, ExtractionResult, left_out
+from ingestd.workers.extract import ExtractionResult, describe_skipped
 
 log = structlog.get_logger()
 
-
-@dataclass(slots=True)
-class IngestStats:
-    """What has been done since the start."""
-
-    files: Counter[str] = field(default_factory=Counter)  # by state
-    articles: int = 0  # new ones
-    repeats: int = 0
-    revisions: int = 0
-    rejected: int = 0  # records
-    quarantined: list[tuple[str, str]] | None = None  # path and reason, for who wants the list
-    seconds: dict[str, float] = field(default_factory=dict)  # by stage
-
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        """Add the time of a block to its stage."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+MAX_LISTED = 10_000  # records of one file that could not be used and are listed; further ones are only counted
 
 
 @dataclass(slots=True)
 class FileOutcome:
-    """What has come of one file so far; a large one is stored in several transactions."""
+    """The outcome of one file so far; a large file is stored in several transactions."""
 
     claim: Claim
-    reading: ExtractionResult
-    since: float  # time.monotonic() of the claim
+    extraction: ExtractionResult
+    claimed_at: float  # time.monotonic()
     first_article: int | None = None
     new: int = 0
     repeats: int = 0
     revisions: int = 0
-    unlisted: int = 0  # records that could not be used, beyond those that are listed
+    unlisted: int = 0  # records that could not be used, beyond the listed ones
     placed: list[Assignment] = field(default_factory=list)
 
-    def take(self, part: ExtractionResult) -> None:
-        """Add what is to be remembered of a piece: all but its articles."""
-        listed = self.reading.rejected
-        room = max(0, MOST_LISTED - len(listed))
-        self.unlisted += max(0, len(part.rejected) - room)
-        skipped = Counter(self.reading.skipped)
-        skipped.update(part.skipped)
-        self.reading = ExtractionResult(
-            part.file,
-            part.sha256 or self.reading.sha256,
-            rejected=(*listed, *part.rejected[:room]),
+    def add_chunk(self, chunk: ExtractionResult) -> None:
+        """Add what is to be remembered of a chunk: all but the articles."""
+        listed = self.extraction.rejected
+        room = max(0, MAX_LISTED - len(listed))
+        self.unlisted += max(0, len(chunk.rejected) - room)
+        skipped = Counter(self.extraction.skipped)
+        skipped.update(chunk.skipped)
+        self.extraction = ExtractionResult(
+            chunk.file,
+            chunk.sha256 or self.extraction.sha256,
+            rejected=(*listed, *chunk.rejected[:room]),
             skipped=skipped,
-            failure=part.failure,
+            failure=chunk.failure,
         )
 
-    def kept(self) -> FileOutcome:
-        """Return what to go back to when a transaction is rolled back."""
+    def snapshot(self) -> FileOutcome:
+        """Return a copy for `restore`, in case the transaction is rolled back."""
         return replace(self, placed=list(self.placed))
 
-    def go_back(self, to: FileOutcome) -> None:
-        """Forget what an attempt counted that was rolled back."""
-        self.first_article, self.new, self.repeats, self.revisions = to.first_article, to.new, to.repeats, to.revisions
-        self.placed = list(to.placed)
+    def restore(self, earlier: FileOutcome) -> None:
+        """Take back the counts of an attempt that was rolled back."""
+        self.first_article = earlier.first_article
+        self.new, self.repeats, self.revisions = earlier.new, earlier.repeats, earlier.revisions
+        self.placed = list(earlier.placed)
 
-    def settlement(self, stored: Mapping[str, int | None]) -> FileResult:
-        """Return what the ledger is told; `stored` has the first article of every content known, by SHA-256."""
-        reading, failure = self.reading, self.reading.failure
+    def make_result(self, stored: Mapping[str, int | None]) -> FileResult:
+        """Return the entry for the ledger; `stored` maps the SHA-256 of known contents to the first article of each."""
+        extraction, failure = self.extraction, self.extraction.failure
         if isinstance(failure, VanishedError):
             return FileResult(claim=self.claim, state=FileState.VANISHED, detail=str(failure))
         if isinstance(failure, UnusableError):
             return FileResult(
                 claim=self.claim,
                 state=FileState.QUARANTINED,
-                sha256=reading.sha256,
+                sha256=extraction.sha256,
                 reason=failure.reason,
                 detail=failure.detail,
                 n_articles=self.new + self.repeats + self.revisions,
                 article_id=self.first_article,
-                rejected=reading.rejected,
+                rejected=extraction.rejected,
             )
         return FileResult(
             claim=self.claim,
             state=FileState.STORED if self.new or self.revisions else FileState.DUPLICATE,
-            sha256=reading.sha256,
+            sha256=extraction.sha256,
             n_articles=self.new + self.repeats + self.revisions,
-            article_id=stored.get(reading.sha256 or "") or self.first_article,
-            detail=self._left_out(),
-            rejected=reading.rejected,
+            article_id=stored.get(extraction.sha256 or "") or self.first_article,
+            detail=self._describe_omissions(),
+            rejected=extraction.rejected,
         )
 
-    def _left_out(self) -> str | None:
-        """Say what of the file is neither stored nor listed."""
-        said = left_out(self.reading.skipped, "left out: ")
+    def _describe_omissions(self) -> str | None:
+        """Return a text about the parts of the file that are neither stored nor listed."""
+        omissions = describe_skipped(self.extraction.skipped, "left out: ")
         if self.unlisted:
-            said += f"{'; ' if said else ''}{self.unlisted} more records with errors than are listed"
-        return said or None
+            omissions += f"{'; ' if omissions else ''}{self.unlisted} more records with errors than are listed"
+        return omissions or None
 
 
-def report(progress: FileOutcome, settlement: FileResult, counts: IngestStats) -> None:
-    """Count a settled file, and say once and whole what became of it."""
-    file = settlement.claim.file
-    counts.files[settlement.state] += 1
-    counts.articles += progress.new
-    counts.repeats += progress.repeats
-    counts.revisions += progress.revisions
-    counts.rejected += len(settlement.rejected) + progress.unlisted
-    elapsed_s = round(time.monotonic() - progress.since, 3)
-    about = {
-        "file_id": settlement.claim.id,
+def report_file(outcome: FileOutcome, result: FileResult, stats: IngestStats) -> None:
+    """Count a finished file, and log one line with everything about the file."""
+    file = result.claim.file
+    stats.files[result.state] += 1
+    stats.articles += outcome.new
+    stats.repeats += outcome.repeats
+    stats.revisions += outcome.revisions
+    stats.rejected += len(result.rejected) + outcome.unlisted
+    stats.lag_s = round(time.monotonic() - outcome.claimed_at, 3)
+    facts = {
+        "file_id": result.claim.id,
         "path": file.name,
-        "sha256": settlement.sha256,
+        "sha256": result.sha256,
         "bytes": file.size,
-        "elapsed_s": elapsed_s,
+        "elapsed_s": stats.lag_s,
     }
-    if settlement.state is FileState.VANISHED:
-        log.info("file.vanished", **about)
-    elif settlement.state is FileState.QUARANTINED:
-        if counts.quarantined is not None:
-            counts.quarantined.append((file.name, f"{settlement.reason}: {settlement.detail}"))
-        say = log.error if settlement.reason is Reason.INTERNAL else log.warning
-        say("file.quarantined", reason=str(settlement.reason), detail=settlement.detail, **about)
+    if result.state is FileState.VANISHED:
+        log.info("file.vanished", **facts)
+    elif result.state is FileState.QUARANTINED:
+        if stats.quarantined is not None:
+            stats.quarantined.append((file.name, f"{result.reason}: {result.detail}"))
+        write_line = log.error if result.reason is Reason.INTERNAL else log.warning
+        write_line("file.quarantined", reason=str(result.reason), detail=result.detail, **facts)
     else:
-        log.info("file.ingested", **about, **_facts(progress, settlement))
+        log.info("file.ingested", **facts, **_list_facts(outcome, result))
 
 
-def _facts(progress: FileOutcome, settlement: FileResult) -> dict[str, object]:
+def _list_facts(outcome: FileOutcome, result: FileResult) -> dict[str, object]:
     facts: dict[str, object] = {
-        "outcome": settlement.state.value,
-        "n_articles": settlement.n_articles,
-        "new": progress.new,
-        "repeats": progress.repeats,
-        "revisions": progress.revisions,
-        "rejected": len(settlement.rejected) + progress.unlisted,
-        "article_id": settlement.article_id,
+        "outcome": result.state.value,
+        "n_articles": result.n_articles,
+        "new": outcome.new,
+        "repeats": outcome.repeats,
+        "revisions": outcome.revisions,
+        "rejected": len(result.rejected) + outcome.unlisted,
+        "article_id": result.article_id,
     }
-    if progress.reading.skipped:
-        facts["skipped"] = dict(progress.reading.skipped)
-    if len(progress.placed) == 1 and progress.reading.articles:
-        place, article = progress.placed[0], progress.reading.articles[0]
+    if outcome.extraction.skipped:
+        facts["skipped"] = dict(outcome.extraction.skipped)
+    if len(outcome.placed) == 1 and outcome.extraction.articles:
+        assignment, article = outcome.placed[0], outcome.extraction.articles[0]
         facts |= {
             "outlet": article.outlet,
             "lang": article.lang,
-            "relation": place.relation,
-            "canonical_article_id": place.canonical_id,
-            "cluster_id": place.cluster_id,
-            "score": None if place.score is None else round(place.score, 4),
+            "relation": assignment.relation,
+            "canonical_article_id": assignment.canonical_id,
+            "cluster_id": assignment.cluster_id,
+            "score": None if assignment.score is None else round(assignment.score, 4),
         }
     return facts

@@ -1,110 +1,181 @@
-"""Files that are read in pieces: cut up in one process, understood in all of them, stored in order."""
+"""Files that are read in chunks: cut up in one process, extracted in all processes, stored in order."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from concurrent.futures import Future
+from collections.abc import Sequence
+from concurrent.futures import CancelledError, Future
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from typing import Any
 
 import structlog
 
-from ingestd.errors import Reason, UnusableError
-from ingestd.formats import ReadLimits, Rejected
+from ingestd.core.source_file import Reason, Rejected
+from ingestd.errors import UnusableError
+from ingestd.formats import ReadLimits
 from ingestd.pipeline.file_outcome import FileOutcome
-from ingestd.workers.pool import Chunk, ChunkReader, ExtractionResult, Workers
+from ingestd.pipeline.limits import await_result, make_read_limits
+from ingestd.settings import FormatSettings
+from ingestd.store.ledger import Claim
+from ingestd.workers.chunk_reader import ChunkReader
+from ingestd.workers.chunks import Chunk
+from ingestd.workers.extract import ExtractionResult
+from ingestd.workers.pool import Workers
 
 log = structlog.get_logger()
 
-_SAY_EVERY_S = 30.0
-_NOTHING: Future[Any] = Future()
-_NOTHING.set_result(None)
+_REPORT_EVERY_S = 30.0
+_DONE: Future[Any] = Future()
+_DONE.set_result(None)
 
 
 class LargeFile:
-    """One file on its way, a piece at a time, with no more of it in memory than a few pieces."""
+    """One file on its way, a chunk at a time; no more than a few chunks are in memory."""
 
-    def __init__(self, progress: FileOutcome, workers: Workers, context: ReadLimits) -> None:
-        """Begin to cut it up."""
-        self.progress = progress
-        self.pieces = self.bytes_read = 0  # of what has been handed out
-        self._workers, self._context = workers, context
-        self._cutter = ChunkReader(progress.claim.file, context, apart=workers.processes > 0)
-        self._cutting: Future[Chunk] | None = self._cutter.next()
+    def __init__(self, outcome: FileOutcome, workers: Workers, limits: ReadLimits, slow_s: float) -> None:
+        """Begin to cut the file up; a chunk that takes longer than `slow_s` seconds is reported."""
+        self.outcome = outcome
+        self.chunks = self.bytes_read = 0  # of the chunks handed out
+        self._workers, self._limits, self._slow_s = workers, limits, slow_s
+        self._reader = ChunkReader(outcome.claim.file, limits, apart=workers.processes > 0)
+        self._cutting: Future[Chunk] | None = self._reader.read_next()
         self._ahead: deque[tuple[Chunk, Future[ExtractionResult]]] = deque()
-        self._said = time.monotonic()
+        self._reported_at = self._last_chunk_at = time.monotonic()
 
     @property
-    def waiting_for(self) -> Future[Any]:
-        """What has to be done before there may be a next piece."""
-        self._look_ahead()
-        return self._ahead[0][1] if self._ahead else self._cutting or _NOTHING
+    def pending(self) -> Future[Any]:
+        """What has to be done before there may be a next chunk."""
+        self._read_ahead()
+        return self._ahead[0][1] if self._ahead else self._cutting or _DONE
 
-    def next(self) -> tuple[ExtractionResult, bool] | None:
-        """Return the next piece and whether it is the last; None: it is not ready yet."""
-        self._look_ahead()
+    @property
+    def percent_read(self) -> float:
+        """Share of the file that has been handed out."""
+        return 100 * self.bytes_read / max(1, self.outcome.claim.file.size)
+
+    def take_next(self) -> tuple[ExtractionResult, bool] | None:
+        """Return the articles of the next chunk, and whether the chunk is the last; None: not ready yet."""
+        self._read_ahead()
         if not self._ahead or not self._ahead[0][1].done():
+            self._report_if_slow()
             return None
-        cut, future = self._ahead.popleft()
+        chunk, future = self._ahead.popleft()
         try:
-            reading = future.result()
-        except BrokenProcessPool:
-            reading = self._one_by_one(cut)
-        self._look_ahead()
-        self.pieces += 1
-        self.bytes_read = cut.bytes_read
-        return reading, cut.last
+            extraction = future.result(timeout=0)
+        except (BrokenProcessPool, CancelledError):
+            extraction = self._extract_one_by_one(chunk)
+        self._read_ahead()
+        self.chunks += 1
+        self.bytes_read = chunk.bytes_read
+        self._last_chunk_at = time.monotonic()
+        return extraction, chunk.last or extraction.failure is not None
 
-    def say_how_far(self) -> None:
-        """Log how far it has come, now and then."""
-        if time.monotonic() - self._said > _SAY_EVERY_S:
-            self._said = time.monotonic()
-            file = self.progress.claim.file
+    def report_progress(self) -> None:
+        """Log how much of the file has been read, every now and then."""
+        if time.monotonic() - self._reported_at > _REPORT_EVERY_S:
+            self._reported_at = time.monotonic()
             log.info(
                 "file.progress",
-                path=file.name,
-                percent=round(100 * self.bytes_read / max(1, file.size), 1),
-                new=self.progress.new,
-                repeats=self.progress.repeats,
+                path=self.outcome.claim.file.name,
+                percent=round(self.percent_read, 1),
+                new=self.outcome.new,
+                repeats=self.outcome.repeats,
             )
 
     def close(self) -> None:
-        """Let go of it."""
-        self._cutter.close()
+        """Let go of the file."""
+        self._reader.close()
         self._cutting = None
         self._ahead.clear()
 
-    def _look_ahead(self) -> None:
-        """Keep every worker busy, and the next piece in the making."""
+    def _read_ahead(self) -> None:
+        """Keep every worker busy, and the next chunk in the making."""
         while self._cutting is not None and self._cutting.done() and len(self._ahead) <= 2 * self._workers.processes:
             try:
-                cut = self._cutting.result()
+                chunk = self._cutting.result(timeout=0)
             except BrokenProcessPool:
                 failure = UnusableError(Reason.INTERNAL, "the process that read the file died")
-                cut = Chunk((), (), {}, None, self.bytes_read, last=True, failure=failure)
-            self._cutting = None if cut.last else self._cutter.next()
-            self._ahead.append((cut, self._workers.understand(self.progress.claim.file, cut, self._context)))
+                chunk = Chunk((), (), {}, None, self.bytes_read, last=True, failure=failure)
+            self._cutting = None if chunk.last else self._reader.read_next()
+            self._ahead.append((chunk, self._workers.extract(self.outcome.claim.file, chunk, self._limits)))
 
-    def _one_by_one(self, cut: Chunk) -> ExtractionResult:
-        """Find the record that a worker died of: each in a process that nothing else depends on."""
-        file = self.progress.claim.file
-        log.error("worker.died", path=file.name, records=len(cut.records), hint="reading its records one by one")
+    def _extract_one_by_one(self, chunk: Chunk) -> ExtractionResult:
+        """Extract each record on its own, to find the record that a worker died of."""
+        file = self.outcome.claim.file
+        log.error("worker.died", path=file.name, records=len(chunk.records), hint="reading its records one by one")
         parts: list[ExtractionResult] = []
-        for record in cut.records:
-            one = Chunk((record,), (), {}, cut.sha256, 0, last=False)
+        for record in chunk.records:
+            single = Chunk((record,), (), {}, chunk.sha256, 0, last=False)
             try:
-                parts.append(self._workers.understand(file, one, self._context).result())
+                future = self._workers.extract(file, single, self._limits)
+                parts.append(await_result(future, partial(self._report_slow, record.record_no), self._slow_s))
             except BrokenProcessPool:
                 self._workers.restart()
                 dead = Rejected(record.record_no, Reason.INTERNAL, "the process that read the record died")
                 parts.append(ExtractionResult(file, rejected=(dead,)))
         return ExtractionResult(
             file,
-            cut.sha256,
+            chunk.sha256,
             tuple(article for part in parts for article in part.articles),
-            tuple(made for part in parts for made in part.fingerprints),
-            (*cut.rejected, *(r for part in parts for r in part.rejected)),
-            cut.skipped,
-            cut.failure,
+            tuple(fingerprint for part in parts for fingerprint in part.fingerprints),
+            (*chunk.rejected, *(rejected for part in parts for rejected in part.rejected)),
+            chunk.skipped,
+            chunk.failure,
         )
+
+    def _report_if_slow(self) -> None:
+        now = time.monotonic()
+        if now - max(self._last_chunk_at, self._reported_at) >= self._slow_s:
+            self._reported_at = now
+            self._report_slow(None, now - self._last_chunk_at)
+
+    def _report_slow(self, record_no: int | None, waited_s: float) -> None:
+        log.warning(
+            "batch.slow",
+            stage="read a chunk",
+            paths=[self.outcome.claim.file.name],
+            record_no=record_no,
+            waited_s=round(waited_s),
+        )
+
+
+class LargeFileQueue:
+    """Large files in the order in which they came; one at a time is read."""
+
+    def __init__(self, workers: Workers, formats: FormatSettings, slow_s: float) -> None:
+        """Begin with no file."""
+        self.current: LargeFile | None = None
+        self._workers, self._formats, self._slow_s = workers, formats, slow_s
+        self._waiting: deque[FileOutcome] = deque()
+
+    def __len__(self) -> int:
+        return len(self._waiting) + (self.current is not None)
+
+    @property
+    def claims(self) -> list[Claim]:
+        """The claims of all files."""
+        current = [self.current.outcome] if self.current else []
+        return [outcome.claim for outcome in (*current, *self._waiting)]
+
+    def add(self, outcomes: Sequence[FileOutcome]) -> None:
+        """Queue files that are too large to be read at once."""
+        self._waiting.extend(outcomes)
+
+    def start_next(self) -> None:
+        """Begin with the next file, unless another is being read or none is waiting."""
+        if self.current is None and self._waiting:
+            limits = make_read_limits(self._formats)
+            self.current = LargeFile(self._waiting.popleft(), self._workers, limits, self._slow_s)
+
+    def close_current(self) -> None:
+        """Let go of the file that is being read."""
+        if self.current:
+            self.current.close()
+            self.current = None
+
+    def clear(self) -> None:
+        """Let go of all files."""
+        self._waiting.clear()
+        self.close_current()

@@ -1,421 +1,231 @@
 """
-The straight line: a file is claimed, read, decided on, stored, and only then moved.
+The way of a file: claimed, read, decided on, stored, and only then moved.
 
     claim -> read and fingerprint (worker processes) -> ONE transaction { identity, copies, event, rows, ledger }
           -> COMMIT -> one log line -> archive or quarantine (worker processes)
 
-A crash anywhere means that the file is taken up again; what was committed before is recognised and not stored twice.
+A crash anywhere means that the file is taken up again; articles committed before are recognised and not stored twice.
 """
 
 from __future__ import annotations
 
 import time
-import traceback
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import Any, TypeVar
-from zoneinfo import ZoneInfo
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
 
 import structlog
-from sqlalchemy import Connection
 
-from ingestd.archive import moves
-from ingestd.archive.policy import After, finished, gone, move_of
-from ingestd.core.source_file import FileState, SeenFile
+from ingestd.archive.policy import After, MovePolicy
+from ingestd.core.source_file import SeenFile
+from ingestd.core.stats import IngestStats, StatsSnapshot
 from ingestd.core.window.window import Window
-from ingestd.errors import DeferredError, Reason, UnsettledError, UnusableError
-from ingestd.formats import ReadLimits
 from ingestd.pipeline.committer import BatchCommitter
-from ingestd.pipeline.file_outcome import FileOutcome, IngestStats, report
-from ingestd.pipeline.large_file import LargeFile
+from ingestd.pipeline.database_retry import DatabaseRetry, Pause
+from ingestd.pipeline.file_outcome import FileOutcome
+from ingestd.pipeline.large_file import LargeFile, LargeFileQueue
+from ingestd.pipeline.leases import LeaseKeeper
+from ingestd.pipeline.limits import PipelineLimits
+from ingestd.pipeline.mover import FileMover
+from ingestd.pipeline.reading import ReadingQueue, UnreadFiles, is_unread
+from ingestd.pipeline.storing import BatchStorer
 from ingestd.settings import Settings
-from ingestd.store.database import TRANSIENT_DB_ERRORS, Database
-from ingestd.store.ledger import Claim, CompletedFile, FileResult, Ledger
-from ingestd.workers.pool import ExtractionResult, Workers, nothing_usable
+from ingestd.store.database import Database
+from ingestd.store.ledger import Claim, Ledger
+from ingestd.workers.extract import explain_unusable
+from ingestd.workers.pool import Workers
 
 log = structlog.get_logger()
 
-_T = TypeVar("_T")
-
-_FIRST_PAUSE_S = 0.5  # doubled with every further attempt
-_READ_TOGETHER_BYTES = 4 << 20  # a second's work where text is to be found in pages, a batch where it lies open
-_UNREADABLE_AGAIN_S = 30.0  # until a file that may not be read is tried again
-_LAST_MOVES_S = 2.0  # that a shutdown waits for; the next start makes and notes what is left
+_DEFAULT_LIMITS = PipelineLimits()
 
 
-class ShutdownRequested(Exception):  # noqa: N818 - not an error: the end that was asked for
-    """The program was asked to stop while it was waiting for its surroundings."""
-
-
-@dataclass(slots=True)
-class InFlightBatch:
-    """Files on their way: claimed and being read."""
-
-    claims: Sequence[Claim]
-    readings: Future[list[ExtractionResult]]
-    since: float
-
-
-@dataclass(slots=True)
-class PendingMoves:
-    """Finished files on their way out of the folder."""
-
-    files: Sequence[CompletedFile]
-    moves: Sequence[moves.Move]
-    moved: Future[list[str | OSError | None]]
+def sleep(seconds: float) -> bool:
+    """Pause, and never give up."""
+    time.sleep(seconds)
+    return False
 
 
 class IngestPipeline:
     """Takes files from the folder to the database, several batches at once, in the order in which they came."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the last three are for the daemon and for tests
         self,
         settings: Settings,
         database: Database,
         *,
         after: After,
+        pause: Pause = sleep,
+        workers: Workers | None = None,
+        limits: PipelineLimits = _DEFAULT_LIMITS,
     ) -> None:
-        """Begin with nothing in hand; `after` says what becomes of a finished file."""
-        self._settings, self._database, self._after = settings, database, after
-        self.ledger = Ledger(database, settings.database.lease_seconds)
-        self.workers = Workers(settings.ingest.workers)
-        self.counts = IngestStats()
-        self._renewed = time.monotonic()
-        self.stop_waiting: Callable[[float], bool] = _sleep  # pauses; says whether to give up
-        self._recorder = BatchCommitter(settings, self.counts)
-        self._queue: deque[InFlightBatch] = deque()
-        self._waiting: deque[FileOutcome] = deque()  # files that are too large to be read at once
-        self.large: LargeFile | None = None  # the one of them that is being read
-        self._leaving: deque[PendingMoves] = deque()
+        """
+        Begin with nothing in hand.
+
+        Args:
+            settings: of the whole program.
+            database: to write to.
+            after: what happens to a finished file.
+            pause: waits between attempts while the database is away, and says whether to give up.
+            workers: processes that read and move; None: as many as the settings say.
+            limits: of the work in flight.
+        """
+        self.stats = IngestStats(time.perf_counter)
+        self.workers = workers or Workers(settings.ingest.workers)
+        self._limits = limits
+        self._ledger = Ledger(database, settings.database.lease_seconds)
+        self._committer = BatchCommitter(settings, self.stats)
+        self._retry = DatabaseRetry(
+            pause=pause, max_pause_s=settings.database.retry_seconds, on_failure=self._committer.forget
+        )
+        self._reading = ReadingQueue(self.workers, settings.formats, limits)
+        self._unread = UnreadFiles(self._ledger, self._retry, self.stats, limits.deferred_retry_s)
+        self._large = LargeFileQueue(self.workers, settings.formats, limits.slow_s)
+        self._leases = LeaseKeeper(self._ledger, self._retry, settings.database.lease_seconds / 3)
+        self._storer = BatchStorer(database, self._ledger, self._committer, self._retry, self.stats)
+        policy = MovePolicy(after, settings.watch.done_suffix)
+        self._mover = FileMover(self.workers, self._ledger, self._retry, policy, limits.slow_s)
 
     @property
     def window(self) -> Window:
         """The articles that new ones are compared with."""
-        return self._recorder.window
+        return self._committer.window
 
     @property
     def depth(self) -> int:
         """Batches and large files in hand."""
-        return len(self._queue) + len(self._waiting) + (self.large is not None)
+        return len(self._reading) + len(self._large)
 
     @property
     def full(self) -> bool:
         """Whether every worker has enough to do."""
-        return len(self._queue) > self.workers.processes
+        return len(self._reading) > self.workers.processes
+
+    @property
+    def large_file(self) -> LargeFile | None:
+        """The large file that is being read."""
+        return self._large.current
+
+    def take_snapshot(self) -> StatsSnapshot:
+        """Return counters and gauges as they are now."""
+        stats, window = self.stats, self.window
+        stats.queue_depth = self.depth
+        stats.window_articles, stats.window_bytes = len(window), window.nbytes
+        stats.index_truncated = window.truncated
+        return stats.snapshot()
 
     def recover(self, roots: Sequence[str]) -> None:
-        """Take up what an earlier process left: release its claims, finish its moves."""
-        released = self._patiently(partial(self.ledger.recover, _now()))
-        unmoved = self._patiently(partial(self.ledger.find_pending_moves, roots)) if self._after != "keep" else []
-        self._dispose(unmoved)
-        self._note_moves(within_s=None)
-        if released or unmoved:
-            log.info("work.recovered", claims_released=released, moves_finished=len(unmoved))
+        """Release the claims of an earlier process, and finish the moves."""
+        released = self._retry.run(lambda: self._ledger.recover(_now()))
+        moved = self._mover.finish_earlier_moves(roots)
+        if released or moved:
+            log.info("work.recovered", claims_released=released, moves_finished=moved)
 
-    def due(self, roots: Sequence[str]) -> list[tuple[str, bytes]]:
+    def find_retryable(self, roots: Sequence[str]) -> list[tuple[str, bytes]]:
         """Return root and path of files whose time to be tried again has come."""
-        return self._patiently(lambda: self.ledger.find_retryable(roots, _now()))
+        return self._retry.run(lambda: self._ledger.find_retryable(roots, _now()))
 
-    def feed(self, files: Sequence[SeenFile]) -> list[SeenFile]:
-        """Claim files and have them read; return those that are another process's, or not due yet."""
-        with self.counts.timed("claim"):
-            in_hand = {claim.id for claim in self._claims()}
-            claimed = self._patiently(lambda: self.ledger.claim(files, _now(), in_hand))
-        self.counts.files["unchanged"] += len(claimed.settled)
-        if self._after != "keep":
-            self._dispose(claimed.settled)  # could not be moved before, or were put back
-        for claims in _read_together(claimed.claims):
-            reading = self.workers.read([claim.file for claim in claims], self._context())
-            self._queue.append(InFlightBatch(claims, reading, time.monotonic()))
+    def submit(self, files: Sequence[SeenFile]) -> list[SeenFile]:
+        """Claim files and have them read; return the files that another process holds or that are not due yet."""
+        with self.stats.timed("claim"):
+            in_hand = {claim.id for claim in self._list_claims()}
+            claimed = self._retry.run(lambda: self._ledger.claim(files, _now(), in_hand))
+        self.stats.files["unchanged"] += len(claimed.settled)
+        self._mover.submit(claimed.settled)  # could not be moved before, or were put back
+        self._reading.submit(claimed.claims)
         return list(claimed.busy)
 
-    def advance(self, wait_s: float) -> list[SeenFile]:
+    def step(self, wait_s: float) -> list[SeenFile]:
         """
-        Store the oldest batch, or the next piece of a large file, if its reading is finished within `wait_s` seconds.
+        Store the oldest batch, or the next chunk of a large file, if the reading is finished within `wait_s` seconds.
 
         Returns:
-            Files to be looked at again later: they changed while they were read.
+            Files that changed while they were read, to be looked at again later.
         """
-        if self.large is None and self._waiting:
-            self.large = LargeFile(self._waiting.popleft(), self.workers, self._context())
-        with self.counts.timed("wait for readers"):
+        self._large.start_next()
+        with self.stats.timed("wait for readers"):
             self._wait_for_readers(wait_s)
-        again = self._advance_batch() + self._advance_large()
-        self._note_moves()
-        return again
+        changed = self._store_oldest_batch() + self._store_next_chunk()
+        self._mover.record_finished()
+        return changed
 
-    def _wait_for_readers(self, wait_s: float) -> None:
-        pending: list[Future[Any]] = [self._queue[0].readings] if self._queue else []
-        if self.large:
-            pending += [self.large.waiting_for]
-        if pending:
-            wait(pending, wait_s, FIRST_COMPLETED)
-
-    def _advance_batch(self) -> list[SeenFile]:
-        if not self._queue or not self._queue[0].readings.done():
-            return []
-        work = self._queue[0]
-        try:
-            readings = work.readings.result()
-        except BrokenProcessPool:
-            readings = self._read_one_by_one(work.claims)
-        self._queue.popleft()
-        progress = [FileOutcome(c, r, work.since) for c, r in zip(work.claims, readings, strict=True)]
-        again = self._give_back(progress)
-        self._waiting.extend(p for p in progress if p.reading.large)
-        whole = [p for p in progress if not p.reading.large and not _to_give_back(p)]
-        if whole:
-            self._store(whole)
-        return again
-
-    def _advance_large(self) -> list[SeenFile]:
-        """Store the next piece of a large file, if there is one."""
-        if self.large is None or (piece := self.large.next()) is None:
-            return []
-        part, last = piece
-        progress = self.large.progress
-        known = self.large.pieces == 1 and part.sha256 is not None and self._known(part.sha256)
-        last = last or known
-        progress.take(part)
-        if last:
-            self._finish_large()
-            used = known or progress.new or progress.repeats or progress.revisions or part.articles
-            if progress.reading.failure is None and not used:
-                failure = nothing_usable(progress.reading.rejected, progress.reading.skipped)
-                progress.reading = replace(progress.reading, failure=failure)
-            if _to_give_back(progress):
-                return self._give_back([progress])
-        self._store([progress], part=part, last=last)
-        if progress.reading.failure is not None:
-            self._finish_large()
-        if self.large:
-            self.large.say_how_far()
-        return []
-
-    def _known(self, sha256: str) -> bool:
-        """Tell whether a file of this content is stored: there is no need to read on."""
-
-        def look() -> bool:
-            with self._database.begin_read() as connection:
-                return bool(self.ledger.find_by_hash(connection, [sha256]))
-
-        return self._patiently(look)
-
-    def _finish_large(self) -> None:
-        if self.large:
-            self.large.close()
-            self.large = None
-
-    def interrupt(self) -> None:
-        """Give back the large files in hand: they take longer than a shutdown may. What is stored of them is known."""
-        claims = self._large_claims()
-        self._finish_large()
-        self._waiting.clear()
+    def release_large_files(self) -> None:
+        """Give back large files, which take longer than a shutdown may. What is stored of them is known next time."""
+        claims = self._large.claims
+        self._large.clear()
         if claims:
-            self._patiently(lambda: self.ledger.defer(claims, _now(), "interrupted by a shutdown"))
+            self._retry.run(lambda: self._ledger.defer(claims, _now(), "interrupted by a shutdown"))
 
     def close(self) -> None:
         """Give back what is still being read, and end the workers."""
-        claims = self._claims()
-        self._queue.clear()
-        self._waiting.clear()
-        self._finish_large()
+        claims = self._list_claims()
+        self._reading.clear()
+        self._large.clear()
         try:
-            self._note_moves(within_s=_LAST_MOVES_S)
+            self._mover.record_finished(self._limits.last_moves_s)
         finally:
-            self._leaving.clear()
+            self._mover.clear()
             if claims:
                 self.workers.abandon()
             else:
                 self.workers.close()
         if claims:
-            self.ledger.defer(claims, _now(), "released at shutdown")
+            self._ledger.defer(claims, _now(), "released at shutdown")
 
-    def _claims(self) -> list[Claim]:
-        return [claim for work in self._queue for claim in work.claims] + self._large_claims()
+    def _list_claims(self) -> list[Claim]:
+        return self._reading.claims + self._large.claims
 
-    def _large_claims(self) -> list[Claim]:
-        return [p.claim for p in (*([self.large.progress] if self.large else []), *self._waiting)]
+    def _wait_for_readers(self, wait_s: float) -> None:
+        pending: list[Future[Any]] = [self._reading.oldest] if self._reading.oldest else []
+        if self._large.current:
+            pending.append(self._large.current.pending)
+        if pending:
+            wait(pending, wait_s, FIRST_COMPLETED)
 
-    # Reading
+    def _store_oldest_batch(self) -> list[SeenFile]:
+        """Store the oldest batch if it has been read; return the files that changed during the reading."""
+        outcomes = self._reading.take_oldest()
+        changed = self._unread.give_back(outcomes)
+        self._large.add([o for o in outcomes if o.extraction.large])
+        readable = [o for o in outcomes if not o.extraction.large and not is_unread(o)]
+        if readable:
+            self._leases.renew_if_due()
+            self._mover.submit(self._storer.store(readable))
+        return changed
 
-    def _context(self) -> ReadLimits:
-        """Return what reading depends on, now."""
-        formats = self._settings.formats
-        return ReadLimits(
-            _now(),
-            ZoneInfo(formats.timezone),
-            formats.max_file_bytes,
-            formats.max_records,
-            formats.max_unpacked_bytes,
-            formats.max_unpack_ratio,
-            formats.max_members,
-            formats.keys,
-        )
-
-    def _read_one_by_one(self, claims: Sequence[Claim]) -> list[ExtractionResult]:
-        """Find the file that a worker died of: read each in a process that nothing else depends on."""
-        log.error("worker.died", files=len(claims), hint="reading the files of its batch one by one")
-        readings = []
-        for work in list(self._queue)[1:]:
-            work.readings = self.workers.read([c.file for c in work.claims], self._context())
-        for claim in claims:
-            self.workers.restart()
-            try:
-                readings += self.workers.read([claim.file], self._context()).result()
-            except BrokenProcessPool:
-                failure = UnusableError(Reason.INTERNAL, "the process that read the file died")
-                readings.append(ExtractionResult(claim.file, failure=failure))
-        return readings
-
-    def _give_back(self, progress: Sequence[FileOutcome]) -> list[SeenFile]:
-        unsettled = [p.claim for p in progress if isinstance(p.reading.failure, UnsettledError)]
-        if unsettled:
-            self._patiently(lambda: self.ledger.defer(unsettled, _now(), "changed while being read"))
-        unreadable = [p for p in progress if isinstance(p.reading.failure, DeferredError)]
-        for p in unreadable:
-            retry_at = _now() + timedelta(seconds=_UNREADABLE_AGAIN_S)
-            self._patiently(partial(self.ledger.defer, [p.claim], retry_at, str(p.reading.failure)))
-            self.counts.files[FileState.DEFERRED] += 1
-            log.warning(
-                "file.deferred", path=p.claim.file.name, error=str(p.reading.failure), retry_at=retry_at.isoformat()
-            )
-        return [claim.file for claim in unsettled]
-
-    # Storing
-
-    def _store(self, batch: Sequence[FileOutcome], part: ExtractionResult | None = None, *, last: bool = True) -> None:
-        """Store some files in one transaction; a fault of ours in one of them does not stop the others."""
-        self._keep_leases()
-        now = _now()
-        before = [p.kept() for p in batch]
-
-        def attempt() -> list[FileResult]:
-            for p, start in zip(batch, before, strict=True):
-                p.go_back(start)
-            return self._transact(batch, part, now, last=last)
-
-        try:
-            settlements = self._patiently(attempt)
-        except ShutdownRequested:
-            raise
-        except Exception as error:
-            self._recorder.forget()
-            if len(batch) > 1:
-                for p in batch:
-                    self._store([p])
-                return
-            log.exception("file.failed", path=batch[0].claim.file.name)
-            failure = UnusableError(Reason.INTERNAL, "".join(traceback.format_exception(error, limit=-4)))
-            batch[0].reading = replace(batch[0].reading, articles=(), fingerprints=(), failure=failure)
-            settlements = self._patiently(lambda: self._transact(batch, None, now, last=True))
-        self._recorder.tidy()
-        by_claim = {p.claim.id: p for p in batch}
-        for settlement in settlements:
-            report(by_claim[settlement.claim.id], settlement, self.counts)
-        if self._after != "keep":
-            self._dispose([finished(s, now) for s in settlements])
-
-    def _transact(
-        self, batch: Sequence[FileOutcome], part: ExtractionResult | None, now: datetime, *, last: bool
-    ) -> list[FileResult]:
-        with self.counts.timed("store"), self._database.begin_write() as connection:
-            held = self.ledger.find_leased(connection, [p.claim for p in batch])
-            before = self._not_held([p.claim for p in batch if p.claim.id not in held], connection)
-            batch = [p for p in batch if p.claim.id in held]
-            stored = self.ledger.find_by_hash(connection, [p.reading.sha256 for p in batch if p.reading.sha256])
-            fresh = [(p, part or p.reading) for p in batch if p.reading.sha256 not in stored]
-            first = _once(fresh)
-            self._recorder.record(connection, first, now)
-            stored |= {p.reading.sha256 or "": p.first_article for p, _ in first}
-            settlements = [p.settlement(stored) for p in batch] if last else []
-            self.ledger.complete(connection, settlements, now)
-        return before + settlements
-
-    def _not_held(self, claims: Sequence[Claim], connection: Connection) -> list[FileResult]:
-        """Return what is settled already: the connection broke when all was committed, and before we were told."""
-        settled = self.ledger.find_completed(connection, claims) if claims else []
-        known = {settlement.claim.id for settlement in settled}
-        for claim in claims:
-            if claim.id not in known:
-                log.warning("file.taken_over", path=claim.file.name, hint="another process has it; nothing was stored")
-        return settled
-
-    # Leaving
-
-    def _dispose(self, files: Sequence[CompletedFile]) -> None:
-        """Have files moved out of the folder, beside all other work."""
-        files = [file for file in files if file.state is not FileState.VANISHED]
-        if files:
-            moves = [move_of(file, self._after) for file in files]
-            self._leaving.append(PendingMoves(files, moves, self.workers.move(moves)))
-
-    def _note_moves(self, within_s: float | None = 0.0) -> None:
-        """Write down where files have gone whose move ends within so many seconds; None: all, however long it takes."""
-        wait([leaving.moved for leaving in self._leaving], within_s)
-        names: list[tuple[int, str]] = []
-        while self._leaving and self._leaving[0].moved.done():
-            leaving = self._leaving.popleft()
-            try:
-                moved = leaving.moved.result()
-            except (BrokenProcessPool, CancelledError):  # the process died, of a file that it was reading
-                moved = moves.move(leaving.moves)
-            names += gone(leaving.files, moved, self._after, self._settings.watch.done_suffix)
-        self._patiently(lambda: self.ledger.record_moves(names))
-
-    def _keep_leases(self) -> None:
-        """Say that the files in hand are still being worked on, well before anyone could take them over."""
-        if time.monotonic() - self._renewed > self._settings.database.lease_seconds / 3:
-            self._patiently(lambda: self.ledger.renew(_now()))
-            self._renewed = time.monotonic()
-
-    def _patiently(self, work: Callable[[], _T]) -> _T:
-        """Do work on the database, waiting as long as the database or the disk is away. Charges no file."""
-        pause = _FIRST_PAUSE_S
-        while True:
-            try:
-                return work()
-            except TRANSIENT_DB_ERRORS as error:
-                self._recorder.forget()
-                log.warning("database.away", error=str(error.orig), retry_in_s=pause)
-                if self.stop_waiting(pause):
-                    raise ShutdownRequested from error
-                pause = min(2 * pause, self._settings.database.retry_seconds)
+    def _store_next_chunk(self) -> list[SeenFile]:
+        """Store the next chunk of a large file, if there is one; return the file if it changed during the reading."""
+        large = self._large.current
+        if large is None or (ready := large.take_next()) is None:
+            return []
+        chunk, last = ready
+        outcome = large.outcome
+        known = large.chunks == 1 and chunk.sha256 is not None and self._storer.is_content_known(chunk.sha256)
+        last = last or known
+        outcome.add_chunk(chunk)
+        if last:
+            self._large.close_current()
+            _fail_if_useless(outcome, used=bool(known or chunk.articles))
+            if is_unread(outcome):
+                return self._unread.give_back([outcome])
+        self._leases.renew_if_due()
+        self._mover.submit(self._storer.store([outcome], chunk, last=last))
+        if outcome.extraction.failure is not None:
+            self._large.close_current()
+        if self._large.current:
+            self._large.current.report_progress()
+        return []
 
 
-def _read_together(claims: Sequence[Claim]) -> Iterator[Sequence[Claim]]:
-    """Divide files among the readers: few large ones at a time, so that each has some and none takes long."""
-    begin = size = 0
-    for at, claim in enumerate(claims):
-        size += claim.file.size
-        if size >= _READ_TOGETHER_BYTES:
-            yield claims[begin : at + 1]
-            begin, size = at + 1, 0
-    if begin < len(claims):
-        yield claims[begin:]
-
-
-def _to_give_back(progress: FileOutcome) -> bool:
-    return isinstance(progress.reading.failure, (UnsettledError, DeferredError))
-
-
-def _once(files: Sequence[tuple[FileOutcome, ExtractionResult]]) -> list[tuple[FileOutcome, ExtractionResult]]:
-    """Leave out files whose bytes another file of the batch has; they are settled as duplicates of it."""
-    first: dict[str | None, tuple[FileOutcome, ExtractionResult]] = {}
-    for progress, reading in files:
-        first.setdefault(reading.sha256, (progress, reading))
-    return list(first.values())
+def _fail_if_useless(outcome: FileOutcome, *, used: bool) -> None:
+    """Mark a finished large file as unusable where no article came of it."""
+    used = used or bool(outcome.new or outcome.repeats or outcome.revisions)
+    if outcome.extraction.failure is None and not used:
+        failure = explain_unusable(outcome.extraction.rejected, outcome.extraction.skipped)
+        outcome.extraction = replace(outcome.extraction, failure=failure)
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _sleep(seconds: float) -> bool:
-    time.sleep(seconds)
-    return False

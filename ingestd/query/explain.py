@@ -26,7 +26,7 @@ from ingestd.core.window.columns import RaggedArray
 from ingestd.matching.text_cache import compared_texts, outlet_lines
 from ingestd.query import queries
 from ingestd.store.articles import StoredText
-from ingestd.workers.pool import salience
+from ingestd.workers.word_frequencies import load_term_weighter
 
 _TERMS = 12
 
@@ -41,7 +41,7 @@ def one(connection: Connection, given: str) -> dict[str, Any]:
 def two(connection: Connection, first: str, second: str) -> dict[str, Any]:
     """Return both comparisons of two articles, with their verdicts and what they rest on."""
     a, b = queries.article(connection, first), queries.article(connection, second)
-    print_a, print_b = fingerprint_articles([_article(a), _article(b)], salience)
+    print_a, print_b = fingerprint_articles([_article(a), _article(b)], load_term_weighter)
     text_a, text_b = (_compared(connection, article) for article in (a, b))
     return {
         "articles": [{key: x[key] for key in ("id", "title", "outlet", "published_at", "lang")} for x in (a, b)],

@@ -11,13 +11,20 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
+from typing import TypeVar
+
+_T = TypeVar("_T")
+
+_NICE = 5  # all wait for the process that decides: where cores are scarce it goes first, and readers run ahead of it
 
 
-def start() -> ForkServerContext:
+def start_server() -> ForkServerContext:
     """
-    Start the server unless it runs, and return what processes are begun with.
+    Start the server unless it runs, and return the context that processes are begun with.
 
     Called as soon as it is known that there will be such processes: the server loads what they need while this process
     loads what it needs itself.
@@ -28,22 +35,39 @@ def start() -> ForkServerContext:
     return context
 
 
-def begin() -> None:
-    """Prepare a process that was forked for its work."""
+def start_executor(processes: int) -> ProcessPoolExecutor:
+    """Return an executor whose processes are forked from the server."""
+    return ProcessPoolExecutor(processes, start_server(), initializer=_prepare_reader)
+
+
+def run_now(work: Callable[[], _T]) -> Future[_T]:
+    """Do some work in this process; return a finished future."""
+    future: Future[_T] = Future()
+    future.set_result(work())
+    return future
+
+
+def prepare_process() -> None:
+    """Prepare a forked process for work."""
     # Ctrl-C reaches the whole process group; the main process decides what is still to be finished.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # What all such processes share of memory stays shared: the collector would write to every object.
+    # Memory that all such processes share stays shared: the collector would write to every object.
     gc.freeze()
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
+def _prepare_reader() -> None:
+    prepare_process()
+    os.nice(_NICE)
+
+
 def _end_with_parent() -> None:
     """
-    End when the process is gone that this one works for: killed, it could not say so, and nothing else would tell.
+    End this process when the parent process is gone: a killed parent could not say so, and nothing else would tell.
 
-    The server ends with the last of those that were forked from it.
+    The server ends with the last process that was forked from it.
     """
     parent = multiprocessing.parent_process()
     if parent is not None:
-        parent.join()
+        parent.join()  # for the life of the process: this thread has nothing else to do
         os._exit(1)

@@ -1,20 +1,21 @@
 """
-What every process that reads files needs, loaded once by the server that they are forked from, and shared by all.
+Code and tables that every reading process needs, loaded once by the server and shared by all processes.
 
-Imported by that server alone: importing it is its work. The first file would wait seconds for it otherwise.
+Imported by that server alone: importing this module is its work. The first file would wait seconds for it otherwise.
 """
 
 from __future__ import annotations
 
+import ingestd.workers.pool  # noqa: F401 - loaded to be shared
 from ingestd.core.fingerprint import COPY_SCHEME
 from ingestd.core.lsh.minhash import get_permutations
 from ingestd.core.text.tokens import tokenize_texts
 from ingestd.formats import load_plugins
 from ingestd.formats.language import detect_language
-from ingestd.workers.pool import salience
+from ingestd.workers.word_frequencies import load_term_weighter
 
 get_permutations(COPY_SCHEME)
 tokenize_texts(["A text, for the tables of characters to be made."])
-salience("en")
+load_term_weighter("en")
 detect_language("A headline", "A text in some language, for the model to be loaded.")
 load_plugins()

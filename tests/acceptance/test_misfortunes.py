@@ -146,7 +146,9 @@ def test_more_folders_than_the_queue_holds_end_in_reading_them_at_little_cost(da
         time.sleep(rest_s)
         share = (sum(process.cpu_times()[:2]) - before) / rest_s
     daemon.stop()
-    print(f"{folders} folders: {len(logged(daemon, 'watch.blind'))} times blind, then {share:.0%} of a core at rest")
+    print(
+        f"{folders} folders: {len(logged(daemon, 'watch.events_lost'))} times blind, then {share:.0%} of a core at rest"
+    )
     assert ids(daemon) == list(range(2000))
     assert share < 0.2
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ingestd.inbox.scan import files
+from ingestd.inbox.scan import find_files
 from ingestd.pipeline.pipeline import IngestPipeline
 from tests.conftest import Corpus
 from tests.support.made_corpus import articles
@@ -42,9 +42,9 @@ def test_as_days_go_by_the_window_slides_and_clusters_close(tmp_path: Path, long
                 }
             )
         corpus.write({f"{day:02}.json": json.dumps(records)})
-        line.feed([seen for seen in files(corpus.folder) if seen.path == f"{day:02}.json".encode()])
+        line.submit([seen for seen in find_files(corpus.folder) if seen.path == f"{day:02}.json".encode()])
         while line.depth:
-            line.advance(30)
+            line.step(30)
         held.append(len(line.window))
         memory.append(line.window.nbytes)
     took = time.monotonic() - started

@@ -28,7 +28,7 @@ from ingestd.core.events.linkage import (
 from ingestd.core.fingerprint import Fingerprint, compute_event_features, fingerprint_articles
 from ingestd.core.window.columns import WindowColumns, WindowRow
 from ingestd.core.window.window import Window
-from ingestd.workers.pool import salience
+from ingestd.workers.word_frequencies import load_term_weighter
 from tests.support.made_corpus import Made, articles
 
 BATCH = 512  # ingest.batch_files
@@ -80,9 +80,9 @@ def measure(n: int) -> None:
         parsed = [Article(title=m.title, text=m.text, lang="en", published_at=m.published) for m in batch]
         ids = list(range(number + 1, number + len(batch) + 1))
         moments = [time.perf_counter()]
-        compute_event_features(parsed, salience)
+        compute_event_features(parsed, load_term_weighter)
         moments.append(time.perf_counter())
-        made_prints = fingerprint_articles(parsed, salience)
+        made_prints = fingerprint_articles(parsed, load_term_weighter)
         moments.append(time.perf_counter())
         entries = WindowColumns.of([entry(*one) for one in zip(ids, batch, made_prints, strict=True)])
         window.add(entries)

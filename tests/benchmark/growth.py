@@ -154,7 +154,7 @@ def serve(url: str, folder: Path) -> None:
 
     from ingestd import settings
     from ingestd.cli.session import writing_process
-    from ingestd.inbox.scan import files
+    from ingestd.inbox.scan import find_files
     from ingestd.pipeline.pipeline import IngestPipeline
 
     structlog.configure(processors=[lambda *_: (_ for _ in ()).throw(structlog.DropEvent)])
@@ -162,7 +162,7 @@ def serve(url: str, folder: Path) -> None:
     with writing_process(loaded) as database:
         line = IngestPipeline(loaded, database, after="keep")
         line.workers.warm_up()
-        seen = list(files(folder))
+        seen = list(find_files(folder))
         process = psutil.Process()
         before_it = process.memory_info().rss
         refill_s = timed(line, seen[:1])
@@ -174,9 +174,9 @@ def serve(url: str, folder: Path) -> None:
         rest = seen[WARM_UP:]
         for _ in sys.stdin:
             turn, rest = rest[:A_TURN], rest[A_TURN:]
-            before = dict(line.counts.seconds)
+            before = dict(line.stats.seconds)
             seconds = timed(line, turn)
-            decide, store = (line.counts.seconds[stage] - before[stage] for stage in ("decide", "store"))
+            decide, store = (line.stats.seconds[stage] - before[stage] for stage in ("decide", "store"))
             say({"us": 1e6 * seconds / A_TURN, "decide_us": 1e6 * decide / A_TURN, "store_us": 1e6 * store / A_TURN})
         if rest:
             say({"alone_ms": 1e3 * statistics.median(timed(line, [one]) for one in rest)})
@@ -192,10 +192,10 @@ def timed(line: Any, seen: Sequence[Any]) -> float:
     waiting = iter(seen)
     while True:
         while not line.full and (batch := list(islice(waiting, BATCH))):
-            line.feed(batch)
+            line.submit(batch)
         if not line.depth:
             return time.perf_counter() - start
-        line.advance(10)
+        line.step(10)
 
 
 class Serving:

@@ -29,7 +29,7 @@ from ingestd.core.events.term_vectors import estimate_probability
 from ingestd.core.fingerprint import fingerprint_articles
 from ingestd.core.window.columns import WindowColumns, WindowRow
 from ingestd.core.window.window import Window
-from ingestd.workers.pool import salience
+from ingestd.workers.word_frequencies import load_term_weighter
 from tests.benchmark import events
 
 CORPORA = ("basil", "wikinews_galaxy", "ecbplus")
@@ -58,7 +58,9 @@ def read(folder: Path) -> tuple[list[WindowRow], dict[str, dict[int, str]]]:
             datetime.fromisoformat(a["published"]).replace(tzinfo=UTC) if a["published"] else None for _, a in some
         ]
         read = [Article(title=a["title"], text=a["text"], lang=a["lang"]) for _, a in some]
-        for (corpus, a), when, made in zip(some, published, fingerprint_articles(read, salience), strict=True):
+        for (corpus, a), when, made in zip(
+            some, published, fingerprint_articles(read, load_term_weighter), strict=True
+        ):
             number = len(entries) + 1
             entry = WindowRow(
                 article_id=number, published_at=when, day=when.date() if when else UNDATED, n_words=made.n_words,

@@ -4,12 +4,12 @@ import pytest
 import wordfreq
 
 from ingestd.core.text.term_weights import estimate_frequencies
-from ingestd.workers.pool import _frequencies, salience
+from ingestd.workers.word_frequencies import load_frequencies, load_term_weighter
 
 
 @pytest.mark.parametrize("lang", ["en", "de", "zh"])
 def test_frequencies_are_those_of_wordfreq(lang: str) -> None:
-    frequency = _frequencies(lang)
+    frequency = load_frequencies(lang)
     known = wordfreq.get_frequency_dict(lang, wordlist="best")
     words = [*list(known)[:300], *list(known)[-300:]]
     assert frequency(words) == pytest.approx([known[word] for word in words], rel=1e-6)
@@ -17,7 +17,7 @@ def test_frequencies_are_those_of_wordfreq(lang: str) -> None:
 
 
 def test_a_language_without_a_list_is_weighed_by_the_length_of_its_words() -> None:
-    terms = salience("eo").weigh_article(None, "la sendependeco")
+    terms = load_term_weighter("eo").weigh_article(None, "la sendependeco")
     weight = dict(zip(terms.words, terms.weights.tolist(), strict=True))
     assert weight["la"] < weight["sendependeco"]
     short, long = estimate_frequencies(["la", "sendependeco"])

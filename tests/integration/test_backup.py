@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import make_url
 
 from ingestd.admin.fsck import problems
-from ingestd.inbox.scan import files
+from ingestd.inbox.scan import find_files
 from ingestd.pipeline.pipeline import IngestPipeline
 from ingestd.store.database import Database
 from tests.conftest import ROOT, Corpus, new_database
@@ -63,9 +63,9 @@ def test_a_copy_of_sqlite_made_while_it_is_written_to_is_whole(corpus: Corpus, t
         other.execute(re.sub(r"'.*'", f"'{backup}'", statement[1]))
         writing.rollback()
     corpus.write({"second.json": records(50, 20)})
-    line.feed(list(files(corpus.folder)))
+    line.submit(list(find_files(corpus.folder)))
     while line.depth:
-        line.advance(10)
+        line.step(10)
     line.close()
     assert corpus.rows("select count(*) from articles") == [70]
     goes_on(f"sqlite:///{backup}", tmp_path / "restored", 50)
@@ -109,9 +109,9 @@ def test_a_restored_corpus_takes_the_folder_up_again(corpus: Corpus, tmp_path: P
             (archived,) = root.glob(".ingestd/archive/*/later.json")
             archived.rename(root / "later.json")
         line = IngestPipeline(corpus.settings, database, after="archive")
-        line.feed(list(files(root)))
+        line.submit(list(find_files(root)))
         while line.depth:
-            line.advance(10)
+            line.step(10)
         line.close()
         with database.begin_read() as connection:
             titles = connection.exec_driver_sql("select title from articles where title = 'Later'").all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import io
 import lzma
@@ -10,15 +11,24 @@ import os
 import socket
 import time
 import zipfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from backports import zstd
 
+from ingestd.core.source_file import SeenFile
 from ingestd.errors import UnsettledError
-from ingestd.formats import load_plugins
-from ingestd.workers import pool
+from ingestd.formats import ReadLimits, load_plugins
+from ingestd.inbox.scan import find_files, look_at
+from ingestd.pipeline.pipeline import IngestPipeline
+from ingestd.workers.extract import ExtractionResult, read_files
+from ingestd.workers.pool import Workers
+from ingestd.workers.safe_open import classify_os_error
 from tests.conftest import Corpus
 from tests.formats.documents import pack_tar
 from tests.support.plugin import install_plugin
@@ -297,20 +307,12 @@ def test_a_fault_of_ours_in_one_file_is_kept_with_it_and_stops_no_other(
 
 def stale(corpus: Corpus, name: str) -> Any:
     """The file as it looks now, to be read after it has changed."""
-    from ingestd.inbox.scan import look_at
-
     seen = look_at(corpus.folder, name.encode())
     assert seen is not None
     return seen
 
 
 def read_one(corpus: Corpus, seen: Any) -> Any:
-    from datetime import UTC, datetime
-    from zoneinfo import ZoneInfo
-
-    from ingestd.formats import ReadLimits
-    from ingestd.workers.pool import read_files
-
     return read_files([seen], ReadLimits(datetime.now(UTC), ZoneInfo("UTC")))[0]
 
 
@@ -328,26 +330,45 @@ def test_a_file_replaced_by_another_of_the_same_size_is_not_used(corpus: Corpus)
     assert isinstance(read_one(corpus, seen).failure, UnsettledError)
 
 
-def test_a_file_that_vanished_is_recorded_as_vanished(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+class LateWorkers(Workers):
+    """Something happens to the folder before the files are read."""
+
+    def __init__(self, happen: Callable[[], None]) -> None:
+        super().__init__(0)
+        self.happen = happen
+
+    def read(self, files: Sequence[SeenFile], limits: ReadLimits) -> Future[list[ExtractionResult]]:
+        self.happen()
+        return super().read(files, limits)
+
+
+class RefusedWorkers(Workers):
+    """The system refuses to open any file, as to a user without the permission; root may read everything."""
+
+    def read(self, files: Sequence[SeenFile], limits: ReadLimits) -> Future[list[ExtractionResult]]:
+        refused = classify_os_error(PermissionError(errno.EACCES, "Permission denied"))
+        future: Future[list[ExtractionResult]] = Future()
+        future.set_result([ExtractionResult(file, failure=refused) for file in files])
+        return future
+
+
+def run(corpus: Corpus, workers: Workers) -> None:
+    pipeline = IngestPipeline(corpus.settings, corpus.database, after="keep", workers=workers)
+    pipeline.submit(list(find_files(corpus.folder)))
+    while pipeline.depth:
+        pipeline.step(10)
+    pipeline.close()
+
+
+def test_a_file_that_vanished_is_recorded_as_vanished(corpus: Corpus) -> None:
     corpus.write({"a.json": GOOD})
-    content = pool._content
-
-    def removed(file: Any, limit: int) -> Any:
-        (corpus.folder / "a.json").unlink(missing_ok=True)
-        return content(file, limit)
-
-    monkeypatch.setattr(pool, "_content", removed)
-    corpus.ingest()
+    run(corpus, LateWorkers((corpus.folder / "a.json").unlink))
     assert corpus.rows("select state, article_id from source_files") == [("vanished", None)]
 
 
-def test_a_file_that_may_not_be_read_is_deferred_and_taken_in_later(
-    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_may_not_be_read_is_deferred_and_taken_in_later(corpus: Corpus) -> None:
     corpus.write({"a.json": GOOD})
-    with monkeypatch.context() as patched:
-        patched.setattr(pool.os, "open", refuse)
-        corpus.ingest()
+    run(corpus, RefusedWorkers(0))
     assert corpus.rows("select state, attempts, detail from source_files") == [("deferred", 0, "Permission denied")]
     corpus.ingest()  # not due yet
     assert corpus.rows("select state from source_files") == ["deferred"]
@@ -355,7 +376,3 @@ def test_a_file_that_may_not_be_read_is_deferred_and_taken_in_later(
         connection.exec_driver_sql("update source_files set retry_at = '2020-01-01 00:00:00'")
     corpus.ingest()
     assert corpus.rows("select state, attempts from source_files") == [("stored", 1)]
-
-
-def refuse(*_: object, **__: object) -> int:
-    raise PermissionError(13, "Permission denied")

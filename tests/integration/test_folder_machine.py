@@ -6,7 +6,6 @@ Hypothesis plays scraper, administrator and misfortune against a model that know
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import tempfile
@@ -59,8 +58,8 @@ class Folder(RuleBasedStateMachine):
             [self.corpus.folder], quiet_s=1.0, rescan_s=30.0, modes={self.corpus.folder: self.mode}, clock=self.clock
         )
         self.inbox.start()
-        self.line = IngestPipeline(self.corpus.settings, self.corpus.database, after="archive")
-        self.line.recover([str(self.corpus.folder)])
+        self.pipeline = IngestPipeline(self.corpus.settings, self.corpus.database, after="archive")
+        self.pipeline.recover([str(self.corpus.folder)])
 
     def article(self) -> bytes:
         self.number += 1
@@ -124,19 +123,19 @@ class Folder(RuleBasedStateMachine):
 
     @rule()
     def overflow(self) -> None:
-        logging.getLogger("watchdog.observers.inotify_c").warning("Inotify queue overflowed; events were lost")
+        for listener in self.inbox.listeners:
+            listener.report_overflow()
 
     @rule()
     def restart(self) -> None:
         self.inbox.stop()
-        self.line.close()
+        self.pipeline.close()
         self.run()
 
     @rule()
     def crash(self) -> None:
         """The process is gone, with what it had claimed."""
         self.inbox.stop()
-        self.line._queue.clear()
         self.run()
 
     @rule()
@@ -160,12 +159,12 @@ class Folder(RuleBasedStateMachine):
         assert self.wanted <= self.stored()
 
     def work(self) -> None:
-        found = self.inbox.settled(100, 0.0)
+        found = self.inbox.take_complete(100, 0.0)
         if found:
-            self.line.feed(found)
-        while self.line.depth:
-            again = self.line.advance(10)
-            self.inbox.again([(file.root, file.path) for file in again])
+            self.pipeline.submit(found)
+        while self.pipeline.depth:
+            again = self.pipeline.step(10)
+            self.inbox.offer_again([(file.root, file.path) for file in again])
 
     def stored(self) -> set[bytes]:
         rows: Sequence[tuple[str, str]] = [
@@ -184,7 +183,7 @@ class Folder(RuleBasedStateMachine):
         if hasattr(self, "corpus"):
             self.wait()
             self.inbox.stop()
-            self.line.close()
+            self.pipeline.close()
             self.corpus.database.close()
             shutil.rmtree(self.base)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ingestd.admin.fsck import problems
-from ingestd.inbox.scan import files
+from ingestd.inbox.scan import find_files
 from ingestd.pipeline.pipeline import IngestPipeline
 from tests.conftest import Corpus
 
@@ -28,9 +28,9 @@ def archived(corpus_on_each: Corpus) -> Corpus:
          "c.json": {"title": "Council", "text": f"{BODY} It was close.", "url": "https://a.example/1"}},
     ):  # fmt: skip
         corpus.write(batch)
-        line.feed(list(files(corpus.folder)))
+        line.submit(list(find_files(corpus.folder)))
         while line.depth:
-            line.advance(10)
+            line.step(10)
     line.close()
     return corpus
 

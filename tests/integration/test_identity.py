@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ingestd.inbox.scan import files
+from ingestd.inbox.scan import find_files
 from ingestd.pipeline.pipeline import IngestPipeline
 from tests.conftest import Corpus
 
@@ -173,8 +173,8 @@ def test_more_articles_in_reach_than_can_be_held_fill_the_window_with_the_neares
     )  # fmt: skip
     line = IngestPipeline(corpus.settings, corpus.database, after="keep")
     corpus.write({"a.json": {"id": "a", "title": "On the sixth of March", "date": "2025-03-06"}})
-    line.feed([seen for seen in files(corpus.folder) if seen.path == b"a.json"])
-    line.advance(10)
+    line.submit([seen for seen in find_files(corpus.folder) if seen.path == b"a.json"])
+    line.step(10)
     line.close()
     assert len(line.window) <= 1400
     held = {day for id_, day in corpus.rows("select id, day from articles") if id_ in line.window}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import shutil
 import time
@@ -13,13 +12,15 @@ from typing import Any
 
 import pytest
 import structlog
+from watchdog.events import FileCreatedEvent, FileSystemEvent, FileSystemEventHandler
+from watchdog.observers.api import BaseObserver, EventEmitter
+from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, WatchDescriptor
 
 from ingestd.core.source_file import SeenFile
 from ingestd.errors import CannotStartError
-from ingestd.inbox import inbox as watch_module
-from ingestd.inbox import listener
 from ingestd.inbox.inbox import Inbox
-from ingestd.inbox.listener import Mode
+from ingestd.inbox.inotify import FolderObserver
+from ingestd.inbox.listener import ListenerLimits, Mode
 
 NEVER_S = 3600.0
 
@@ -52,7 +53,7 @@ def handed_out(inbox: Inbox, wait_s: float = 3.0, n: int = 1) -> list[SeenFile]:
     found: list[SeenFile] = []
     deadline = time.monotonic() + wait_s
     while len(found) < n and (left := deadline - time.monotonic()) > 0:
-        found += inbox.settled(100, left)
+        found += inbox.take_complete(100, left)
     return found
 
 
@@ -68,7 +69,7 @@ def test_a_file_that_was_there_before_is_found(root: Path, watching: Callable[..
 
 def test_a_renamed_file_is_complete_at_once(root: Path, watching: Callable[..., Inbox]) -> None:
     inbox = watching(quiet_s=30.0)
-    inbox.settled(1, 0.0)  # the first scan
+    inbox.take_complete(1, 0.0)  # the first scan
     (root / "a.json.part").write_text("{}")
     (root / "a.json.part").rename(root / "a.json")
     assert names(inbox) == ["a.json"]
@@ -78,7 +79,7 @@ def test_a_file_moved_in_from_elsewhere_is_complete_at_once(
     root: Path, tmp_path: Path, watching: Callable[..., Inbox]
 ) -> None:
     inbox = watching(quiet_s=30.0)
-    inbox.settled(1, 0.0)
+    inbox.take_complete(1, 0.0)
     (tmp_path / "a.json").write_text("{}")
     (tmp_path / "a.json").rename(root / "a.json")
     assert names(inbox) == ["a.json"]
@@ -90,7 +91,7 @@ def test_a_file_moved_in_from_elsewhere_is_complete_at_once(
 
 def test_a_file_written_in_place_is_found_when_it_has_been_quiet(root: Path, watching: Callable[..., Inbox]) -> None:
     inbox = watching(quiet_s=0.5)
-    inbox.settled(1, 0.0)
+    inbox.take_complete(1, 0.0)
     with (root / "slow.json").open("w") as file:
         for _ in range(6):
             file.write("x" * 100)
@@ -104,7 +105,7 @@ def test_files_in_new_and_moved_in_folders_are_found(
     root: Path, tmp_path: Path, watching: Callable[..., Inbox]
 ) -> None:
     inbox = watching()
-    inbox.settled(1, 0.0)
+    inbox.take_complete(1, 0.0)
     (root / "made/deep").mkdir(parents=True)
     (root / "made/deep/a.json").write_text("{}")
     (tmp_path / "staged/deep").mkdir(parents=True)
@@ -115,7 +116,7 @@ def test_files_in_new_and_moved_in_folders_are_found(
 
 def test_without_any_event_the_scan_finds_everything(root: Path, watching: Callable[..., Inbox]) -> None:
     inbox = watching(rescan_s=0.3, blind=True)
-    inbox.settled(1, 0.0)
+    inbox.take_complete(1, 0.0)
     (root / "sub").mkdir()
     (root / "sub/a.json").write_text("{}")
     (root / "b.json").write_text("{}")
@@ -129,7 +130,7 @@ def test_a_file_is_handed_out_once_and_again_only_when_it_changes(root: Path, wa
     assert names(inbox, wait_s=0.8) == []
     (root / "a.json").write_text('{"changed": true}')
     assert names(inbox) == ["a.json"]
-    inbox.again([(str(root), b"a.json")])
+    inbox.offer_again([(str(root), b"a.json")])
     assert names(inbox) == ["a.json"]
 
 
@@ -161,7 +162,7 @@ def test_names_to_be_ignored_are_so_in_events_and_in_scans(root: Path, watching:
 
 def test_a_folder_that_is_removed_and_made_again_is_watched_again(root: Path, watching: Callable[..., Inbox]) -> None:
     inbox = watching(rescan_s=0.2)
-    inbox.settled(1, 0.0)
+    inbox.take_complete(1, 0.0)
     shutil.rmtree(root)
     names(inbox, 0.5)
     root.mkdir()
@@ -171,7 +172,7 @@ def test_a_folder_that_is_removed_and_made_again_is_watched_again(root: Path, wa
 
 def test_a_burst_is_found_in_full(root: Path, watching: Callable[..., Inbox]) -> None:
     inbox = watching(rescan_s=1.0)
-    inbox.settled(1, 0.0)
+    inbox.take_complete(1, 0.0)
     wanted = []
     for i in range(2000):
         (root / f"{i}.part").write_text("{}")
@@ -215,33 +216,56 @@ def test_a_marked_file_is_handed_out_when_its_marker_appears_and_not_before(
     assert names(inbox, wait_s=1.0) == []
 
 
-class Deaf:
-    """Takes away one thing that hearing depends on."""
+class Ears:
+    """Makes observers whose events can be taken away, and shows them to the test."""
 
-    def __init__(self, inbox: Inbox) -> None:
-        (self.listener,) = inbox._listeners
+    def __init__(self) -> None:
+        self.deaf = False
+        self.broken = False  # events make no sense
+        self.heard: list[str] = []
+        self.observers: list[FolderObserver] = []
 
-    def no_thread(self) -> None:
-        assert self.listener._observer
-        for emitter in self.listener._observer.emitters:
-            emitter.stop()
+    def make_observer(self, on_overflow: Callable[[], None]) -> BaseObserver:
+        ears = self
 
-    def no_watch(self) -> None:
-        assert self.listener._observer
-        self.listener._observer.unschedule_all()
+        class Observer(FolderObserver):
+            def schedule(self, handler: FileSystemEventHandler, *where: Any, **how: Any) -> Any:
+                return super().schedule(Filter(handler), *where, **how)
 
-    def no_event(self) -> None:
-        self.listener._heard = lambda _path, _complete: None  # type: ignore[method-assign]
+        class Filter(FileSystemEventHandler):
+            def __init__(self, handler: FileSystemEventHandler) -> None:
+                self.handler = handler
+
+            def on_any_event(self, event: FileSystemEvent) -> None:
+                ears.heard.append(os.fsdecode(event.dest_path or event.src_path))
+                if ears.broken:
+                    event = FileCreatedEvent(None)  # type: ignore[arg-type]
+                if not ears.deaf:
+                    self.handler.on_any_event(event)
+
+        self.observers.append(Observer(on_overflow))
+        return self.observers[-1]
 
 
-@pytest.mark.parametrize("how", ["no_thread", "no_watch"])
+def end_threads(observer: FolderObserver) -> None:
+    for emitter in observer.emitters:
+        emitter.stop()
+
+
+def end_watches(observer: FolderObserver) -> None:
+    observer.unschedule_all()
+
+
+@pytest.mark.parametrize("end", [end_threads, end_watches])
 def test_when_nothing_is_heard_any_more_listening_begins_anew(
-    root: Path, watching: Callable[..., Inbox], how: str, monkeypatch: pytest.MonkeyPatch
+    root: Path, watching: Callable[..., Inbox], end: Callable[[FolderObserver], None]
 ) -> None:
-    monkeypatch.setattr(listener, "_CANARY_S", 0.3)
-    inbox = watching(quiet_s=0.1, rescan_s=0.5)
+    ears = Ears()
+    inbox = watching(
+        quiet_s=0.1, rescan_s=0.5, listener_limits=ListenerLimits(canary_s=0.3), make_observer=ears.make_observer
+    )
     names(inbox, 0.2)
-    getattr(Deaf(inbox), how)()
+    end(ears.observers[0])
     (root / "meanwhile.json").write_text("{}")
     assert names(inbox) == ["meanwhile.json"]  # by the scan
     names(inbox, 1.5)
@@ -254,21 +278,21 @@ def test_when_nothing_is_heard_any_more_listening_begins_anew(
 def test_a_file_whose_event_was_lost_is_not_held_up_by_those_that_keep_coming(
     root: Path, watching: Callable[..., Inbox], tmp_path: Path
 ) -> None:
-    inbox = watching(quiet_s=0.1)
+    ears = Ears()
+    inbox = watching(quiet_s=0.1, make_observer=ears.make_observer)
     names(inbox, 0.2)
-    listener = inbox._listeners[0]
-    heard, listener._heard = listener._heard, lambda _path, _complete: None  # type: ignore[method-assign]
+    ears.deaf = True
     (root / "lost.json").write_text("{}")
     time.sleep(0.2)
-    listener._heard = heard  # type: ignore[method-assign]
-    listener._on_overflow()
+    ears.deaf = False
+    inbox.listeners[0].report_overflow()
     found: list[str] = []
     for number in range(200):
         for more in range(4):  # twice as many as are taken
             (tmp_path / "next.json").write_text("{}")
             (tmp_path / "next.json").rename(root / f"{number}-{more}.json")
         time.sleep(0.01)
-        found += [seen.name for seen in inbox.settled(2, 0.0)]
+        found += [seen.name for seen in inbox.take_complete(2, 0.0)]
         if "lost.json" in found:
             break
     assert "lost.json" in found
@@ -276,50 +300,44 @@ def test_a_file_whose_event_was_lost_is_not_held_up_by_those_that_keep_coming(
 
 
 def test_a_folder_that_raises_no_events_is_read_more_often_until_it_does(
-    root: Path, watching: Callable[..., Inbox], monkeypatch: pytest.MonkeyPatch
+    root: Path, watching: Callable[..., Inbox]
 ) -> None:
-    monkeypatch.setattr(listener, "_CANARY_S", 0.2)
-    monkeypatch.setattr(listener, "_TRY_AGAIN_S", 2.0)
-    monkeypatch.setattr(watch_module, "_BLIND_SCAN_S", 0.2)
-    with monkeypatch.context() as patched:
-        patched.setattr(listener._Handler, "on_any_event", lambda _self, _event: None)
-        inbox = watching(quiet_s=0.1, rescan_s=0.5)
-        deadline = time.monotonic() + 5
-        while inbox.ready and time.monotonic() < deadline:
-            names(inbox, 0.2)
-        assert not inbox.ready
-        (root / "blind.json").write_text("{}")
-        assert names(inbox) == ["blind.json"]
+    ears = Ears()
+    ears.deaf = True
+    limits = ListenerLimits(canary_s=0.2, retry_s=2.0)
+    inbox = watching(
+        quiet_s=0.1, rescan_s=0.5, blind_rescan_s=0.2, listener_limits=limits, make_observer=ears.make_observer
+    )
+    deadline = time.monotonic() + 5
+    while inbox.ready and time.monotonic() < deadline:
+        names(inbox, 0.2)
+    assert not inbox.ready
+    (root / "blind.json").write_text("{}")
+    assert names(inbox) == ["blind.json"]
+    ears.deaf = False
     deadline = time.monotonic() + 5
     while not inbox.ready and time.monotonic() < deadline:
         names(inbox, 0.2)
     assert inbox.ready
 
 
-def test_a_handler_that_fails_ends_no_thread(
-    root: Path, watching: Callable[..., Inbox], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object) -> None:
-        raise OSError("no such thing")
-
-    inbox = watching(quiet_s=0.1)
+def test_a_handler_that_fails_ends_no_thread(root: Path, watching: Callable[..., Inbox]) -> None:
+    ears = Ears()
+    inbox = watching(quiet_s=0.1, make_observer=ears.make_observer)
     names(inbox, 0.2)
-    with monkeypatch.context() as patched:
-        patched.setattr(listener, "left_alone", fail)
-        (root / "lost.json").write_text("{}")
-        names(inbox, 0.5)
+    ears.broken = True
+    (root / "lost.json").write_text("{}")
+    names(inbox, 0.5)
+    ears.broken = False
     (root / "heard.json").write_text("{}")
     assert "heard.json" in names(inbox)
 
 
-def test_what_is_put_into_the_archive_is_not_heard_of(
-    root: Path, watching: Callable[..., Inbox], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    heard: list[str] = []
-    monkeypatch.setattr(
-        listener._Handler, "on_any_event", lambda _self, event: heard.append(event.dest_path or event.src_path)
-    )
-    inbox = watching(quiet_s=0.1)
+def test_what_is_put_into_the_archive_is_not_heard_of(root: Path, watching: Callable[..., Inbox]) -> None:
+    """Holds FolderDescriptor.add_callback to the watchdog that is installed."""
+    ears = Ears()
+    inbox = watching(quiet_s=0.1, make_observer=ears.make_observer)
+    heard = ears.heard
     archive = root / ".ingestd" / "archive" / "2026-01-01"
     archive.mkdir(parents=True)
     names(inbox, 0.2)  # by now the new folder is watched
@@ -348,30 +366,39 @@ def test_a_folder_below_one_that_is_named_as_our_own_is_heard(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EMFILE, errno.EACCES])
-def test_where_inotify_has_no_room_the_folder_is_read(
-    root: Path, watching: Callable[..., Inbox], monkeypatch: pytest.MonkeyPatch, error: int
-) -> None:
-    class Full:
-        def schedule(self, *_: object, **__: object) -> None:
+def test_where_inotify_has_no_room_the_folder_is_read(root: Path, watching: Callable[..., Inbox], error: int) -> None:
+    stopped = []
+
+    class Full(BaseObserver):
+        def __init__(self, _on_overflow: Callable[[], None]) -> None:
+            super().__init__(EventEmitter)
+
+        def schedule(self, *_: Any, **__: Any) -> Any:
             raise OSError(error, os.strerror(error))
 
-    monkeypatch.setattr(listener, "_observer", Full)
-    inbox = watching(quiet_s=0.1, rescan_s=0.3)
+        def on_thread_stop(self) -> None:
+            stopped.append(self)
+
+    inbox = watching(quiet_s=0.1, rescan_s=0.3, make_observer=Full)
     assert not inbox.ready
+    assert len(stopped) == 1  # its descriptor and thread are not kept
     (root / "a.json").write_text("{}")
     assert names(inbox) == ["a.json"]
 
 
 def test_an_overflow_has_the_folder_read_at_once_and_several_end_the_listening(
-    root: Path, watching: Callable[..., Inbox], monkeypatch: pytest.MonkeyPatch
+    root: Path, watching: Callable[..., Inbox]
 ) -> None:
-    monkeypatch.setattr(listener._Handler, "on_any_event", lambda _self, _event: None)  # lost, as in an overflow
-    inbox = watching(quiet_s=0.1)
+    """Holds FolderDescriptor.handle_event to the watchdog that is installed."""
+    ears = Ears()
+    ears.deaf = True  # events are lost, as in an overflow
+    inbox = watching(quiet_s=0.1, make_observer=ears.make_observer)
     names(inbox, 0.2)
+    overflow = InotifyEvent(WatchDescriptor(-1), InotifyConstants.IN_Q_OVERFLOW, 0, b"")
     for number in range(3):
         (root / f"{number}.json").write_text("{}")
         assert names(inbox, wait_s=0.5) == []
-        logging.getLogger("watchdog.observers.inotify_c").warning("Inotify queue overflowed; events were lost")
+        ears.observers[0].descriptor.handle_event(overflow)
         assert names(inbox) == [f"{number}.json"]
     assert not inbox.ready
 
@@ -380,7 +407,7 @@ def test_a_polled_folder_is_never_listened_to(root: Path, watching: Callable[...
     inbox = watching(rescan_s=0.3, blind=True)
     names(inbox, 1.0)
     assert inbox.ready
-    assert not any(listener.hears for listener in inbox._listeners)
+    assert not any(listener.receives_events for listener in inbox.listeners)
 
 
 def test_files_that_have_looked_unfinished_for_an_hour_are_named_once(

@@ -18,9 +18,11 @@ import pytest
 
 from ingestd.core.source_file import SeenFile
 from ingestd.formats import ReadLimits
-from ingestd.inbox.scan import files
+from ingestd.inbox.scan import find_files
 from ingestd.pipeline.pipeline import IngestPipeline
-from ingestd.workers.pool import AT_ONCE_RECORDS, Chunk, ExtractionResult, Workers
+from ingestd.workers.chunks import Chunk
+from ingestd.workers.extract import AT_ONCE_RECORDS, ExtractionResult
+from ingestd.workers.pool import Workers
 from tests.conftest import Corpus
 from tests.formats.documents import make_page, make_response
 from tests.formats.stories import EN, EN2
@@ -43,16 +45,21 @@ def lines(n: int, bad: frozenset[int] = frozenset()) -> bytes:
 
 @pytest.fixture
 def line(corpus: Corpus) -> Iterator[IngestPipeline]:
-    made = IngestPipeline(corpus.settings, corpus.database, after="archive")
-    made.stop_waiting = lambda _seconds: False
+    made = make_pipeline(corpus)
     yield made
     made.close()
 
 
+def make_pipeline(corpus: Corpus, workers: Workers | None = None) -> IngestPipeline:
+    return IngestPipeline(
+        corpus.settings, corpus.database, after="archive", pause=lambda _seconds: False, workers=workers
+    )
+
+
 def finish(line: IngestPipeline, corpus: Corpus) -> None:
-    line.feed(list(files(corpus.folder)))
+    line.submit(list(find_files(corpus.folder)))
     while line.depth:
-        line.advance(10)
+        line.step(10)
 
 
 def ids(corpus: Corpus) -> list[int]:
@@ -73,26 +80,26 @@ def test_bad_records_are_listed_and_the_good_ones_stored(corpus: Corpus) -> None
 
 def test_what_was_stored_before_an_interruption_is_not_stored_again(corpus: Corpus, line: IngestPipeline) -> None:
     corpus.write({"many.jsonl.gz": gzip.compress(lines(N)), "other.json": record(N)})
-    line.feed(list(files(corpus.folder)))
+    line.submit(list(find_files(corpus.folder)))
     while len(corpus.rows("select 1 from articles")) < 100:
-        line.advance(10)
-    line.interrupt()
+        line.step(10)
+    line.release_large_files()
     assert corpus.rows("select distinct state from source_files where path like 'many%'") == ["deferred"]
     assert 0 < len(ids(corpus)) < N
     finish(line, corpus)
     assert ids(corpus) == list(range(N + 1))
     assert corpus.rows("select state, n_articles from source_files order by path") == [("stored", N), ("stored", 1)]
-    assert list(files(corpus.folder)) == []
+    assert list(find_files(corpus.folder)) == []
 
 
 def test_small_files_do_not_wait_for_a_large_one(corpus: Corpus, line: IngestPipeline) -> None:
     corpus.write({"many.jsonl": lines(4 * N)})
-    line.feed(list(files(corpus.folder)))
-    line.advance(10)
+    line.submit(list(find_files(corpus.folder)))
+    line.step(10)
     corpus.write({"new.json": record(10_000)})
-    line.feed([f for f in files(corpus.folder) if f.path == b"new.json"])
-    line.advance(10)
-    line.advance(10)
+    line.submit([f for f in find_files(corpus.folder) if f.path == b"new.json"])
+    line.step(10)
+    line.step(10)
     assert corpus.rows("select state from source_files where path = 'new.json'") == ["stored"]
     assert corpus.rows("select state from source_files where path = 'many.jsonl'") == ["claimed"]
 
@@ -101,12 +108,12 @@ def test_the_same_content_again_is_known_without_reading_it_through(corpus: Corp
     corpus.write({"many.jsonl": lines(N)})
     finish(line, corpus)
     corpus.write({"again.jsonl": lines(N)})
-    line.feed(list(files(corpus.folder)))
-    line.advance(10)
-    line.advance(10)
+    line.submit(list(find_files(corpus.folder)))
+    line.step(10)
+    line.step(10)
     assert line.depth == 0
     assert corpus.rows("select state, article_id from source_files order by id") == [("stored", 1), ("duplicate", 1)]
-    assert line.counts.repeats == 0
+    assert line.stats.repeats == 0
 
 
 def test_a_large_file_that_is_cut_off_keeps_what_was_good_and_says_why(corpus: Corpus) -> None:
@@ -119,13 +126,13 @@ def test_a_large_file_that_is_cut_off_keeps_what_was_good_and_says_why(corpus: C
 
 def test_a_file_that_grows_while_it_is_read_is_read_again(corpus: Corpus, line: IngestPipeline) -> None:
     corpus.write({"many.jsonl": lines(N)})
-    line.feed(list(files(corpus.folder)))
-    line.advance(10)
+    line.submit(list(find_files(corpus.folder)))
+    line.step(10)
     with (corpus.folder / "many.jsonl").open("ab") as opened:
         opened.write(json.dumps(record(N)).encode() + b"\n")
     again: list[SeenFile] = []
     while line.depth:
-        again += line.advance(10)
+        again += line.step(10)
     assert [file.path for file in again] == [b"many.jsonl"]
     finish(line, corpus)
     assert ids(corpus) == list(range(N + 1))
@@ -143,22 +150,21 @@ def test_a_web_archive_is_read_page_by_page_in_several_processes(tmp_path: Path)
 class DyingWorkers(Workers):
     """A process that is given a certain record dies of it, and takes with it the piece that the record is in."""
 
-    def understand(self, file: SeenFile, cut: Chunk, context: ReadLimits) -> Future[ExtractionResult]:
-        if any(record.record_no == 100 for record in cut.records):
+    def extract(self, file: SeenFile, chunk: Chunk, limits: ReadLimits) -> Future[ExtractionResult]:
+        if any(record.record_no == 100 for record in chunk.records):
             future: Future[ExtractionResult] = Future()
             future.set_exception(BrokenProcessPool("a process was terminated abruptly"))
             return future
-        return super().understand(file, cut, context)
+        return super().extract(file, chunk, limits)
 
 
-def test_the_record_that_a_worker_dies_of_is_listed_and_all_others_are_stored(
-    corpus: Corpus, line: IngestPipeline
-) -> None:
-    line.workers = DyingWorkers(0)
+def test_the_record_that_a_worker_dies_of_is_listed_and_all_others_are_stored(corpus: Corpus) -> None:
+    line = make_pipeline(corpus, DyingWorkers(0))
     corpus.write({"many.jsonl": lines(N)})
     finish(line, corpus)
     assert ids(corpus) == [i for i in range(N) if i != 99]
     assert corpus.rows("select record_no, reason from rejected_records") == [(100, "internal")]
+    line.close()
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, long: bool) -> None:

@@ -26,14 +26,14 @@ def drop(root: Path, name: str, content: bytes = b"content") -> tuple[bytes, Fil
     return seen.path, seen.stamp, hashlib.sha256(content).hexdigest()
 
 
-def archived(root: Path, path: bytes, look: FileStamp, sha256: str | None) -> str | OSError | None:
-    return moves.move([moves.to_archive(str(root), path, look, sha256, DAY)])[0]
+def archive(root: Path, path: bytes, stamp: FileStamp, sha256: str | None) -> str | OSError | None:
+    return moves.move_files([moves.plan_archive(str(root), path, stamp, sha256, DAY)])[0]
 
 
-def quarantined(
-    root: Path, path: bytes, look: FileStamp, sha256: str | None, reason: dict[str, Any]
+def quarantine(
+    root: Path, path: bytes, stamp: FileStamp, sha256: str | None, reason: dict[str, Any]
 ) -> str | OSError | None:
-    return moves.move([moves.to_quarantine(str(root), path, look, sha256, reason)])[0]
+    return moves.move_files([moves.plan_quarantine(str(root), path, stamp, sha256, reason)])[0]
 
 
 def test_many_files_move_together_and_each_answers_for_itself(tmp_path: Path) -> None:
@@ -41,28 +41,26 @@ def test_many_files_move_together_and_each_answers_for_itself(tmp_path: Path) ->
     (tmp_path / "b.json").write_bytes(b"newer")
     (tmp_path / ".ingestd/archive/2025-03-04").mkdir(parents=True)
     (tmp_path / ".ingestd/archive/2025-03-04/sub").write_text("in the way of a folder")
-    moved = moves.move([moves.to_archive(str(tmp_path), *file, DAY) for file in files])
+    moved = moves.move_files([moves.plan_archive(str(tmp_path), *file, DAY) for file in files])
     assert [type(to).__name__ for to in moved] == ["str", "NoneType", "str", "NotADirectoryError"]
     assert sorted(p.name for p in tmp_path.glob("*.json")) == ["b.json"]
     assert (tmp_path / "sub/a.json").exists()
     assert [(tmp_path / str(moved[i])).read_bytes() for i in (0, 2)] == [b"a.json", b"c.json"]
 
 
-def test_a_folder_that_cannot_be_written_through_keeps_the_old_names(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object) -> None:
+def test_a_folder_that_cannot_be_written_through_keeps_the_old_names(tmp_path: Path) -> None:
+    def fail(*_: object) -> None:
         raise OSError(errno.EIO, "input/output error")
 
-    monkeypatch.setattr(moves, "_sync_folder", full)
-    path, look, sha256 = drop(tmp_path, "a.json")
-    assert isinstance(archived(tmp_path, path, look, sha256), OSError)
+    file = drop(tmp_path, "a.json")
+    (moved,) = moves.move_files([moves.plan_archive(str(tmp_path), *file, DAY)], sync=fail)
+    assert isinstance(moved, OSError)
     assert (tmp_path / "a.json").exists()
 
 
 def test_a_finished_file_moves_below_the_day_and_keeps_its_folder(tmp_path: Path) -> None:
-    path, look, sha256 = drop(tmp_path, "outlet/a.json")
-    assert archived(tmp_path, path, look, sha256) == ".ingestd/archive/2025-03-04/outlet/a.json"
+    path, stamp, sha256 = drop(tmp_path, "outlet/a.json")
+    assert archive(tmp_path, path, stamp, sha256) == ".ingestd/archive/2025-03-04/outlet/a.json"
     assert not (tmp_path / "outlet/a.json").exists()
     assert (tmp_path / ".ingestd/archive/2025-03-04/outlet/a.json").read_bytes() == b"content"
 
@@ -70,71 +68,71 @@ def test_a_finished_file_moves_below_the_day_and_keeps_its_folder(tmp_path: Path
 def test_a_name_that_is_taken_is_never_overwritten(tmp_path: Path) -> None:
     moved = []
     for content in (b"first", b"second", b"third"):
-        path, look, sha256 = drop(tmp_path, "a.json", content)
-        moved.append(archived(tmp_path, path, look, sha256))
+        path, stamp, sha256 = drop(tmp_path, "a.json", content)
+        moved.append(archive(tmp_path, path, stamp, sha256))
     assert len(set(moved)) == 3
     assert [(tmp_path / str(m)).read_bytes() for m in moved] == [b"first", b"second", b"third"]
 
 
 @pytest.mark.parametrize("keep_inode", [True, False])
 def test_a_newer_version_under_the_same_name_is_never_removed(tmp_path: Path, keep_inode: bool) -> None:
-    path, look, sha256 = drop(tmp_path, "a.json", b"older text")
+    path, stamp, sha256 = drop(tmp_path, "a.json", b"older text")
     if not keep_inode:
         (tmp_path / "a.json").rename(tmp_path / "elsewhere")
     (tmp_path / "a.json").write_bytes(b"newer text")
-    assert archived(tmp_path, path, look, sha256) is None
-    assert moves.move([moves.removal(str(tmp_path), path, look, sha256)]) == [None]
+    assert archive(tmp_path, path, stamp, sha256) is None
+    assert moves.move_files([moves.plan_removal(str(tmp_path), path, stamp, sha256)]) == [None]
     assert (tmp_path / "a.json").read_bytes() == b"newer text"
 
 
 def test_new_content_with_the_old_size_and_time_is_noticed_by_its_hash(tmp_path: Path) -> None:
-    path, look, sha256 = drop(tmp_path, "a.json", b"older text")
+    path, stamp, sha256 = drop(tmp_path, "a.json", b"older text")
     (tmp_path / "a.json").write_bytes(b"newer text")
-    os.utime(tmp_path / "a.json", ns=(look.mtime_ns, look.mtime_ns))
-    assert archived(tmp_path, path, look, sha256) is None
+    os.utime(tmp_path / "a.json", ns=(stamp.mtime_ns, stamp.mtime_ns))
+    assert archive(tmp_path, path, stamp, sha256) is None
     assert (tmp_path / "a.json").read_bytes() == b"newer text"
 
 
 def test_a_file_that_is_to_be_removed_is_gone_and_its_new_name_is_empty(tmp_path: Path) -> None:
-    path, look, sha256 = drop(tmp_path, "sub/a.json")
-    assert moves.move([moves.removal(str(tmp_path), path, look, sha256)]) == [""]
+    path, stamp, sha256 = drop(tmp_path, "sub/a.json")
+    assert moves.move_files([moves.plan_removal(str(tmp_path), path, stamp, sha256)]) == [""]
     assert list(tmp_path.rglob("*.json")) == []
 
 
 def test_a_move_that_was_interrupted_is_finished(tmp_path: Path) -> None:
-    path, look, sha256 = drop(tmp_path, "a.json")
+    path, stamp, sha256 = drop(tmp_path, "a.json")
     target = tmp_path / ".ingestd/archive/2025-03-04/a.json"
     target.parent.mkdir(parents=True)
     target.hardlink_to(tmp_path / "a.json")  # the process died before it removed the old name
-    assert archived(tmp_path, path, look, sha256) == ".ingestd/archive/2025-03-04/a.json"
+    assert archive(tmp_path, path, stamp, sha256) == ".ingestd/archive/2025-03-04/a.json"
     assert not (tmp_path / "a.json").exists()
 
 
 def test_quarantine_puts_the_reason_beside_the_file_and_restore_takes_both_back(tmp_path: Path) -> None:
-    path, look, sha256 = drop(tmp_path, "sub/a.json")
-    moved = quarantined(tmp_path, path, look, sha256, {"reason": "parse", "detail": "line 1"})
+    path, stamp, sha256 = drop(tmp_path, "sub/a.json")
+    moved = quarantine(tmp_path, path, stamp, sha256, {"reason": "parse", "detail": "line 1"})
     assert moved == ".ingestd/quarantine/sub/a.json"
     reason = tmp_path / f"{moved}.reason.json"
     assert json.loads(reason.read_text())["reason"] == "parse"
-    assert moves.restore(str(tmp_path), moved, path)
+    assert moves.restore_file(str(tmp_path), moved, path)
     assert (tmp_path / "sub/a.json").read_bytes() == b"content"
     assert not reason.exists()
 
 
 def test_restore_does_not_overwrite_a_newer_file(tmp_path: Path) -> None:
-    path, look, sha256 = drop(tmp_path, "a.json", b"broken")
-    moved = quarantined(tmp_path, path, look, sha256, {})
+    path, stamp, sha256 = drop(tmp_path, "a.json", b"broken")
+    moved = quarantine(tmp_path, path, stamp, sha256, {})
     drop(tmp_path, "a.json", b"mended")
     assert moved is not None
-    assert not moves.restore(str(tmp_path), moved, path)
+    assert not moves.restore_file(str(tmp_path), moved, path)
     assert (tmp_path / "a.json").read_bytes() == b"mended"
     assert (tmp_path / moved).read_bytes() == b"broken"
 
 
 def test_the_longest_name_fits_with_its_reason_and_a_number(tmp_path: Path) -> None:
     for _ in range(3):
-        path, look, sha256 = drop(tmp_path, "ä" * 125 + ".json", os.urandom(8))
-        moved = quarantined(tmp_path, path, look, sha256, {})
+        path, stamp, sha256 = drop(tmp_path, "ä" * 125 + ".json", os.urandom(8))
+        moved = quarantine(tmp_path, path, stamp, sha256, {})
         assert moved is not None
         assert (tmp_path / moved).exists()
         assert moved.endswith((".json", ".json.1", ".json.2"))
@@ -143,7 +141,7 @@ def test_the_longest_name_fits_with_its_reason_and_a_number(tmp_path: Path) -> N
 def test_across_file_systems_the_file_is_copied_whole_before_it_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, look, sha256 = drop(tmp_path, "a.json")
+    path, stamp, sha256 = drop(tmp_path, "a.json")
     link = os.link
 
     def refused(source: bytes, target: bytes, **options: bool) -> None:
@@ -152,7 +150,7 @@ def test_across_file_systems_the_file_is_copied_whole_before_it_is_removed(
         link(source, target, **options)
 
     monkeypatch.setattr(os, "link", refused)
-    moved = archived(tmp_path, path, look, sha256)
+    moved = archive(tmp_path, path, stamp, sha256)
     assert moved is not None
     assert (tmp_path / moved).read_bytes() == b"content"
     assert list((tmp_path / moved).parent.iterdir()) == [tmp_path / moved]
@@ -166,20 +164,20 @@ def test_whatever_bytes_a_name_is_made_of_its_new_name_is_text_and_leads_back(tm
     full = os.path.join(os.fsencode(tmp_path), name)
     os.makedirs(os.path.dirname(full), exist_ok=True)
     Path(os.fsdecode(full)).write_bytes(b"content")
-    look = look_at(tmp_path, name).stamp  # type: ignore[union-attr]
-    moved = quarantined(tmp_path, name, look, None, {"reason": "parse"})
+    stamp = look_at(tmp_path, name).stamp  # type: ignore[union-attr]
+    moved = quarantine(tmp_path, name, stamp, None, {"reason": "parse"})
     assert moved is not None
     moved.encode()  # as databases keep text
     assert (tmp_path / moved).read_bytes() == b"content"
-    assert moves.restore(str(tmp_path), moved, name)
+    assert moves.restore_file(str(tmp_path), moved, name)
     assert os.path.exists(full)
 
 
 def test_a_move_that_was_made_and_not_noted_is_found(tmp_path: Path) -> None:
-    path, look, sha256 = drop(tmp_path, "a.json")
+    path, stamp, sha256 = drop(tmp_path, "a.json")
     (tmp_path / ".ingestd/archive/2025-03-04").mkdir(parents=True)
     (tmp_path / ".ingestd/archive/2025-03-04/a.json").write_bytes(b"another file of that name")
-    moved = archived(tmp_path, path, look, sha256)
+    moved = archive(tmp_path, path, stamp, sha256)
     assert moved == ".ingestd/archive/2025-03-04/a.json.1"
-    assert archived(tmp_path, path, look, sha256) == moved
-    assert archived(tmp_path, b"never.json", look, sha256) is None
+    assert archive(tmp_path, path, stamp, sha256) == moved
+    assert archive(tmp_path, b"never.json", stamp, sha256) is None

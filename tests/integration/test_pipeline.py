@@ -14,17 +14,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
+from ingestd.archive.moves import Move
 from ingestd.core.source_file import SeenFile
 from ingestd.formats import ReadLimits
-from ingestd.inbox.scan import files
-from ingestd.pipeline import pipeline
+from ingestd.inbox.scan import find_files
+from ingestd.pipeline.limits import PipelineLimits
 from ingestd.pipeline.pipeline import IngestPipeline
 from ingestd.store.database import Database
 from ingestd.store.ledger import Ledger
-from ingestd.workers.pool import ExtractionResult, Workers
+from ingestd.workers.extract import ExtractionResult
+from ingestd.workers.pool import Workers
 from tests.conftest import Corpus
 from tests.support.made_corpus import articles, write
 
@@ -52,12 +55,64 @@ class DyingWorkers(Workers):
         super().__init__(0)
         self.killer = killer
 
-    def read(self, files: Sequence[SeenFile], context: ReadLimits) -> Future[list[ExtractionResult]]:
+    def read(self, files: Sequence[SeenFile], limits: ReadLimits) -> Future[list[ExtractionResult]]:
         if any(file.path == self.killer for file in files):
+            return died()
+        return super().read(files, limits)
+
+
+class MovingDeath(Workers):
+    """The process that is to move files dies."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+
+    def move(self, moves: Sequence[Move]) -> Future[list[str | OSError | None]]:
+        return died()
+
+
+class NeverMoving(Workers):
+    """Files take for ever to be moved."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+
+    def move(self, moves: Sequence[Move]) -> Future[list[str | OSError | None]]:
+        return Future()
+
+
+class NotingWorkers(Workers):
+    """Notes which files are read together."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.together: list[Sequence[SeenFile]] = []
+
+    def read(self, files: Sequence[SeenFile], limits: ReadLimits) -> Future[list[ExtractionResult]]:
+        self.together.append(files)
+        return super().read(files, limits)
+
+
+class CancellingWorkers(Workers):
+    """The first reading is cancelled, as when the processes are begun anew."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.readings = 0
+
+    def read(self, files: Sequence[SeenFile], limits: ReadLimits) -> Future[list[ExtractionResult]]:
+        self.readings += 1
+        if self.readings == 1:
             future: Future[list[ExtractionResult]] = Future()
-            future.set_exception(BrokenProcessPool("a process was terminated abruptly"))
+            future.cancel()
             return future
-        return super().read(files, context)
+        return super().read(files, limits)
+
+
+def died() -> Future[Any]:
+    future: Future[Any] = Future()
+    future.set_exception(BrokenProcessPool("a process was terminated abruptly"))
+    return future
 
 
 def records(n: int) -> dict[str, Any]:
@@ -69,9 +124,9 @@ def records(n: int) -> dict[str, Any]:
 
 def run(line: IngestPipeline, seen: Sequence[SeenFile], batch: int = 4) -> None:
     for start in range(0, len(seen), batch):
-        line.feed(seen[start : start + batch])
+        line.submit(seen[start : start + batch])
         while line.depth:
-            line.advance(10)
+            line.step(10)
 
 
 @pytest.fixture
@@ -79,8 +134,8 @@ def line_on(corpus: Corpus) -> Iterator[Callable[..., IngestPipeline]]:
     made: list[IngestPipeline] = []
 
     def make(database: Database | None = None, **options: Any) -> IngestPipeline:
-        line = IngestPipeline(corpus.settings, database or corpus.database, after="archive", **options)
-        line.stop_waiting = lambda _seconds: False  # no need to wait in a test
+        options = {"after": "archive", "pause": lambda _seconds: False} | options  # no need to wait in a test
+        line = IngestPipeline(corpus.settings, database or corpus.database, **options)
         made.append(line)
         return line
 
@@ -95,41 +150,55 @@ def test_a_failing_database_loses_and_doubles_nothing_and_charges_no_file(
 ) -> None:
     corpus.write(records(12))
     line = line_on(FlakyDatabase(corpus.url, failing))
-    run(line, sorted(files(corpus.folder), key=lambda f: f.path))
+    run(line, sorted(find_files(corpus.folder), key=lambda f: f.path))
     assert sorted(map(int, corpus.rows("select external_id from articles"))) == list(range(12))
     assert corpus.rows("select distinct state, attempts from source_files") == [("stored", 1)]
     assert corpus.rows("select count(*) from cluster_members") == [12]
-    assert line.counts.articles == 12
-    assert list(files(corpus.folder)) == []  # all archived
+    assert line.stats.articles == 12
+    assert list(find_files(corpus.folder)) == []  # all archived
 
 
 def test_the_file_that_a_worker_dies_of_is_kept_with_that_reason_and_the_others_are_stored(
     corpus: Corpus, line_on: Callable[..., IngestPipeline]
 ) -> None:
     corpus.write(records(4))
-    line = line_on()
-    line.workers = DyingWorkers(b"2.json")
-    run(line, sorted(files(corpus.folder), key=lambda f: f.path))
+    line = line_on(workers=DyingWorkers(b"2.json"))
+    run(line, sorted(find_files(corpus.folder), key=lambda f: f.path))
     assert corpus.rows("select path, state, reason from source_files order by path") == [
         ("0.json", "stored", None), ("1.json", "stored", None), ("2.json", "quarantined", "internal"), ("3.json", "stored", None),
     ]  # fmt: skip
 
 
+def test_a_reading_that_was_cancelled_is_begun_again(corpus: Corpus, line_on: Callable[..., IngestPipeline]) -> None:
+    corpus.write(records(4))
+    run(line_on(workers=CancellingWorkers()), list(find_files(corpus.folder)))
+    assert corpus.rows("select distinct state, attempts from source_files") == [("stored", 1)]
+
+
+def test_a_reading_that_takes_long_is_named_in_the_log(corpus: Corpus, line_on: Callable[..., IngestPipeline]) -> None:
+    class Slow(Workers):
+        def read(self, files: Sequence[SeenFile], limits: ReadLimits) -> Future[list[ExtractionResult]]:
+            return Future()
+
+    corpus.write(records(1))
+    line = line_on(workers=Slow(0), limits=PipelineLimits(slow_s=0.05))
+    line.submit(list(find_files(corpus.folder)))
+    with structlog.testing.capture_logs() as said:
+        for _ in range(5):
+            line.step(0.03)
+    slow = [one for one in said if one["event"] == "batch.slow"]
+    assert 1 <= len(slow) <= 3
+    assert (slow[0]["stage"], slow[0]["paths"]) == ("read", ["0.json"])
+
+
 def test_few_large_files_are_read_at_a_time_and_many_small_ones_are_stored_together(
-    corpus: Corpus, line_on: Callable[..., IngestPipeline], monkeypatch: pytest.MonkeyPatch
+    corpus: Corpus, line_on: Callable[..., IngestPipeline]
 ) -> None:
     corpus.write(records(9) | {f"{i}.json": {"title": str(i), "text": f"number {i} " * 1_200} for i in (3, 4, 6)})
-    monkeypatch.setattr(pipeline, "_READ_TOGETHER_BYTES", 10_000)
-    line = line_on()
-    read: list[Sequence[SeenFile]] = []
-
-    def noted(some: Sequence[SeenFile], context: ReadLimits) -> Future[list[ExtractionResult]]:
-        read.append(some)
-        return Workers(0).read(some, context)
-
-    monkeypatch.setattr(line.workers, "read", noted)
-    run(line, sorted(files(corpus.folder), key=lambda f: f.path), batch=9)
-    names = [[file.path.decode().removesuffix(".json") for file in some] for some in read]
+    workers = NotingWorkers()
+    line = line_on(workers=workers, limits=PipelineLimits(read_together_bytes=10_000))
+    run(line, sorted(find_files(corpus.folder), key=lambda f: f.path), batch=9)
+    names = [[file.path.decode().removesuffix(".json") for file in files] for files in workers.together]
     assert names == [["0", "1", "2", "3"], ["4"], ["5", "6"], ["7", "8"]]
     assert corpus.rows("select count(*) from articles") == [9]
 
@@ -137,7 +206,7 @@ def test_few_large_files_are_read_at_a_time_and_many_small_ones_are_stored_toget
 def test_those_who_read_leave_the_cores_to_the_one_who_decides() -> None:
     workers = Workers(1)
     try:
-        asked = workers._submit(partial(os.getpriority, os.PRIO_PROCESS, 0))
+        asked = workers.submit(partial(os.getpriority, os.PRIO_PROCESS, 0))
         assert asked.result(60) > os.getpriority(os.PRIO_PROCESS, 0)
     finally:
         workers.close()
@@ -145,7 +214,7 @@ def test_those_who_read_leave_the_cores_to_the_one_who_decides() -> None:
 
 def test_work_that_takes_long_does_not_hold_up_an_end_that_was_asked_for() -> None:
     workers = Workers(1)
-    asked = workers._submit(partial(time.sleep, 600))
+    asked = workers.submit(partial(time.sleep, 600))
     while not asked.running():
         time.sleep(0.01)
     workers.abandon()
@@ -158,7 +227,7 @@ def test_the_lowest_score_remembered_of_a_cluster_is_that_of_its_members(
 ) -> None:
     write(articles(300, words=80), corpus.folder)
     line = line_on()
-    run(line, sorted(files(corpus.folder), key=lambda f: f.path), batch=50)
+    run(line, sorted(find_files(corpus.folder), key=lambda f: f.path), batch=50)
     remembered = dict(line.window._lowest)
     assert len(remembered) > 30
     for cluster, lowest in remembered.items():
@@ -167,22 +236,21 @@ def test_the_lowest_score_remembered_of_a_cluster_is_that_of_its_members(
 
 
 def test_files_are_moved_even_if_the_process_dies_that_was_to_move_them(
-    corpus: Corpus, line_on: Callable[..., IngestPipeline], monkeypatch: pytest.MonkeyPatch
+    corpus: Corpus, line_on: Callable[..., IngestPipeline]
 ) -> None:
     corpus.write(records(4))
-    line = line_on()
-    died: Future[Any] = Future()
-    died.set_exception(BrokenProcessPool("a process was terminated abruptly"))
-    monkeypatch.setattr(line.workers, "move", lambda _moves: died)
-    run(line, sorted(files(corpus.folder), key=lambda f: f.path))
-    assert list(files(corpus.folder)) == []
+    line = line_on(workers=MovingDeath())
+    run(line, sorted(find_files(corpus.folder), key=lambda f: f.path))
+    assert list(find_files(corpus.folder)) == []
     assert corpus.rows("select count(*) from source_files where archived_as like '.ingestd/archive/%'") == [4]
 
 
-def test_where_finished_files_are_deleted_one_that_cannot_be_used_is_kept_with_its_reason(corpus: Corpus) -> None:
+def test_where_finished_files_are_deleted_one_that_cannot_be_used_is_kept_with_its_reason(
+    corpus: Corpus, line_on: Callable[..., IngestPipeline]
+) -> None:
     corpus.write({**records(2), "broken.json": b'{"title": '})
-    line = IngestPipeline(corpus.settings, corpus.database, after="delete")
-    run(line, sorted(files(corpus.folder), key=lambda f: f.path))
+    line = line_on(after="delete")
+    run(line, sorted(find_files(corpus.folder), key=lambda f: f.path))
     line.close()
     kept = sorted(path.name for path in corpus.folder.rglob("*.json"))
     assert kept == ["broken.json", "broken.json.reason.json"]
@@ -192,18 +260,16 @@ def test_where_finished_files_are_deleted_one_that_cannot_be_used_is_kept_with_i
 
 
 def test_moves_that_take_too_long_for_a_shutdown_are_made_at_the_next_start(
-    corpus: Corpus, line_on: Callable[..., IngestPipeline], monkeypatch: pytest.MonkeyPatch
+    corpus: Corpus, line_on: Callable[..., IngestPipeline]
 ) -> None:
     corpus.write(records(4))
-    line = line_on()
-    monkeypatch.setattr(pipeline, "_LAST_MOVES_S", 0.1)
-    monkeypatch.setattr(line.workers, "move", lambda _moves: Future())
-    line.feed(list(files(corpus.folder)))
-    line.advance(10)
+    line = line_on(workers=NeverMoving(), limits=PipelineLimits(last_moves_s=0.1))
+    line.submit(list(find_files(corpus.folder)))
+    line.step(10)
     line.close()
     assert corpus.rows("select state, archived_as from source_files") == [("stored", None)] * 4
     line_on().recover([str(corpus.folder)])
-    assert list(files(corpus.folder)) == []
+    assert list(find_files(corpus.folder)) == []
     assert corpus.rows("select count(*) from source_files where archived_as is null") == [0]
 
 
@@ -212,17 +278,17 @@ def test_what_another_process_has_taken_over_meanwhile_is_left_to_it(
 ) -> None:
     corpus.write(records(3))
     line = line_on()
-    line.feed(sorted(files(corpus.folder), key=lambda f: f.path))
+    line.submit(sorted(find_files(corpus.folder), key=lambda f: f.path))
     later = datetime.now(UTC) + timedelta(seconds=corpus.settings.database.lease_seconds + 1)
     other = Ledger(corpus.database, 60)
-    taken = other.claim([f for f in files(corpus.folder) if f.path == b"1.json"], later)
+    taken = other.claim([f for f in find_files(corpus.folder) if f.path == b"1.json"], later)
     assert len(taken.claims) == 1
-    line.advance(10)
+    line.step(10)
     assert sorted(corpus.rows("select external_id from articles")) == ["0", "2"]
     assert corpus.rows("select state, lease_owner from source_files where path = '1.json'") == [
         ("claimed", other.owner)
     ]
-    assert [f.path for f in files(corpus.folder)] == [b"1.json"]  # not moved either
+    assert [f.path for f in find_files(corpus.folder)] == [b"1.json"]  # not moved either
 
 
 def test_after_a_crash_between_commit_and_move_the_move_is_finished(
@@ -232,7 +298,7 @@ def test_after_a_crash_between_commit_and_move_the_move_is_finished(
     corpus.ingest()  # stores, and leaves the files where they are
     line = line_on()
     line.recover([str(corpus.folder)])
-    assert list(files(corpus.folder)) == []
+    assert list(find_files(corpus.folder)) == []
     assert corpus.rows("select count(*) from source_files where archived_as like '.ingestd/archive/%'") == [3]
 
 
@@ -245,7 +311,7 @@ def test_a_file_of_many_articles_is_stored_in_pieces_and_once(
     corpus.write({"many.json": many})
     # Fails in the middle of the file: what was committed before is not stored again.
     line = line_on(FlakyDatabase(corpus.url, {4, 5}))
-    run(line, list(files(corpus.folder)))
+    run(line, list(find_files(corpus.folder)))
     assert corpus.rows("select count(*), count(distinct external_id) from articles") == [(700, 700)]
     assert corpus.rows("select state, n_articles, article_id from source_files") == [("stored", 700, 1)]
-    assert (line.counts.articles, line.counts.repeats) == (700, 0)
+    assert (line.stats.articles, line.stats.repeats) == (700, 0)

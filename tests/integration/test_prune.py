@@ -13,7 +13,7 @@ from ingestd.admin.fsck import problems
 from ingestd.admin.prune import Pruned, What, prune
 from ingestd.admin.rebuild import rebuild
 from ingestd.errors import CannotStartError
-from ingestd.inbox.scan import files
+from ingestd.inbox.scan import find_files
 from ingestd.pipeline.pipeline import IngestPipeline
 from tests.conftest import Corpus, Run
 from tests.support.made_corpus import articles
@@ -148,9 +148,9 @@ def test_a_process_at_work_goes_on_with_what_is_left(aged: Corpus, tmp_path: Pat
     def take_in(**records: Any) -> None:
         for name, content in records.items():
             (root / f"{name}.json").write_text(json.dumps(content))
-        line.feed(list(files(root)))
+        line.submit(list(find_files(root)))
         while line.depth:
-            line.advance(10)
+            line.step(10)
 
     early, late = record(MADE[5]), record(MADE[-1])
     take_in(first={"title": "Nothing of note", "text": "Nothing of note happened.", "published": "2025-01-03"})

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from ingestd.core.source_file import SeenFile
-from ingestd.inbox.scan import files
+from ingestd.inbox.scan import find_files
 from ingestd.pipeline.pipeline import IngestPipeline
 from ingestd.store import articles as store
 from ingestd.store.database import Database
@@ -25,9 +25,9 @@ Partition = set[frozenset[str]]
 
 
 def finish(line: IngestPipeline, seen: Sequence[SeenFile]) -> None:
-    line.feed(seen)
+    line.submit(seen)
     while line.depth:
-        line.advance(10)
+        line.step(10)
 
 
 class Hosts:
@@ -44,7 +44,7 @@ class Hosts:
         root = self.folder / str(host)
         root.mkdir(parents=True, exist_ok=True)
         (root / f"{self.files}.json").write_text(json.dumps(list(records)))
-        (seen,) = [file for file in files(root) if file.path == os.fsencode(f"{self.files}.json")]
+        (seen,) = [file for file in find_files(root) if file.path == os.fsencode(f"{self.files}.json")]
         finish(self.lines[host], [seen])
 
     def close(self) -> None:
@@ -179,14 +179,13 @@ def test_a_commit_whose_answer_is_lost_is_neither_repeated_nor_forgotten(
 ) -> None:
     """The three transactions of a file: its claim, its articles, where it was moved to."""
     database = Deaf(corpus_on_each.url)
-    line = IngestPipeline(corpus_on_each.settings, database, after="archive")
-    line.stop_waiting = lambda _seconds: False
+    line = IngestPipeline(corpus_on_each.settings, database, after="archive", pause=lambda _seconds: False)
     root = tmp_path / "root"
     root.mkdir()
     (root / "a.json").write_text(json.dumps(records(1)[0]))
     database.deaf_at = database.transactions + at
     for _ in range(3):  # a daemon looks at its folder again and again
-        finish(line, list(files(root)))
+        finish(line, list(find_files(root)))
     line.close()
     database.close()
     assert corpus_on_each.rows("select count(*) from articles") == [1]
@@ -200,7 +199,7 @@ def test_what_was_gone_and_comes_back_as_it_was_is_taken_in(corpus: Corpus, tmp_
     here, aside = tmp_path / "root" / "a.json", tmp_path / "aside.json"
     here.parent.mkdir()
     here.write_text(json.dumps(records(1)[0]))
-    seen = list(files(here.parent))
+    seen = list(find_files(here.parent))
     line = IngestPipeline(corpus.settings, corpus.database, after="keep")
     here.rename(aside)
     finish(line, seen)
@@ -216,7 +215,7 @@ def test_a_finished_file_that_could_not_be_moved_is_moved_when_it_is_seen_again(
     (root / "a.json").write_text(json.dumps(records(1)[0]))
     (root / ".ingestd").write_text("in the way of the archive")
     line = IngestPipeline(corpus.settings, corpus.database, after="archive")
-    seen = list(files(root))
+    seen = list(find_files(root))
     finish(line, seen)
     assert (root / "a.json").exists()
     (root / ".ingestd").unlink()

@@ -11,23 +11,23 @@ from typing import Any
 from ingestd.inbox.wakeup import Wakeup
 
 
-def test_it_may_be_rung_between_any_two_lines_of_its_own_as_by_a_signal_handler() -> None:
+def test_it_may_be_set_between_any_two_lines_of_its_own_as_by_a_signal_handler() -> None:
     """With threading.Event in its place this hangs: `set` waits for a lock that the interrupted `wait` holds."""
-    bell = Wakeup()
+    wakeup = Wakeup()
     interrupted = 0
 
     def handler(frame: FrameType, event: str, _argument: Any) -> Any:  # not traced itself
         nonlocal interrupted
         if event == "line" and frame.f_code is not work.__code__:
             interrupted += 1
-            bell.ring()
+            wakeup.set()
         return handler
 
     def work() -> None:
         sys.settrace(handler)
         for _ in range(100):
-            bell.wait(0.001)
-            bell.ring()
+            wakeup.wait(0.001)
+            wakeup.set()
         sys.settrace(None)
 
     thread = threading.Thread(target=work, daemon=True)
@@ -37,17 +37,17 @@ def test_it_may_be_rung_between_any_two_lines_of_its_own_as_by_a_signal_handler(
     assert interrupted > 100
 
 
-def test_ringing_while_nobody_waits_ends_the_next_wait_and_only_that() -> None:
-    bell = Wakeup()
-    bell.ring()
-    bell.ring()
-    assert bell.wait(0)
-    assert not bell.wait(0)
+def test_setting_it_while_nobody_waits_ends_the_next_wait_and_only_that() -> None:
+    wakeup = Wakeup()
+    wakeup.set()
+    wakeup.set()
+    assert wakeup.wait(0)
+    assert not wakeup.wait(0)
 
 
-def test_ringing_in_another_thread_ends_a_wait() -> None:
-    bell = Wakeup()
-    threading.Timer(0.05, bell.ring).start()
+def test_setting_it_in_another_thread_ends_a_wait() -> None:
+    wakeup = Wakeup()
+    threading.Timer(0.05, wakeup.set).start()
     started = time.monotonic()
-    assert bell.wait(30)
+    assert wakeup.wait(30)
     assert time.monotonic() - started < 10

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from ingestd.core.window.columns import WindowColumns
-from ingestd.inbox.scan import files
+from ingestd.inbox.scan import find_files
 from ingestd.matching import window_loader
 from ingestd.pipeline.pipeline import IngestPipeline
 from ingestd.store import articles as store
@@ -107,7 +107,7 @@ def slow(connection: Connection, *, share: IdPartition | None = None) -> Iterato
 def test_the_transaction_outlasts_a_slow_reading(filled: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "_IDLE", f"{SLOW_S - 1}s")
     monkeypatch.setattr(window_loader, "_SPEAKS_AFTER_S", 0.2)
-    forkserver.start()  # what is slow here is to be the reading
+    forkserver.start_server()  # what is slow here is to be the reading
     with filled.database.begin_write() as connection:
         came = list(window_loader.entries(connection, [slow], N))
         assert connection.execute(text("select count(*) from articles")).scalar_one() == N
@@ -123,8 +123,8 @@ def test_a_line_that_starts_anew_finds_copies_of_what_processes_read(
     first = filled.rows("select text, outlet from articles where id = 1")[0]
     filled.write({"again.json": {"id": "again", "text": first[0] + " And a word.", "outlet": "Another"}})
     line = IngestPipeline(filled.settings, filled.database, after="keep")
-    line.feed([file for file in files(filled.folder) if file.path == b"again.json"])
-    line.advance(10)
+    line.submit([file for file in find_files(filled.folder) if file.path == b"again.json"])
+    line.step(10)
     line.close()
     assert [share.rest for share in divided] == [0, 1, 2]
     canonical = filled.rows("select canonical_article_id from copies where article_id = (select max(id) from articles)")

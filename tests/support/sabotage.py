@@ -19,15 +19,15 @@ from typing import Any
 POINTS: Mapping[str, str] = {
     "before a claim": "ingestd.store.ledger:Ledger.claim:before",
     "after a claim": "ingestd.store.ledger:Ledger.claim:after",
-    "before storing": "ingestd.pipeline.pipeline:IngestPipeline._store:before",
+    "before storing": "ingestd.pipeline.storing:BatchStorer.store:before",
     "before deciding": "ingestd.matching.matcher:Matcher.place:before",
     "after the rows are written": "ingestd.pipeline.committer:write:after",
     "before the commit": "ingestd.store.ledger:Ledger.complete:after",
-    "after the commit": "ingestd.pipeline.pipeline:IngestPipeline._transact:after",
-    "before a link": "ingestd.archive.moves:_link:before",
-    "between link and unlink": "ingestd.archive.moves:_link:after",
-    "before the reason is written": "ingestd.archive.moves:_write:before",
-    "after the move": "ingestd.archive.moves:move:after",
+    "after the commit": "ingestd.pipeline.storing:BatchStorer._commit:after",
+    "before a link": "ingestd.archive.moves:_link_or_copy:before",
+    "between link and unlink": "ingestd.archive.moves:_link_or_copy:after",
+    "before the reason is written": "ingestd.archive.moves:_write_synced:before",
+    "after the move": "ingestd.archive.moves:move_files:after",
     "before the move is noted": "ingestd.store.ledger:Ledger.record_moves:before",
     "after the move is noted": "ingestd.store.ledger:Ledger.record_moves:after",
 }
@@ -72,7 +72,7 @@ def moved_before_the_commit() -> None:
             original(self, connection, settlements, now)
             for s in settlements:
                 file = s.claim.file
-                moves.move([moves.to_archive(file.root, file.path, file.stamp, s.sha256, datetime.now(UTC))])
+                moves.move_files([moves.plan_archive(file.root, file.path, file.stamp, s.sha256, datetime.now(UTC))])
 
         return settle
 

@@ -6,18 +6,18 @@ from hypothesis import strategies as st
 from ingestd.core.source_file import FileStamp
 from ingestd.inbox.settling import Settling
 
-looks = st.builds(FileStamp, st.integers(1, 3), st.integers(1, 3), st.integers(1, 2))
+stamps = st.builds(FileStamp, st.integers(1, 3), st.integers(1, 3), st.integers(1, 2))
 
 
-@given(st.lists(st.tuples(st.floats(0, 2), looks), min_size=1, max_size=30))
+@given(st.lists(st.tuples(st.floats(0, 2), stamps), min_size=1, max_size=30))
 def test_a_file_settles_only_after_looking_the_same_for_the_quiet_time(seen: list[tuple[float, FileStamp]]) -> None:
     settling: Settling[str] = Settling(1.0)
     now, since, last = 0.0, 0.0, None
-    for pause, look in seen:
+    for pause, stamp in seen:
         now += pause
-        if look != last:
-            since, last = now, look
-        if settling.see("file", look, now):
+        if stamp != last:
+            since, last = now, stamp
+        if settling.see("file", stamp, now):
             assert now - since >= 1.0
             last = None
 
@@ -30,11 +30,11 @@ def test_an_empty_file_is_given_more_time() -> None:
     assert settling.see("file", empty, 60.0)
 
 
-def test_due_names_what_would_settle_now() -> None:
+def test_the_due_files_are_those_that_would_be_complete_now() -> None:
     settling: Settling[str] = Settling(1.0)
     settling.see("early", FileStamp(1, 1, 1), 0.0)
     settling.see("late", FileStamp(1, 1, 2), 0.5)
     assert settling.next_due() == 1.0
-    assert settling.due(1.2) == ["early"]
-    settling.forget("early")
-    assert settling.due(9.0) == ["late"]
+    assert settling.list_due(1.2) == ["early"]
+    settling.drop("early")
+    assert settling.list_due(9.0) == ["late"]
