@@ -1,1 +1,1 @@
-"""Locality-sensitive hashing: signatures, and the index that proposes candidates."""
+"""Locality-sensitive hashing: signatures, and the indexes that propose candidates."""

@@ -1,4 +1,4 @@
-"""Which articles are worth comparing word for word: those that share a band, or a good part of their shingles."""
+"""Propose copy candidates: articles that share a band of the signature, or a good part of the sampled shingles."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from ingestd.core.fingerprint import COPY_BANDS
 from ingestd.core.lsh.inverted_index import Candidates, InvertedIndex
 from ingestd.core.window.columns import RaggedArray
 
-# Share of the smaller sample that two texts have to share. A copy has half of it or more in the mean; a passage that
-# both quote, or a line that all pages of an outlet carry, is less. A band in common is more likely for a copy than for
-# such, so less is asked for then, and nothing of a text so short that its sample says little.
+# Share of the smaller sample that two texts must have in common. Copies have half or more in the mean; two texts with
+# one common quotation, or with one line of an outlet's pages, have less. A common band is better evidence of a copy, so
+# a smaller share suffices then, and any share suffices for a sample too small to be evidence.
 SAMPLE_SHARE = 0.3
 SAMPLE_SHARE_WITH_BAND = 0.15
-TELLING_SAMPLE = 8
+MIN_SAMPLE = 8
 TYPICAL_SAMPLE = 24  # shingles, of an article of 400 words
 
 
 class CopyIndex:
-    """Bands of the signatures find texts that are much the same; samples of the shingles find parts of longer ones."""
+    """Index of signature bands, for nearly equal texts, and of sampled shingles, for parts of longer texts."""
 
     def __init__(self) -> None:
-        """Begin empty."""
+        """Create an empty index."""
         self._bands, self._samples = InvertedIndex(), InvertedIndex()
 
     @property
     def nbytes(self) -> int:
-        """Memory held, in bytes."""
+        """Memory of the index, in bytes."""
         return self._bands.nbytes + self._samples.nbytes
 
     @property
     def truncated_lookups(self) -> int:
-        """How often a bucket was too full to be read to its end."""
+        """Number of lookups that did not read all articles of a key."""
         return self._bands.truncated_lookups + self._samples.truncated_lookups
 
     def reserve(self, articles: int) -> None:
-        """Make room for so many more articles at once."""
+        """Reserve capacity for further articles."""
         self._bands.reserve(articles * COPY_BANDS)
         self._samples.reserve(articles * TYPICAL_SAMPLE)
 
     def add(self, keys: NDArray[np.uint32], samples: RaggedArray) -> None:
-        """Add a batch of articles, which take the next positions; the keys of their bands have a row for each."""
-        self._bands.add(*_in_a_row(keys))
+        """Add a batch of articles at the next positions; `keys` has a row of band keys for each article."""
+        self._bands.add(*_flatten_keys(keys))
         self._samples.add(samples.numbers, samples.counts)
 
     def find_candidates(
@@ -52,28 +52,29 @@ class CopyIndex:
         positions: NDArray[np.int64],
         before: NDArray[np.int64],
     ) -> Candidates:
-        """Return candidates, by how many bands and sampled shingles they share; see `InvertedIndex.find_candidates`."""
-        by_band = self._bands.find_candidates(*_in_a_row(keys), positions, before)
+        """Return candidates, ranked by the number of shared bands and shingles; see `InvertedIndex.find_candidates`."""
+        by_band = self._bands.find_candidates(*_flatten_keys(keys), positions, before)
         by_sample = self._samples.find_candidates(samples.numbers, samples.counts, positions, before)
-        pairs, which = np.unique(
-            np.concatenate([found.queries << 32 | found.positions for found in (by_band, by_sample)]),
+        pairs, inverse = np.unique(
+            np.concatenate([part.queries << 32 | part.positions for part in (by_band, by_sample)]),
             return_inverse=True,
         )
         bands, sampled = np.zeros((2, pairs.size), dtype=np.int64)
-        bands[which[: by_band.queries.size]] = by_band.shared
-        sampled[which[by_band.queries.size :]] = by_sample.shared
+        bands[inverse[: by_band.queries.size]] = by_band.shared
+        sampled[inverse[by_band.queries.size :]] = by_sample.shared
         queries, others = pairs >> 32, pairs & 0xFFFFFFFF
         smaller = np.minimum(self._samples.count_keys(positions[queries]), self._samples.count_keys(others))
         enough = sampled >= np.where(bands > 0, SAMPLE_SHARE_WITH_BAND, SAMPLE_SHARE) * smaller
-        good = np.flatnonzero(enough | ((bands > 0) & (smaller < TELLING_SAMPLE)))
+        good = np.flatnonzero(enough | ((bands > 0) & (smaller < MIN_SAMPLE)))
         good = good[np.lexsort((-others[good], -(bands + sampled)[good], queries[good]))]
         return Candidates(queries[good], others[good], (bands + sampled)[good])
 
     def compact(self, positions: NDArray[np.int64]) -> None:
-        """Forget all articles but these (ascending), which are numbered anew from 0."""
+        """Remove all articles but those at `positions` (ascending), and number the rest from 0."""
         self._bands.compact(positions)
         self._samples.compact(positions)
 
 
-def _in_a_row(keys: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+def _flatten_keys(keys: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """Return all band keys in one row, and the number of keys of each article."""
     return keys.ravel(), np.full(len(keys), COPY_BANDS)

@@ -1,9 +1,9 @@
 """
-One index for every question: which articles have a key in common?
+An inverted index from keys to articles, for whole batches of queries.
 
-A key is a band of a signature, or a shingle of a sample. A candidate is not a match: two articles that share a key are
-worth an exact comparison, no more. The index answers whole batches. Articles are numbered in the order in which they
-are added; of a key that very many have (pages of nothing but boilerplate) the newest are proposed.
+A key is a band of a signature, or a sampled shingle. A candidate is not a match: a shared key only makes an exact
+comparison worthwhile. Articles are numbered in the order of arrival. For a key of very many articles (pages of nothing
+but boilerplate) the index proposes the newest.
 
 Source: Indyk and Motwani 1998 (LSH); Leskovec, Rajaraman and Ullman, Mining of Massive Datasets, 3.4 (banding).
 """
@@ -16,37 +16,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingestd.core.arrays import ensure_capacity
-from ingestd.core.lsh.postings import MutablePostings, PackedPostings
+from ingestd.core.lsh.postings import BUCKET_LOAD, MutablePostings, PackedPostings
 
-# The newest postings are merged with the others when they are so many, and an eighth of them: seldom enough that a
-# posting is moved nine times in all, and often enough that few take the room of a new one.
-_FEWEST_MERGED = 1 << 18
+# New postings are merged into the packed postings at this number, and at an eighth of the packed postings: a posting is
+# moved nine times in all, and few postings take the larger room of a new posting.
+MIN_MERGED = 1 << 18
 _MERGED_SHARE = 8
-# When very many come at once and nothing is asked meanwhile, as at a start, such a share of them at a time: to merge
-# takes time, what waits for it takes memory. After the fourth time fewer are left than would be merged otherwise.
-_FILLED_SHARE = 0.24
-# What is made of so many signatures stays in the processor's cache.
-_SIGNATURES_AT_ONCE = 64
+# A reserved load (a start of the service) is merged in parts of this share: merging takes time, waiting postings take
+# memory. After the fourth merge fewer postings are left than the limits above allow.
+_RESERVED_SHARE = 0.24
+_SIGNATURES_AT_ONCE = 64  # intermediate results stay in the processor's cache
 _HALF, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 _SPREAD = np.uint32(0x9E3779B1)  # odd: different keys stay different (Knuth 1973, 6.4)
 
 
 def hash_bands(signatures: NDArray[np.uint32], bands: int, rows: int) -> NDArray[np.uint32]:
     """
-    Return one key a band, shape (n, bands): equal rows of a band give equal keys, those of two bands differ.
+    Return one key per band, shape (n, bands). Equal bands have equal keys; the keys of two bands differ.
 
     Args:
         signatures: shape (n, >= bands * rows).
-        bands: how many.
-        rows: positions of the signature that make a band.
+        bands: number of bands.
+        rows: signature positions per band.
     """
     keys = np.empty((len(signatures), bands), dtype=np.uint32)
     for first in range(0, len(signatures), _SIGNATURES_AT_ONCE):
-        some = signatures[first : first + _SIGNATURES_AT_ONCE, : bands * rows]
-        key = np.tile(np.arange(bands, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15), (len(some), 1))
+        batch = signatures[first : first + _SIGNATURES_AT_ONCE, : bands * rows]
+        key = np.tile(np.arange(bands, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15), (len(batch), 1))
         high = np.empty_like(key)
         for row in range(rows):
-            key ^= some[:, row::rows]
+            key ^= batch[:, row::rows]
             key *= np.uint64(0xD6E8FEB86659FD93)
             np.right_shift(key, _HALF, out=high)
             key ^= high
@@ -56,64 +55,66 @@ def hash_bands(signatures: NDArray[np.uint32], bands: int, rows: int) -> NDArray
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Pairs that share a key: article `positions[i]` for query `queries[i]`, best first within a query."""
+    """Pairs that share a key: article `positions[i]` for query `queries[i]`; within a query, best first."""
 
-    queries: NDArray[np.int64]  # row of the batch, ascending
+    queries: NDArray[np.int64]  # rows of the batch, ascending
     positions: NDArray[np.int64]
     shared: NDArray[np.int64]  # keys in common, >= 1
 
 
 class InvertedIndex:
-    """The keys of all articles in the window. Rebuilt from stored signatures; holds no truth of its own."""
+    """Index of the keys of all articles in the window. A cache: can be rebuilt from stored signatures."""
 
-    def __init__(self) -> None:
-        """Begin empty."""
-        self.truncated_lookups = 0  # keys that more had than were looked at, since start
+    def __init__(self, *, min_merged: int = MIN_MERGED, bucket_load: float = BUCKET_LOAD) -> None:
+        """Create an empty index that merges `min_merged` new postings or more at a time."""
+        self.min_merged = min_merged
+        self.truncated_lookups = 0  # lookups that did not read all articles of a key
         self._size = 0  # articles
         self._counts = np.zeros(1 << 8, dtype=np.uint32)  # keys of each article
-        self._newest, self._others = MutablePostings(), PackedPostings()
-        self._expected = 0  # postings that are still to come before anything is asked
+        self._newest, self._packed = MutablePostings(), PackedPostings(bucket_load=bucket_load)
+        self._reserved = 0  # postings expected before the next query
 
     def __len__(self) -> int:
         return self._size
 
     @property
     def nbytes(self) -> int:
-        """Memory held, in bytes."""
-        return self._newest.nbytes + self._others.nbytes + self._counts.nbytes
+        """Memory of the index, in bytes."""
+        return self._newest.nbytes + self._packed.nbytes + self._counts.nbytes
 
     def count_keys(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return how many keys some articles have."""
+        """Return the number of keys of each article."""
         return self._counts[positions].astype(np.int64)
 
     def reserve(self, keys: int) -> None:
-        """Expect so many more keys before anything is asked: they are merged a good part at a time."""
-        self._expected = keys
-        self._newest.reserve(min(keys, self._most))
-        self._others.split_buckets(len(self._newest) + len(self._others) + keys)
+        """Prepare for `keys` further keys before the next query: large parts are merged at a time."""
+        self._reserved = keys
+        self._newest.reserve(min(keys, self._merge_limit))
+        self._packed.split_buckets(len(self._newest) + len(self._packed) + keys)
 
     def add(self, keys: NDArray[np.uint32], counts: NDArray[np.int64]) -> None:
         """
-        Add a batch of articles, which take the next positions.
+        Add a batch of articles at the next positions.
 
         Args:
-            keys: of all articles in a row, without repeats within one.
-            counts: shape (n,), how many of them each article has; one with none is never proposed.
+            keys: keys of all articles in one row, without repeats within an article.
+            counts: shape (n,), number of keys of each article; an article without keys is never proposed.
         """
         first, self._size = self._size, self._size + len(counts)
         self._counts = ensure_capacity(self._counts, self._size)
         self._counts[first : self._size] = counts
         self._newest.add(keys * _SPREAD, np.repeat(np.arange(first, self._size), counts))
-        self._merge()
+        self._merge_newest()
 
     @property
-    def _most(self) -> int:
-        """How many postings may gather before they are merged."""
-        return max(_FEWEST_MERGED, len(self._others) // _MERGED_SHARE, int(self._expected * _FILLED_SHARE))
+    def _merge_limit(self) -> int:
+        """Number of new postings above which the index merges."""
+        return max(self.min_merged, len(self._packed) // _MERGED_SHARE, int(self._reserved * _RESERVED_SHARE))
 
-    def _merge(self) -> None:
-        if len(self._newest) > self._most:
-            self._others.merge_entries(self._newest.sort_entries())
+    def _merge_newest(self) -> None:
+        """Merge the new postings into the packed postings, if above the limit."""
+        if len(self._newest) > self._merge_limit:
+            self._packed.merge_entries(self._newest.sort_entries())
             self._newest.clear()
 
     def find_candidates(
@@ -124,41 +125,41 @@ class InvertedIndex:
         before: NDArray[np.int64],
     ) -> Candidates:
         """
-        Return the articles that share a key with each of some articles.
+        Return the articles that share a key with each queried article.
 
         Args:
-            keys: of all articles asked about in a row.
-            counts: shape (n,), how many of them each article has.
-            positions: shape (n,), of the articles asked about; never proposed to themselves.
-            before: shape (n,); only positions below it are proposed.
+            keys: keys of all queried articles in one row.
+            counts: shape (n,), number of keys of each queried article.
+            positions: shape (n,), positions of the queried articles; no article is its own candidate.
+            before: shape (n,), upper limit: only lower positions are proposed.
         """
-        if self._expected:
-            self._expected = 0
-            self._merge()
+        if self._reserved:
+            self._reserved = 0
+            self._merge_newest()
             self._newest.shrink_to_fit()
-        # In ascending order, which is that of the buckets: memory is read along, not across.
-        asked = (keys * _SPREAD).astype(np.uint64) << _HALF | np.arange(keys.size, dtype=np.uint64)
-        asked.sort()
-        spread = (asked >> _HALF).astype(np.uint32)
-        owner = np.repeat(np.arange(counts.size), counts)[(asked & _LOW).view(np.int64)]
-        found = [part.find_articles(spread) for part in (self._newest, self._others)]
-        self.truncated_lookups += sum(truncated for _, truncated in found)
-        rows, others = (np.concatenate(part) for part in zip(*(pair for pair, _ in found), strict=True))
+        # Ascending keys are in the order of the buckets: memory is read sequentially.
+        lookups = (keys * _SPREAD).astype(np.uint64) << _HALF | np.arange(keys.size, dtype=np.uint64)
+        lookups.sort()
+        spread = (lookups >> _HALF).astype(np.uint32)
+        owner = np.repeat(np.arange(counts.size), counts)[(lookups & _LOW).view(np.int64)]
+        results = [part.find_articles(spread) for part in (self._newest, self._packed)]
+        self.truncated_lookups += sum(truncated for _, truncated in results)
+        rows, others = (np.concatenate(part) for part in zip(*(pair for pair, _ in results), strict=True))
         queries = owner[rows]
-        good = (others < before[queries]) & (others != positions[queries])
-        return _counted(queries[good], others[good])
+        valid = (others < before[queries]) & (others != positions[queries])
+        return _count_pairs(queries[valid], others[valid])
 
     def compact(self, positions: NDArray[np.int64]) -> None:
-        """Forget all articles but these (ascending), which are numbered anew from 0."""
-        renumbered = np.full(self._size, -1, dtype=np.int64)
-        renumbered[positions] = np.arange(positions.size)
-        self._newest.compact(renumbered)
-        self._others.compact(renumbered)
+        """Remove all articles but those at `positions` (ascending), and number the rest from 0."""
+        new_ids = np.full(self._size, -1, dtype=np.int64)
+        new_ids[positions] = np.arange(positions.size)
+        self._newest.compact(new_ids)
+        self._packed.compact(new_ids)
         self._counts, self._size = self._counts[positions], positions.size
 
 
-def _counted(query: NDArray[np.int64], position: NDArray[np.int64]) -> Candidates:
-    """Merge repeated pairs, count them, and sort them by query, then by keys shared, then newest first."""
+def _count_pairs(query: NDArray[np.int64], position: NDArray[np.int64]) -> Candidates:
+    """Count repeated pairs; sort pairs by query, then by shared keys (most first), then by position (newest first)."""
     pairs, shared = np.unique((query << 32) | position, return_counts=True)
     query, position = pairs >> 32, pairs & 0xFFFFFFFF
     order = np.lexsort((-position, -shared, query))

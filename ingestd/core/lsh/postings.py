@@ -1,9 +1,9 @@
 """
-Which articles have a key? Two answers: one that is quick to add to, and one that is small.
+Postings: pairs of a key and an article, in two structures. `MutablePostings` is fast to extend, `PackedPostings` small.
 
-What comes in is hung into chains (12 bytes a posting, and a few for the head of its chain). From time to time all that
-has gathered there is merged into sorted arrays (6 bytes). A posting stands in the bucket of the upper bits of its key
-there, and of the lower ones only a check is kept: both together are the whole key.
+New postings go into chained hash buckets: 12 bytes a posting, and a share of the head of the chain. The index merges
+new postings into sorted arrays at intervals: 6 bytes a posting. The upper bits of the key select the bucket of a packed
+posting; the posting stores the lower 16 bits as a check. Bucket and check together are the whole key.
 
 Source: Zobel and Moffat 2006, 5 (inverted files that are merged as they grow).
 """
@@ -15,34 +15,37 @@ from numpy.typing import NDArray
 
 from ingestd.core.arrays import ensure_capacity
 
-# Postings of one key that are looked at, the newest. Same-event buckets on the labelled corpora stay under 100; empty
-# forms grow for ever.
+# Postings of one key that a lookup reads, the newest. Keys of one event have fewer than 100 postings on the labelled
+# corpora; keys of empty templates grow without limit.
 MAX_PER_KEY = 512
-# Postings a chain or a bucket, at most, in the mean: more cost time, fewer memory.
-_CHAIN_LOAD, _BUCKET_LOAD = 2, 8
+# Largest mean number of postings of a chain and of a bucket: higher loads cost time, lower loads memory.
+_CHAIN_LOAD = 2
+BUCKET_LOAD = 8
 _CHECK_BITS = 16
-_FEWEST_BUCKET_BITS = 32 - _CHECK_BITS
-# Buckets taken in hand at once while merging: what that takes in memory is not several times what the postings take.
-_BUCKETS_AT_ONCE = 1 << 16
+_MIN_BUCKET_BITS = 32 - _CHECK_BITS
+BUCKETS_AT_ONCE = 1 << 16  # buckets of one step of a merge; bounds the temporary memory
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 
-# Rows of the keys asked for, and an article that has each: of two arrays the same places.
-Found = tuple[NDArray[np.int64], NDArray[np.int64]]
+# Rows of the queried keys, and the article of each hit; two arrays of equal length.
+Hits = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 class MutablePostings:
-    """The newest postings, each linked to the one before it in its bucket."""
+    """The newest postings, as chains: each posting links to the posting before in the same bucket."""
 
     def __init__(self) -> None:
-        """Begin empty."""
-        self._entries = np.zeros(1 << 12, dtype=np.uint64)  # a key above its article
-        self.clear()
+        """Create an empty structure."""
+        self._entries = np.zeros(1 << 12, dtype=np.uint64)  # key in the upper 32 bits, article in the lower
+        self._size = 0
+        self._linked = 0  # entries that are in a chain already
+        self._links = np.zeros(0, dtype=np.uint32)  # next entry of the chain, counted from 1; 0 ends a chain
+        self._heads = np.zeros(1 << 12, dtype=np.uint32)  # first entry of each chain, counted from 1
 
     def clear(self) -> None:
-        """Forget all; the room that was reserved stays."""
+        """Remove all postings; reserved capacity stays."""
         self._size = self._linked = 0
-        self._links = np.zeros(0, dtype=np.uint32)  # entries count from 1 here; 0 ends a chain
+        self._links = np.zeros(0, dtype=np.uint32)
         self._heads = np.zeros(1 << 12, dtype=np.uint32)
 
     def __len__(self) -> int:
@@ -50,32 +53,32 @@ class MutablePostings:
 
     @property
     def nbytes(self) -> int:
-        """Memory held, in bytes."""
+        """Memory of the arrays, in bytes."""
         return self._entries.nbytes + self._links.nbytes + self._heads.nbytes
 
     def reserve(self, postings: int) -> None:
-        """Make room for so many more at once."""
+        """Reserve capacity for further postings."""
         self._entries = ensure_capacity(self._entries, self._size + postings)
 
     def add(self, keys: NDArray[np.uint32], articles: NDArray[np.int64]) -> None:
-        """Add postings; they are linked when they are looked for."""
+        """Add postings; the next lookup links the new entries."""
         end = self._size + keys.size
         self._entries = ensure_capacity(self._entries, end)
         self._entries[self._size : end] = keys.astype(np.uint64) << _HALF | articles.astype(np.uint64)
         self._size = end
 
-    def find_articles(self, keys: NDArray[np.uint32]) -> tuple[Found, int]:
-        """Return who has each of some keys, and how many chains were too long to be followed to their end."""
-        self._link()
+    def find_articles(self, keys: NDArray[np.uint32]) -> tuple[Hits, int]:
+        """Return the articles of each key, and the number of chains too long to read to the end."""
+        self._link_entries()
         row = np.arange(keys.size)
         number = self._heads[keys >> np.uint32(self._bits_below)]
         wanted = keys.astype(np.uint64)
         rows, articles = [row[:0]], [row[:0]]
         for _ in range(MAX_PER_KEY):
-            on = np.flatnonzero(number)
-            if not on.size:
+            active = np.flatnonzero(number)
+            if not active.size:
                 return (np.concatenate(rows), np.concatenate(articles)), 0
-            row, wanted, at = row[on], wanted[on], number[on] - np.uint32(1)
+            row, wanted, at = row[active], wanted[active], number[active] - np.uint32(1)
             entry = self._entries[at]
             hit = np.flatnonzero(entry >> _HALF == wanted)
             rows.append(row[hit])
@@ -84,17 +87,17 @@ class MutablePostings:
         return (np.concatenate(rows), np.concatenate(articles)), int(np.count_nonzero(number))
 
     def sort_entries(self) -> NDArray[np.uint64]:
-        """Return all postings (a key above its article), ascending, in a part of this index: to be cleared next."""
+        """Sort all entries in place and return a view of them; the caller clears the structure next."""
         entries = self._entries[: self._size]
         entries.sort()
         return entries
 
     def shrink_to_fit(self) -> None:
-        """Give back the room that was reserved."""
+        """Release unused capacity."""
         self._entries = self._entries[: self._size].copy()
 
     def compact(self, new_ids: NDArray[np.int64]) -> None:
-        """Forget the articles whose new number is negative, and number the others anew."""
+        """Replace the number of each article by `new_ids[number]`; remove articles with a negative new number."""
         entries = self._entries[: self._size]
         articles = new_ids[(entries & _LOW).view(np.int64)]
         kept = articles >= 0
@@ -104,11 +107,11 @@ class MutablePostings:
 
     @property
     def _bits_below(self) -> int:
-        """How many bits of a key do not tell its bucket: the upper ones do."""
+        """Number of lower bits of a key that do not select the bucket."""
         return 33 - self._heads.size.bit_length()
 
-    def _link(self) -> None:
-        """Hang the entries that came since this was done in front of the chains of their buckets."""
+    def _link_entries(self) -> None:
+        """Put the entries added since the last call at the front of the chains."""
         if self._linked == self._size:
             return
         if self._size > _CHAIN_LOAD * self._heads.size:
@@ -117,7 +120,7 @@ class MutablePostings:
         self._links = ensure_capacity(self._links, self._size)
         first = self._linked
         of_keys = self._entries[first : self._size] >> np.uint64(32 + self._bits_below)
-        # Sorting bucket and entry as one number is several times quicker than a stable sort by bucket.
+        # Sorting bucket and entry as one number is several times as fast as a stable sort by bucket.
         both = of_keys << _HALF | np.arange(first + 1, self._size + 1, dtype=np.uint64)
         both.sort()
         numbers, buckets = (both & _LOW).view(np.int64), (both >> _HALF).view(np.int64)
@@ -132,12 +135,13 @@ class MutablePostings:
 
 
 class PackedPostings:
-    """All others, in the order of their buckets; those of a bucket in the order in which they were merged."""
+    """Older postings, sorted by bucket, and within a bucket by the order of the merges."""
 
-    def __init__(self) -> None:
-        """Begin empty."""
-        self._bits = _FEWEST_BUCKET_BITS
-        self._begins = np.zeros((1 << self._bits) + 1, dtype=np.uint32)  # of each bucket, and the end
+    def __init__(self, *, bucket_load: float = BUCKET_LOAD, buckets_at_once: int = BUCKETS_AT_ONCE) -> None:
+        """Create an empty structure with at most `bucket_load` postings a bucket in the mean."""
+        self._bucket_load, self._buckets_at_once = bucket_load, buckets_at_once
+        self._bits = _MIN_BUCKET_BITS  # 2**bits buckets
+        self._begins = np.zeros((1 << self._bits) + 1, dtype=np.uint32)  # begin of each bucket, and the end of the last
         self._checks = np.zeros(0, dtype=np.uint16)
         self._articles = np.zeros(0, dtype=np.uint32)
 
@@ -146,11 +150,11 @@ class PackedPostings:
 
     @property
     def nbytes(self) -> int:
-        """Memory held, in bytes."""
+        """Memory of the arrays, in bytes."""
         return self._begins.nbytes + self._checks.nbytes + self._articles.nbytes
 
-    def find_articles(self, keys: NDArray[np.uint32]) -> tuple[Found, int]:
-        """Return who has each of some keys, and how many buckets were too full to be read to their beginning."""
+    def find_articles(self, keys: NDArray[np.uint32]) -> tuple[Hits, int]:
+        """Return the articles of each key, and the number of buckets too full to read to the beginning."""
         buckets = keys >> np.uint32(32 - self._bits)
         begins, ends = self._begins[buckets].astype(np.int64), self._begins[buckets + np.uint32(1)].astype(np.int64)
         full = int(np.count_nonzero(ends - begins > MAX_PER_KEY))
@@ -163,33 +167,33 @@ class PackedPostings:
         return (np.searchsorted(edges, hit, side="right"), self._articles[at[hit]].astype(np.int64)), full
 
     def merge_entries(self, entries: NDArray[np.uint64]) -> None:
-        """Take in postings (a key above its article), ascending."""
+        """Add postings (key in the upper 32 bits, article in the lower), ascending."""
         before, after = len(self), len(self) + entries.size
         self.split_buckets(after)
         self._resize(after)
-        stretches = self._stretches()
+        ranges = self._list_bucket_ranges()
         shift = np.uint64(64 - self._bits)
-        edges = np.searchsorted(entries, np.array([low for low, _ in stretches], dtype=np.uint64) << shift)
+        edges = np.searchsorted(entries, np.array([low for low, _ in ranges], dtype=np.uint64) << shift)
         pieces = np.split(entries, edges[1:])
         end = before
-        # From the last bucket to the first: all moves towards the end, and nothing is overwritten that is still needed.
-        for (low, high), moved, piece in zip(reversed(stretches), edges[::-1].tolist(), reversed(pieces), strict=True):
-            end = self._merge_stretch(low, high, end, piece, moved)
+        # From the last bucket to the first: postings move towards the end, so nothing unread is overwritten.
+        for (low, high), moved, piece in zip(reversed(ranges), edges[::-1].tolist(), reversed(pieces), strict=True):
+            end = self._merge_range(low, high, end, piece, moved)
         self._begins[-1] = after
 
-    def _merge_stretch(self, low: int, high: int, end: int, entries: NDArray[np.uint64], moved: int) -> int:
-        """Merge into the buckets from `low` to `high`, which end at `end` and move by `moved`; return their begin."""
+    def _merge_range(self, low: int, high: int, end: int, entries: NDArray[np.uint64], moved: int) -> int:
+        """Shift the buckets from `low` to `high` (old end: `end`) by `moved`, merge entries, return the old begin."""
         begin = int(self._begins[low])
         ends = np.append(self._begins[low + 1 : high], end).astype(np.int64)
         size = end - begin + entries.size
         buckets = (entries >> np.uint64(64 - self._bits)).view(np.int64) - low
-        new = ends[buckets] + np.arange(-begin, entries.size - begin)  # behind those that the bucket has
+        new = ends[buckets] + np.arange(-begin, entries.size - begin)  # behind the older postings of the bucket
         free = np.ones(size, dtype=bool)
         free[new] = False
-        old = np.flatnonzero(free)  # both columns go to places in a fraction of the time that they go to a mask
+        old = np.flatnonzero(free)  # writing at indices takes a fraction of the time of writing through a mask
         for column, incoming in ((self._checks, entries >> _HALF), (self._articles, entries)):
             merged = np.empty(size, dtype=column.dtype)
-            merged[new] = incoming.astype(column.dtype)  # its lower bits
+            merged[new] = incoming.astype(column.dtype)  # the lower bits
             merged[old] = column[begin:end]
             column[begin + moved : begin + moved + size] = merged
         grown = np.cumsum(np.bincount(buckets, minlength=high - low))
@@ -198,9 +202,9 @@ class PackedPostings:
         return begin
 
     def compact(self, new_ids: NDArray[np.int64]) -> None:
-        """Forget the articles whose new number is negative, and number the others anew."""
+        """Replace the number of each article by `new_ids[number]`; remove articles with a negative new number."""
         begin = written = 0
-        for low, high in self._stretches():
+        for low, high in self._list_bucket_ranges():
             begins, end = self._begins[low:high].astype(np.int64) - begin, int(self._begins[high])
             articles = new_ids[self._articles[begin:end]]
             kept = articles >= 0
@@ -213,13 +217,14 @@ class PackedPostings:
         self._begins[-1] = written
         self._resize(written)
 
-    def _stretches(self) -> list[tuple[int, int]]:
-        buckets = 1 << self._bits
-        return [(low, min(low + _BUCKETS_AT_ONCE, buckets)) for low in range(0, buckets, _BUCKETS_AT_ONCE)]
+    def _list_bucket_ranges(self) -> list[tuple[int, int]]:
+        """Return the ranges of buckets that one step takes together."""
+        buckets, step = 1 << self._bits, self._buckets_at_once
+        return [(low, min(low + step, buckets)) for low in range(0, buckets, step)]
 
     def split_buckets(self, postings: int) -> None:
-        """Have as many buckets as so many postings need, each divided in its place."""
-        bits = min(32, max(self._bits, int(postings / _BUCKET_LOAD).bit_length()))
+        """Split every bucket in place, until there are enough buckets for `postings` postings."""
+        bits = min(32, max(self._bits, int(postings / self._bucket_load).bit_length()))
         if bits == self._bits:
             return
         if not len(self):
@@ -227,7 +232,7 @@ class PackedPostings:
             return
         begins = np.empty((1 << bits) + 1, dtype=np.uint32)
         below, more = np.uint32(32 - self._bits), bits - self._bits
-        for low, high in self._stretches():
+        for low, high in self._list_bucket_ranges():
             begin, end = int(self._begins[low]), int(self._begins[high])
             sizes = np.diff(self._begins[low : high + 1])
             old = np.repeat(np.arange(low, high, dtype=np.uint32), sizes)
@@ -243,6 +248,6 @@ class PackedPostings:
         self._begins, self._bits = begins, bits
 
     def _resize(self, size: int) -> None:
-        # In place: a copy of the largest arrays that there are would take as much again.
+        # In place: a copy of these arrays, the largest of the process, would double their memory.
         self._checks.resize(size, refcheck=False)
         self._articles.resize(size, refcheck=False)
