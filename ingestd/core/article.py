@@ -1,4 +1,4 @@
-"""What an article is once it has been read from a file, whatever the file's format was."""
+"""An article as read from a file of any format."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from enum import Enum
 
 
 class DateSource(Enum):
-    """Where the date of publication was found."""
+    """Source of the date of publication."""
 
     RECORD = "record"  # a field of a record
     JSON_LD = "json-ld"  # structured data in a page
-    META = "meta"  # what a page says of itself otherwise
+    META = "meta"  # other metadata of a page
     URL = "url"  # a date in the address
     TEXT = "text"  # a dateline in the text
     FILE = "file"  # a date in the name of the file
 
 
 class DatePrecision(Enum):
-    """How much of the date of publication was given."""
+    """Precision of the date of publication."""
 
     SECOND = "second"
     MINUTE = "minute"
@@ -29,7 +29,7 @@ class DatePrecision(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Article:
-    """One article as its source gave it. Texts are cleaned of what no database keeps (NUL, lone surrogates)."""
+    """One article as the source gave it; texts without characters that databases refuse (NUL, lone surrogates)."""
 
     title: str | None
     text: str  # paragraphs separated by line breaks
@@ -43,14 +43,14 @@ class Article:
     published_at: datetime | None = None  # UTC, with time zone
     published_source: DateSource | None = None
     published_precision: DatePrecision | None = None
-    refused_date: str | None = None  # what was given as the date and cannot be one
-    record_no: int = 1  # place in the file, from 1
+    refused_date: str | None = None  # the given date, if impossible
+    record_no: int = 1  # number in the file, from 1
 
     @property
     def body(self) -> str:
-        """What there is to compare: the text, or the headline where a record holds nothing else."""
+        """The text to compare: the headline if a record has no other text."""
         return self.text or self.title or ""
 
     def hash_text(self) -> str:
-        """Return the key by which equal texts are recognised."""
+        """Return the SHA-256 of the body; equal texts have equal hashes."""
         return hashlib.sha256(self.body.encode()).hexdigest()

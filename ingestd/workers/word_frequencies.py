@@ -10,7 +10,8 @@ from zlib import crc32
 import numpy as np
 
 from ingestd.core.text.languages import find_frequency_list
-from ingestd.core.text.term_weights import BackgroundFrequencies, TermWeighter, estimate_frequencies
+from ingestd.core.text.term_weights import TermWeighter
+from ingestd.core.text.vocabulary import BackgroundFrequencies, estimate_frequencies
 
 
 @cache

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import wordfreq
 
-from ingestd.core.text.term_weights import estimate_frequencies
+from ingestd.core.text.vocabulary import estimate_frequencies
 from ingestd.workers.word_frequencies import load_frequencies, load_term_weighter
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from unittest import mock
 
 import numpy as np
 from hypothesis import given
@@ -10,7 +9,6 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
-from ingestd.core.events import term_vectors
 from ingestd.core.events.linkage import (
     CONTRAST,
     MAX_RECLUSTERED,
@@ -57,7 +55,7 @@ def add(vectors: TermVectorStore, terms: TermVector) -> None:
 
 @given(st.lists(weights, min_size=2, max_size=8), st.data())
 def test_cosines_are_those_of_the_dense_vectors(drawn: list[dict[int, float]], data: st.DataObject) -> None:
-    vectors, dense = TermVectorStore(), np.zeros((len(drawn), 41))
+    vectors, dense = TermVectorStore(articles_at_once=3), np.zeros((len(drawn), 41))
     for i, d in enumerate(drawn):
         v = vector(d)
         add(vectors, v)
@@ -71,19 +69,17 @@ def test_cosines_are_those_of_the_dense_vectors(drawn: list[dict[int, float]], d
     articles = np.array(data.draw(st.lists(st.sampled_from(everyone), min_size=7, max_size=7))[: len(others_of)])
     others = np.array([other for others in others_of for other in others], dtype=np.int64)
     of = np.repeat(np.arange(articles.size), [len(others) for others in others_of])
-    with mock.patch.object(term_vectors, "_TOGETHER", 3):
-        assert np.allclose(vectors.compute_cosines(articles, others, of), expected[articles[of], others], rtol=0.01)
+    assert np.allclose(vectors.compute_cosines(articles, others, of), expected[articles[of], others], rtol=0.01)
 
 
 @given(st.lists(weights, min_size=1, max_size=8), st.integers(1, 4), st.data())
 def test_the_terms_named_make_most_of_the_cosine(drawn: list[dict[int, float]], most: int, data: st.DataObject) -> None:
-    vectors = TermVectorStore()
+    vectors = TermVectorStore(articles_at_once=3)
     for d in drawn:
         add(vectors, vector(d))
     one = st.sampled_from(range(len(drawn)))
     pairs = np.array(data.draw(st.lists(st.tuples(one, one))), dtype=np.int64).reshape(-1, 2)
-    with mock.patch.object(term_vectors, "_TOGETHER", 3):
-        named = vectors.find_shared_terms(pairs[:, 0], pairs[:, 1], most)
+    named = vectors.find_shared_terms(pairs[:, 0], pairs[:, 1], most)
     for (a, b), (terms, products) in zip(pairs.tolist(), named, strict=True):
         held = [vector(drawn[i]) for i in (a, b)]
         mine, theirs = (
@@ -167,7 +163,10 @@ def test_whole_names_tell_apart_who_shares_a_part() -> None:
 
 
 def test_words_met_before_make_no_difference_however_many_they_are() -> None:
-    fresh, used = (TermWeighter("en", lambda words: [FREQUENCIES.get(w, 0.0) for w in words]) for _ in range(2))
+    fresh, used = (
+        TermWeighter("en", lambda words: [FREQUENCIES.get(w, 0.0) for w in words], max_known_terms=2_500)
+        for _ in range(2)
+    )
     for start in range(0, 9_000, 1_000):
         used.weigh_article(f"Title{start}", " ".join(f"w{n} W{n}" for n in range(start, start + 1_000)))
     article = ("Ferry strikes pier", "The ferry Lady Marisol struck the pier.\n\nThe minister said little.")

@@ -2,13 +2,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from unittest import mock
 
 import numpy as np
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ingestd.core.text import term_weights as salience_module
 from ingestd.core.text import tokens
 from ingestd.core.text.term_weights import TermWeighter
 from ingestd.core.text.tokens import HashIndex, tokenize_caseless, tokenize_texts
@@ -21,7 +19,7 @@ UNSPACED = "漢字カ"
 text = st.text("ab1A'’ \n-_.éİßǅ½\u00ad漢字カ𝒜\ud800", max_size=30) | st.text(max_size=20)
 
 
-def one_by_one(text: str) -> list[str]:
+def find_words(text: str) -> list[str]:
     """The words as a regular expression finds them, in a text without unspaced scripts."""
     return WORD.findall(unicodedata.normalize("NFKC", text.replace("\u00ad", "")))
 
@@ -31,7 +29,7 @@ def test_words_are_those_that_a_regular_expression_finds(drawn: list[str]) -> No
     spaced = [re.sub(f"[{UNSPACED}]", " ", text) for text in drawn]
     assume(not any(tokens._UNSPACED_RUN.search(unicodedata.normalize("NFKC", text)) for text in spaced))
     found = tokenize_texts(spaced)
-    expected = [one_by_one(text) for text in spaced]
+    expected = [find_words(text) for text in spaced]
     assert found.take(np.arange(found.begins.size)) == [word for of_text in expected for word in of_text]
     assert found.counts.tolist() == [len(of_text) for of_text in expected]
 
@@ -64,10 +62,7 @@ def test_caseless_tokens_that_differ_in_case_alone_have_one_hash(drawn: str) -> 
 @given(st.lists(st.text("aBé_. ", max_size=8)))
 def test_caseless_tokens_are_the_same_when_a_long_text_is_read_in_pieces(drawn: list[str]) -> None:
     whole = tokenize_caseless(" ".join(drawn))
-    tokens._powers.cache_clear()
-    with mock.patch.object(tokens, "_BATCH_CHARACTERS", 12):
-        pieces = tokenize_caseless(" ".join(drawn))
-    tokens._powers.cache_clear()
+    pieces = tokenize_caseless(" ".join(drawn), batch_characters=12)
     for one, other in ((whole.begins, pieces.begins), (whole.ends, pieces.ends), (whole.hashes, pieces.hashes)):
         assert one.tolist() == other.tolist()
 
@@ -81,30 +76,25 @@ def test_unspaced_scripts_come_in_overlapping_pairs() -> None:
 @given(st.lists(text, min_size=1, max_size=4))
 def test_a_text_that_is_read_in_pieces_has_the_same_words(drawn: list[str]) -> None:
     whole = tokenize_texts([f"{text} a" for text in drawn])
-    tokens._powers.cache_clear()
-    with mock.patch.object(tokens, "_BATCH_CHARACTERS", 40):
-        pieces = tokenize_texts([f"{text} a" for text in drawn])
-    tokens._powers.cache_clear()
+    pieces = tokenize_texts([f"{text} a" for text in drawn], batch_characters=40)
     assert pieces.hashes.tolist() == whole.hashes.tolist()
     assert pieces.counts.tolist() == whole.counts.tolist()
 
 
 @given(st.lists(st.lists(st.integers(1, 30) | st.integers(1, 2**64 - 1), max_size=30), max_size=5))
 def test_every_hash_keeps_its_number(drawn: list[list[int]]) -> None:
-    numbers, given_to, names = HashIndex(), {}, iter(range(1_000))
-    with mock.patch.object(tokens, "_FEWEST_SLOTS", 4):
-        numbers = HashIndex()
+    numbers, given_to, names = HashIndex(min_slots=4), {}, iter(range(1_000))
     for batch in drawn:
         hashes = np.array(batch, dtype=np.uint64)
 
-        def describe(first: np.ndarray, batch: list[int] = batch) -> np.ndarray:
+        def assign_numbers(first: np.ndarray, batch: list[int] = batch) -> np.ndarray:
             new = [batch[i] for i in first.tolist()]
             assert not given_to.keys() & set(new)
             assert len(set(new)) == len(new)
             given_to.update(zip(new, names, strict=False))
             return np.array([given_to[hash_] for hash_ in new])
 
-        found = numbers.get_or_add(hashes, describe)
+        found = numbers.get_or_add(hashes, assign_numbers)
         assert found.tolist() == [given_to[hash_] for hash_ in batch]
     assert list(given_to.values()) == sorted(given_to.values())  # in the order in which they came
 
@@ -116,12 +106,11 @@ articles = st.lists(st.tuples(st.none() | text, text), min_size=1, max_size=5)
 def test_the_terms_of_an_article_do_not_depend_on_those_beside_it(
     drawn: list[tuple[str | None, str]], kept: int
 ) -> None:
-    weigher = TermWeighter("en", lambda new: [10 ** -(1 + len(word) % 3) for word in new])
-    with mock.patch.object(salience_module, "KEPT_TERMS", kept):
-        together, alone = (
-            weigher.weigh_articles(drawn),
-            [TermWeighter("en", weigher._frequency).weigh_article(*one) for one in drawn],
-        )
+    def create_weigher() -> TermWeighter:
+        return TermWeighter("en", lambda new: [10 ** -(1 + len(word) % 3) for word in new], kept_terms=kept)
+
+    together = create_weigher().weigh_articles(drawn)
+    alone = [create_weigher().weigh_article(*article) for article in drawn]
     for one, other in zip(together, alone, strict=True):
         assert one.words == other.words
         assert np.array_equal(one.hashes, other.hashes)

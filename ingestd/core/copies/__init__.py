@@ -1,1 +1,1 @@
-"""Which of two texts is a copy of the other, and who represents a group of copies."""
+"""Copies: compare two texts, explain the differences, and divide copies into groups."""

@@ -1,1 +1,1 @@
-"""Which articles cover the same event: term vectors, linkage and medoids."""
+"""Event clusters: term vectors, linkage and medoids."""

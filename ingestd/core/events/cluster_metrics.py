@@ -1,4 +1,4 @@
-"""How well two groupings of the same articles agree."""
+"""Measures of the agreement of two clusterings of the same articles."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class ClusterMetrics:
-    """Figures of 0 to 1, of a grouping that was found against the right one."""
+    """Measures of a clustering against the gold clustering, 0 to 1 each."""
 
     b3_precision: float
     b3_recall: float
@@ -24,14 +24,14 @@ class ClusterMetrics:
 
 def compare_clusterings(gold: Mapping[str, Hashable], found: Mapping[str, Hashable]) -> ClusterMetrics:
     """
-    Compare two groupings, each from an article to its group.
+    Compare a clustering with the gold clustering; both map an article to a cluster.
 
     Args:
-        gold: the right one; not empty.
-        found: has every article of `gold`; others are left out.
+        gold: the correct clustering; not empty.
+        found: has every article of `gold`; further articles do not count.
 
     Raises:
-        ValueError: there is nothing to compare, or `found` lacks an article.
+        ValueError: `gold` is empty, or `found` lacks an article.
 
     Source: Bagga and Baldwin 1998 (B-cubed); Hubert and Arabie 1985 (adjusted Rand index).
     """
@@ -42,26 +42,26 @@ def compare_clusterings(gold: Mapping[str, Hashable], found: Mapping[str, Hashab
     in_gold, in_found = Counter(gold.values()), Counter(found[k] for k in gold)
     precision = sum(c * c / in_found[f] for (_, f), c in both.items()) / n
     recall = sum(c * c / in_gold[g] for (g, _), c in both.items()) / n
-    pairs, gold_pairs, found_pairs = (_pairs(cells) for cells in (both, in_gold, in_found))
+    pairs, gold_pairs, found_pairs = (_count_pairs(cells) for cells in (both, in_gold, in_found))
     pair_precision = pairs / found_pairs if found_pairs else 1.0
     pair_recall = pairs / gold_pairs if gold_pairs else 1.0
     return ClusterMetrics(
-        precision, recall, _f1(precision, recall),
-        pair_precision, pair_recall, _f1(pair_precision, pair_recall),
-        _adjusted_rand(pairs, gold_pairs, found_pairs, comb(n, 2)),
+        precision, recall, _compute_f1(precision, recall),
+        pair_precision, pair_recall, _compute_f1(pair_precision, pair_recall),
+        _compute_adjusted_rand(pairs, gold_pairs, found_pairs, comb(n, 2)),
     )  # fmt: skip
 
 
-def _adjusted_rand(pairs: int, gold_pairs: int, found_pairs: int, all_pairs: int) -> float:
+def _compute_adjusted_rand(pairs: int, gold_pairs: int, found_pairs: int, all_pairs: int) -> float:
     if pairs == gold_pairs == found_pairs:
         return 1.0
     chance = gold_pairs * found_pairs / all_pairs
     return (pairs - chance) / ((gold_pairs + found_pairs) / 2 - chance)
 
 
-def _pairs(cells: Mapping[Any, int]) -> int:
+def _count_pairs(cells: Mapping[Any, int]) -> int:
     return sum(comb(n, 2) for n in cells.values())
 
 
-def _f1(precision: float, recall: float) -> float:
+def _compute_f1(precision: float, recall: float) -> float:
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0

@@ -1,1 +1,1 @@
-"""Texts as they are compared: words, shingles, recurring lines and term weights."""
+"""Texts as numbers: tokens, shingles, term weights, and lines that recur."""

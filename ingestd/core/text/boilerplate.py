@@ -1,8 +1,8 @@
 """
-Lines of a page that are not its story: adverts, sign-ups, links to other pages, captions, bylines, copyright.
+Find lines of a page outside the story: adverts, sign-ups, links to other pages, captions, bylines, copyright.
 
-They are taken out of what is compared, never out of what is stored. Some are known by their form. The others are known
-by what recurs: a line that an outlet carries under many headlines says nothing about any of them.
+Comparisons leave such lines out; stored texts stay complete. Known forms recognise some of the lines. The others recur:
+a line that an outlet prints under many headlines says nothing about any of the stories.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from ingestd.core.arrays import sort_unique
 from ingestd.core.text.languages import map_ignored_lines
 from ingestd.core.text.shingles import SHORT_WORDS
 
-# A line recurs when it stands under so many of the headlines that its outlet had last. An update seldom changes its
-# headline that often while its lines stay.
+# A line recurs if printed under `HEADLINES_TO_RECUR` of the outlet's last headlines. Updates of one story seldom change
+# the headline so often and keep the lines.
 HEADLINES_REMEMBERED = 32
 HEADLINES_TO_RECUR = 4
 # Longer lines are paragraphs of a story, whatever they begin with.
@@ -55,37 +55,37 @@ _KNOWN_FORMS = LineForms(map_ignored_lines())
 
 
 def remove_known_boilerplate(text: str, forms: LineForms = _KNOWN_FORMS) -> str:
-    """Return the text without the lines that are boilerplate by their form; the whole text if little else is there."""
+    """Return the text without lines of a known form; the whole text if little else remains."""
     lines = text.split("\n")
     if len(lines) == 1:
         return text
     kept = [line for line in lines if not (0 < len(line) <= _LONGEST_FORM and forms.matches(line))]
-    return _or_whole(kept, lines, text)
+    return _join_lines(kept, lines, text)
 
 
 def hash_lines(text: str) -> NDArray[np.uint32]:
-    """Return a hash of every line of a text, sorted, without repeats."""
+    """Return the hashes of the lines of a text, sorted, without repeats."""
     lines = text.encode("utf-8", "replace").split(b"\n")
     return np.array(sorted({crc32(line.strip()) for line in lines if line}), dtype=np.uint32)
 
 
 def remove_lines(text: str, keys: NDArray[np.uint32]) -> str:
-    """Return the text without the lines that have one of these keys; the whole text if little else is there."""
-    lines, gone = text.split("\n"), set(keys.tolist())
-    kept = [line for line in lines if crc32(line.encode("utf-8", "replace").strip()) not in gone]
-    return _or_whole(kept, lines, text)
+    """Return the text without the lines with these hashes; the whole text if little else remains."""
+    lines, removed = text.split("\n"), set(keys.tolist())
+    kept = [line for line in lines if crc32(line.encode("utf-8", "replace").strip()) not in removed]
+    return _join_lines(kept, lines, text)
 
 
 class OutletLines:
-    """What lines an outlet had under its last headlines."""
+    """Lines of an outlet under the last headlines."""
 
     def __init__(self) -> None:
-        """Begin with none."""
-        self._lines: OrderedDict[int, NDArray[np.uint32]] = OrderedDict()  # by headline, the last one last
+        """Create an empty memory."""
+        self._lines: OrderedDict[int, NDArray[np.uint32]] = OrderedDict()  # by hash of the headline, newest last
         self._recurring: NDArray[np.uint32] | None = _NOTHING
 
     def add(self, headline: str, keys: NDArray[np.uint32]) -> None:
-        """Take in the lines of an article; one under a headline that is known takes the place of the earlier one."""
+        """Add the lines of an article; they replace the lines of an earlier article with the same headline."""
         headline_key = crc32(headline.strip().encode("utf-8", "replace"))
         self._lines[headline_key] = keys
         self._lines.move_to_end(headline_key)
@@ -95,7 +95,7 @@ class OutletLines:
 
     @property
     def recurring_lines(self) -> NDArray[np.uint32]:
-        """Keys of the lines that recur, ascending."""
+        """Hashes of the lines that recur, ascending."""
         if self._recurring is None:
             keys = np.sort(np.concatenate([*self._lines.values()]))
             others = HEADLINES_TO_RECUR - 1  # no headline has a key twice
@@ -103,7 +103,8 @@ class OutletLines:
         return self._recurring
 
 
-def _or_whole(kept: list[str], lines: list[str], text: str) -> str:
+def _join_lines(kept: list[str], lines: list[str], text: str) -> str:
+    """Return the remaining lines as a text; the whole text if fewer than `SHORT_WORDS` words remain."""
     if len(kept) == len(lines):
         return text
     rest = "\n".join(kept)

@@ -1,8 +1,8 @@
 """
-The form in which texts are compared: typography, case and line breaks make no difference.
+Normalise texts for comparison: typography, case and line breaks make no difference.
 
-Only comparisons see this form; what is stored stays as the source wrote it. Most texts are ASCII with some typographic
-punctuation, for which one translation of their bytes does it all; the others take the long way.
+Stored texts stay as the source wrote them. Most texts are ASCII with some typographic punctuation, and need a single
+translation of bytes; other texts need Unicode normalisation.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import unicodedata
 from ingestd.core.text.languages import UNSPACED_CLASS
 
 _ASCII = bytes(range(0x80))
-# Lower case, and a space for every byte beyond ASCII: right where all of those belong to punctuation.
+# Lower case, and a space for every byte beyond ASCII: correct if all such bytes belong to punctuation.
 _PLAIN = _ASCII.lower() + b" " * 0x80
-# What is beyond ASCII in most texts: no-break spaces, dashes, quotes, bullets, ellipses, signs of currency.
+# Characters beyond ASCII in most texts: no-break spaces, dashes, quotes, bullets, ellipses, currency signs.
 _ONLY_PUNCTUATION = re.compile(
     rb"(?:\xe2\x80[\x80-\x8a\x90-\xa9\xaf-\xbf]|\xc2[\xa0-\xa7\xa9\xab\xac\xae\xb0\xb1\xb6\xb7\xbb\xbf])*"
 )
@@ -34,25 +34,26 @@ _UNSPACED = re.compile(f"([{UNSPACED_CLASS}])")
 
 def normalise_text(text: str) -> bytes:
     """
-    Return the text in UTF-8, in lower case, in Unicode form NFKC, without what only separates words or cannot be seen.
+    Return the text in UTF-8, lower case and Unicode form NFKC, without punctuation and invisible characters.
 
-    Applying it twice changes no word more. Words broken by a hyphen at the end of a line are joined, and characters of
-    scripts without spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese) are set apart.
+    The words of a normalised text do not change if normalised again. The function joins words broken by a hyphen at the
+    end of a line, and puts spaces around the characters of scripts without spaces (Chinese, Japanese, Thai, Lao, Khmer,
+    Burmese).
     """
     encoded = text.encode("utf-8", "replace")
     beyond_ascii = b"" if text.isascii() else encoded.translate(None, _ASCII)
     if _ONLY_PUNCTUATION.fullmatch(beyond_ascii):
         plain = encoded.translate(_PLAIN)
     else:
-        plain = _PUNCTUATION.sub(b" ", _folded(text, beyond_ascii.decode()).encode("utf-8", "replace"))
+        plain = _PUNCTUATION.sub(b" ", _fold_text(text, beyond_ascii.decode()).encode("utf-8", "replace"))
     return _HARD_WRAP.sub(b"", plain) if b"-\n" in plain else plain
 
 
-def _folded(text: str, beyond_ascii: str) -> str:
-    """Return a text in lower case and composed, given its characters beyond ASCII."""
+def _fold_text(text: str, beyond_ascii: str) -> str:
+    """Return a text in lower case and composed form; `beyond_ascii`: the characters of the text beyond ASCII."""
     if _INVISIBLE.search(beyond_ascii):
         text = _INVISIBLE.sub("", text)
     # Compatibility characters can decompose into capitals and into characters that compose again.
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
-    # Looked for in few characters, where most are ASCII.
+    # The search reads only the few characters beyond ASCII.
     return _UNSPACED.sub(r" \1 ", text) if _UNSPACED.search(unicodedata.normalize("NFKC", beyond_ascii)) else text

@@ -1,4 +1,4 @@
-"""The words behind the terms of articles: of many, few are ever shown."""
+"""Find the words of terms by hash: of many terms, the evidence of a decision names few."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ _LINE_BREAK = ord("\n")
 
 
 class TermLookup:
-    """Finds the words of the terms of some articles, all that are asked for at once, without cutting up the rest."""
+    """Lookup of the words of the terms of articles, in batches; only requested words are decoded."""
 
     def __init__(self, articles: Mapping[int, TermVector]) -> None:
-        """Know the terms of articles, by id; those without words are left out."""
+        """Index the terms of articles, by id; articles with hashes but no words are left out."""
         known = {article: terms for article, terms in articles.items() if terms.lines}
         self._number = dict(zip(known, range(len(known)), strict=True))
         of = np.repeat(np.arange(len(known)), [terms.hashes.size for terms in known.values()])
         hashes = np.concatenate([np.zeros(0, dtype=np.uint32), *(terms.hashes for terms in known.values())])
-        self._keys = of << TERM_BITS | hashes >> np.uint32(32 - TERM_BITS)  # of article and term, ascending
+        self._keys = of << TERM_BITS | hashes >> np.uint32(32 - TERM_BITS)  # article and term in one number, ascending
         self._lines = "\n".join(["", *(terms.lines for terms in known.values()), ""]).encode()
         self._breaks = np.flatnonzero(np.frombuffer(self._lines, dtype=np.uint8) == _LINE_BREAK)
 
     def find_terms(self, articles: Sequence[int], terms: NDArray[np.uint32]) -> list[int]:
         """
-        Look terms up.
+        Look up terms of articles.
 
         Args:
-            articles: whose terms, n ids.
-            terms: n hashes of `TERM_BITS` bits.
+            articles: n ids.
+            terms: n hashes of `TERM_BITS` bits, one for each id.
 
         Returns:
-            For each a place to be given to `read_word`, or -1: the article does not have it, or is not known.
+            For each term a place for `read_word`; -1 if the article lacks the term or is not indexed.
         """
         if not self._keys.size:
             return [-1] * len(articles)
@@ -45,6 +45,6 @@ class TermLookup:
         return places
 
     def read_word(self, place: int) -> str:
-        """Return the word that was found at a place."""
+        """Return the word at a place of `find_terms`."""
         begin, end = self._breaks[place : place + 2].tolist()
         return self._lines[begin + 1 : end].decode()
