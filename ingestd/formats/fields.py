@@ -67,8 +67,8 @@ def build_article(record: object, limits: ReadLimits) -> Article:
         keys = ", ".join(str(key)[:40] for key in list(named)[:12])
         raise UnusableError(Reason.SCHEMA, f"neither a title nor a text; keys: {keys}")
     url = _read_line(fields.find("url"))
-    given = fields.find("published")
-    published = dates.parse_date(given, limits.now, limits.timezone)
+    raw_date = fields.find("published")
+    published = dates.parse_date(raw_date, limits.now, limits.timezone)
     lang = _read_line(fields.find("lang"))
     return Article(
         title=title,
@@ -82,7 +82,7 @@ def build_article(record: object, limits: ReadLimits) -> Article:
         published_at=published.at if published else None,
         published_source=DateSource.RECORD if published else None,
         published_precision=published.precision if published else None,
-        refused_date=None if published or given is None else str(given)[:100],
+        refused_date=None if published or raw_date is None else str(raw_date)[:100],
     )
 
 
