@@ -17,9 +17,9 @@ from typing import Any
 from sqlalchemy import Connection, Select, case, delete, exists, func, insert, select, update
 
 from ingestd.progress_bar import bar
-from ingestd.store import articles as store
-from ingestd.store.articles import chunks
+from ingestd.store import corpus_state
 from ingestd.store.database import Database
+from ingestd.store.sql import split_keys
 from ingestd.store.tables import (
     ArticleRevision,
     ArticleRow,
@@ -69,7 +69,7 @@ def prune(database: Database, before: date, what: What, *, apply: bool, progress
     with database.begin_read() as connection:
         old = _ids(connection, _old(before, what).order_by(_members.c.cluster_id))
     with bar("clusters", len(old), shown=progress) as advance:
-        for done, chunk in enumerate(chunks(old, _CLUSTERS_AT_A_TIME), start=1):
+        for done, chunk in enumerate(split_keys(old, _CLUSTERS_AT_A_TIME), start=1):
             with database.begin_write() if apply else database.begin_read() as connection:
                 # One that has been fed since is not old any more.
                 still = _ids(connection, _old(before, what).where(_members.c.cluster_id.in_(chunk)))
@@ -109,11 +109,13 @@ def _ids(connection: Connection, query: Select[int]) -> list[int]:
 
 def _characters(connection: Connection, ids: Sequence[int]) -> int:
     total = func.coalesce(func.sum(func.length(_articles.c.text)), 0)
-    return sum(connection.execute(select(total).where(_articles.c.id.in_(chunk))).scalar_one() for chunk in chunks(ids))
+    return sum(
+        connection.execute(select(total).where(_articles.c.id.in_(chunk))).scalar_one() for chunk in split_keys(ids)
+    )
 
 
 def _give_up(connection: Connection, clusters: Sequence[int], ids: Sequence[int], what: What) -> None:
-    for chunk in chunks(ids):
+    for chunk in split_keys(ids):
         connection.execute(delete(SignatureRow).where(SignatureRow.article_id.in_(chunk)))
         if what is not What.SIGNATURES:
             connection.execute(delete(ArticleRevision).where(ArticleRevision.article_id.in_(chunk)))
@@ -124,9 +126,9 @@ def _give_up(connection: Connection, clusters: Sequence[int], ids: Sequence[int]
             connection.execute(update(ArticleRow).where(_articles.c.id.in_(chunk)).values(values))
     if what is What.ARTICLES:
         empty = {"status": "closed", "canonical_article_id": None, "n_articles": 0, "n_originals": 0, "n_outlets": 0}
-        for chunk in chunks(clusters):
+        for chunk in split_keys(clusters):
             connection.execute(update(ClusterRow).where(ClusterRow.id.in_(chunk)).values(empty))
-        for chunk in chunks(ids):
+        for chunk in split_keys(ids):
             connection.execute(delete(ArticleRow).where(_articles.c.id.in_(chunk)))
 
 
@@ -154,11 +156,11 @@ def _mend_ledger(database: Database) -> None:
 
 def _tell(connection: Connection, before: date, clusters: Sequence[int], what: What) -> None:
     """Write it into the log of each cluster, and where daemons see that what they hold of it is no more."""
-    now, state = datetime.now(UTC), store.state(connection)
+    now, state = datetime.now(UTC), corpus_state.read_version(connection)
     rows = [
         {"happened_at": now, "kind": "pruned", "cluster_id": id_, "reason": {"what": what.value}} for id_ in clusters
     ]
     if rows:
         connection.execute(insert(ClusterLogRow), rows)
     latest = max(before, state.pruned_before or before)
-    store.next_batch(connection, pruned_before=latest, pruned_batch=state.batch + 1)
+    corpus_state.begin_batch(connection, pruned_before=latest, pruned_batch=state.batch + 1)

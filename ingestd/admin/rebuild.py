@@ -19,29 +19,27 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select
 
+from ingestd.admin.replace_clusters import read_clusters_by_article, replace_clusters
 from ingestd.core.article import Article, DatePrecision, DateSource
+from ingestd.core.changeset import NewArticle
 from ingestd.core.events.cluster_metrics import compare_clusterings
-from ingestd.core.events.medoid import centres
 from ingestd.core.fingerprint import Fingerprint
 from ingestd.core.source_file import FileState
 from ingestd.errors import CannotStartError
-from ingestd.matching.matcher import Matcher, NewArticle
-from ingestd.pipeline.committer import window_of
+from ingestd.matching.matcher import Matcher
+from ingestd.pipeline.committer import make_window, record_batch
 from ingestd.progress_bar import bar
 from ingestd.settings import Settings
-from ingestd.store import articles as store
-from ingestd.store.articles import chunks
-from ingestd.store.changes import ChangeSet, settle_status, write
+from ingestd.store import corpus_state
+from ingestd.store.corpus import read_rows_in_turn
 from ingestd.store.database import Database
 from ingestd.store.tables import (
     ArticleRow,
-    ClusterLogRow,
     ClusterMemberRow,
     ClusterRow,
     CopyRow,
-    SignatureRow,
     SourceFile,
 )
 from ingestd.workers.pool import Workers
@@ -68,18 +66,18 @@ def rebuild(settings: Settings, database: Database, *, check: bool, progress: bo
     ) as anew:  # fmt: skip
         anew.prepare()
         with database.begin_read() as old:
-            before = store.state(old)
+            before = corpus_state.read_version(old)
             _refuse_without_texts(old)
         _derive(settings, database, anew, progress=progress)
         with anew.begin_read() as new, database.begin_read() as old:
-            ids = _ids(_clusters_by_article(old), _clusters_by_article(new), _next_cluster(old))
-            found = _compared(old, new, ids)
+            ids = _match_clusters(read_clusters_by_article(old), read_clusters_by_article(new), _find_next_cluster(old))
+            found = _compare(old, new, ids)
         if not check:
             with anew.begin_read() as new, database.begin_write() as connection:
-                state = store.next_batch(connection, generation=before.generation + 1)
+                state = corpus_state.begin_batch(connection, generation=before.generation + 1)
                 if state.batch != before.batch + 1:
                     raise CannotStartError("articles came while all were decided anew: stop the daemons and repeat it")
-                _put_in_place(connection, new, ids, state.batch, datetime.now(UTC))
+                replace_clusters(connection, new, ids, state.batch, datetime.now(UTC))
     return found
 
 
@@ -92,37 +90,36 @@ def _refuse_without_texts(connection: Connection) -> None:
         )
 
 
-# Deriving
-
-
 def _derive(settings: Settings, database: Database, anew: Database, *, progress: bool) -> None:
-    placer = Matcher(partial(window_of, settings))
+    """Decide about all articles of a database anew, and store the decisions in another database."""
+    matcher = Matcher(partial(make_window, settings))
     next_cluster, done = 1, 0
     now = datetime.now(UTC)
     with anew.begin_write() as connection:
-        connection.execute(insert(SourceFile), _no_file(now))
+        connection.execute(insert(SourceFile), _make_file_row(now))
     with (
         database.begin_read() as connection,
-        bar("articles", _count(connection, ArticleRow), shown=progress) as advance,
+        bar("articles", _count_rows(connection, ArticleRow), shown=progress) as advance,
     ):
-        for batch, prints in _fingerprinted(_read(connection), settings.ingest.workers):
-            changes = ChangeSet(now)
-            arrivals = [NewArticle(i, a, made, day) for (i, day, a), made in zip(batch, prints, strict=True)]
-            for arrival in arrivals:
-                changes.add_article(
-                    arrival.article_id, arrival.article, arrival.fingerprint, arrival.day, 1, revision=False
-                )
+        for articles, fingerprints in _fingerprint_batches(_read_articles(connection), settings.ingest.workers):
+            batch = [NewArticle(i, a, made, day, 1) for (i, day, a), made in zip(articles, fingerprints, strict=True)]
             with anew.begin_write() as writing:
-                placer.place(writing, arrivals, changes, next_cluster)
-                write(writing, changes, partial(centres, placer.window))
-                settle_status(writing, changes, settings.window.quiet_days)
-            next_cluster += len(changes.clusters)
-            placer.window.shrink()
+                decision = record_batch(
+                    writing,
+                    batch,
+                    matcher,
+                    next_cluster=next_cluster,
+                    now=now,
+                    quiet_days=settings.window.quiet_days,
+                    read_rows=read_rows_in_turn,
+                )
+            next_cluster += len(decision.changes.opened)
+            matcher.window.evict()
             done += len(batch)
             advance(done, None)
 
 
-def _read(connection: Connection) -> Iterator[Read]:
+def _read_articles(connection: Connection) -> Iterator[Read]:
     """Yield all articles by their dates, those without one last."""
     order = (_articles.c.published_at.is_(None), _articles.c.published_at, _articles.c.id)
     for row in connection.execute(select(_articles).order_by(*order).execution_options(yield_per=_BATCH)):
@@ -136,7 +133,7 @@ def _read(connection: Connection) -> Iterator[Read]:
         )  # fmt: skip
 
 
-def _fingerprinted(articles: Iterator[Read], processes: int) -> Iterator[tuple[list[Read], list[Fingerprint]]]:
+def _fingerprint_batches(articles: Iterator[Read], processes: int) -> Iterator[tuple[list[Read], list[Fingerprint]]]:
     """Yield batches with their fingerprints, which the workers make ahead."""
     workers = Workers(processes)
     ahead: deque[tuple[list[Read], Future[list[Fingerprint]]]] = deque()
@@ -152,10 +149,7 @@ def _fingerprinted(articles: Iterator[Read], processes: int) -> Iterator[tuple[l
         workers.close()
 
 
-# Comparing
-
-
-def _ids(stored: Mapping[int, int], anew: Mapping[int, int], next_id: int) -> dict[int, int]:
+def _match_clusters(stored: Mapping[int, int], anew: Mapping[int, int], next_id: int) -> dict[int, int]:
     """Return the id that each new cluster gets: the one that most of its articles had, the largest cluster first."""
     members: dict[int, list[int]] = {}
     for article, cluster in anew.items():
@@ -172,18 +166,18 @@ def _ids(stored: Mapping[int, int], anew: Mapping[int, int], next_id: int) -> di
     return ids
 
 
-def _compared(old: Connection, new: Connection, ids: Mapping[int, int]) -> dict[str, Any]:
-    stored, anew = _clusters_by_article(old), _clusters_by_article(new)
-    groups, new_groups = _groups(old), _groups(new)
+def _compare(old: Connection, new: Connection, ids: Mapping[int, int]) -> dict[str, Any]:
+    stored, anew = read_clusters_by_article(old), read_clusters_by_article(new)
+    groups, new_groups = _read_groups(old), _read_groups(new)
     moved = sorted(a for a, cluster in anew.items() if ids[cluster] != stored.get(a))
     named = {row.id: row.title for row in old.execute(select(_articles.c.id, _articles.c.title).where(
         _articles.c.id.in_(moved[:_SHOWN])))}  # fmt: skip
     return {
         "articles": len(anew),
-        "clusters_adjusted_rand": _rand(stored, anew),
-        "copies_adjusted_rand": _rand(groups, new_groups),
+        "clusters_adjusted_rand": _compute_rand_index(stored, anew),
+        "copies_adjusted_rand": _compute_rand_index(groups, new_groups),
         "clusters": [len(set(stored.values())), len(ids)],
-        "copies": [_count(old, CopyRow), _count(new, CopyRow)],
+        "copies": [_count_rows(old, CopyRow), _count_rows(new, CopyRow)],
         "articles_in_another_cluster": len(moved),
         "first_of_them": [
             {"article_id": a, "title": named[a], "cluster": stored.get(a), "new_cluster": ids[anew[a]]}
@@ -192,118 +186,28 @@ def _compared(old: Connection, new: Connection, ids: Mapping[int, int]) -> dict[
     }
 
 
-def _rand(stored: Mapping[int, int], anew: Mapping[int, int]) -> float:
+def _compute_rand_index(stored: Mapping[int, int], anew: Mapping[int, int]) -> float:
     both = {str(a): c for a, c in stored.items() if a in anew}
     if not both:
         return 1.0
     return round(compare_clusterings(both, {str(a): c for a, c in anew.items()}).adjusted_rand, 4)
 
 
-def _clusters_by_article(connection: Connection) -> dict[int, int]:
-    rows = connection.execute(select(_members.c.article_id, _members.c.cluster_id))
-    return {row.article_id: row.cluster_id for row in rows}
-
-
-def _groups(connection: Connection) -> dict[int, int]:
+def _read_groups(connection: Connection) -> dict[int, int]:
     query = select(_articles.c.id, func.coalesce(_copies.c.canonical_article_id, _articles.c.id).label("canonical"))
     rows = connection.execute(query.outerjoin(_copies, _copies.c.article_id == _articles.c.id))
     return {row.id: row.canonical for row in rows}
 
 
-# Putting in place
-
-
-def _put_in_place(connection: Connection, new: Connection, ids: Mapping[int, int], batch: int, now: datetime) -> None:
-    stored = {
-        row.article_id: (row.cluster_id, row.joined_at)
-        for row in connection.execute(select(_members.c.article_id, _members.c.cluster_id, _members.c.joined_at))
-    }
-    for table in (CopyRow, SignatureRow, ClusterMemberRow):
-        connection.execute(delete(table))
-    connection.execute(update(ArticleRow).where(_articles.c.pruned == "signatures").values(pruned=None))
-    went = _put_clusters(connection, new, ids, stored, now)
-    _copy(connection, new, CopyRow)
-    _copy(connection, new, SignatureRow)
-    for rows in _rows(new, ClusterMemberRow):
-        for row in rows:
-            row["cluster_id"] = ids[row["cluster_id"]]
-            cluster, joined_at = stored.get(row["article_id"], (None, now))
-            row["joined_at"] = joined_at if cluster == row["cluster_id"] else now
-            row["batch"] = batch
-        connection.execute(insert(ClusterMemberRow), rows)
-    _note(connection, went, now)
-
-
-def _put_clusters(
-    connection: Connection,
-    new: Connection,
-    ids: Mapping[int, int],
-    stored: Mapping[int, tuple[int, datetime]],
-    now: datetime,
-) -> dict[int, Counter[int]]:
-    """Write the rows of all clusters; return where the articles of each old one went."""
-    known = set(connection.execute(select(_clusters.c.id)).scalars())
-    for rows in _rows(new, ClusterRow):
-        kept = [row | {"id": ids[row["id"]]} for row in rows if row["id"] in ids]
-        fresh = [row for row in kept if row["id"] not in known]
-        if fresh:
-            connection.execute(insert(ClusterRow), fresh)
-        for row in kept:
-            if row["id"] in known:
-                values = {key: value for key, value in row.items() if key not in ("id", "created_at")}
-                connection.execute(update(ClusterRow).where(_clusters.c.id == row["id"]).values(values))
-    went: dict[int, Counter[int]] = {}
-    for article, cluster in _clusters_by_article(new).items():
-        if article in stored:
-            went.setdefault(stored[article][0], Counter())[ids[cluster]] += 1
-    live = set(ids.values())
-    for gone in sorted(went.keys() - live):
-        into = max(went[gone], key=lambda cluster: (went[gone][cluster], -cluster))
-        values = {"status": "merged", "merged_into": into, "n_articles": 0, "n_originals": 0, "n_outlets": 0}
-        led_there = (_clusters.c.id == gone) | (_clusters.c.merged_into == gone)
-        connection.execute(update(ClusterRow).where(led_there).values(updated_at=now, **values))
-    return went
-
-
-def _note(connection: Connection, went: Mapping[int, Counter[int]], now: datetime) -> None:
-    """Log where the articles of each cluster went that changed."""
-    lines = []
-    for cluster, counts in sorted(went.items()):
-        merged = cluster not in counts and max(counts, key=lambda c: (counts[c], -c))
-        for other, n in sorted(counts.items()):
-            if other != cluster:
-                line = {"kind": "merged", "cluster_id": other, "other_cluster_id": cluster}
-                if other != merged:
-                    line = {"kind": "left", "cluster_id": cluster, "other_cluster_id": other}
-                lines.append(line | {"happened_at": now, "reason": {"rebuilt": True, "articles": n}})
-    for chunk in chunks(lines):
-        connection.execute(insert(ClusterLogRow), chunk)
-
-
-def _copy(connection: Connection, new: Connection, table: type[CopyRow] | type[SignatureRow]) -> None:
-    for rows in _rows(new, table):
-        connection.execute(insert(table), rows)
-
-
-def _rows(connection: Connection, table: Any) -> Iterator[list[dict[str, Any]]]:
-    found = connection.execute(select(table.__table__).execution_options(yield_per=1000))
-    for part in found.partitions():
-        yield [_plain(row) for row in part]
-
-
-def _plain(row: Row[Any]) -> dict[str, Any]:
-    return dict(row._mapping)
-
-
-def _count(connection: Connection, table: type[CopyRow] | type[ArticleRow]) -> int:
+def _count_rows(connection: Connection, table: type[CopyRow] | type[ArticleRow]) -> int:
     return connection.execute(select(func.count()).select_from(table)).scalar_one()
 
 
-def _next_cluster(connection: Connection) -> int:
+def _find_next_cluster(connection: Connection) -> int:
     return (connection.execute(select(func.max(_clusters.c.id))).scalar_one() or 0) + 1
 
 
-def _no_file(now: datetime) -> dict[str, Any]:
+def _make_file_row(now: datetime) -> dict[str, Any]:
     """The row that the articles of the other database name as their file."""
     return {
         "id": 1, "root": "", "path": "", "path_bytes": b"", "size_bytes": 0, "mtime_ns": 0, "ctime_ns": 0, "inode": 0,

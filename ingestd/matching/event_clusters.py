@@ -1,4 +1,4 @@
-"""Which articles cover one event: the clusters that an article comes near to are decided anew."""
+"""Which articles cover one event: the clusters that an article is near to are divided anew."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from ingestd.core.changeset import ChangeSet, ClusterMembership
 from ingestd.core.events.linkage import (
     MAX_INSEPARABLE,
     MAX_RECLUSTERED,
@@ -17,114 +18,127 @@ from ingestd.core.events.linkage import (
     THRESHOLD,
     CandidateCluster,
     ClusterProposal,
-    compute_outlet_weights,
     propose_clusters,
 )
 from ingestd.core.events.term_vectors import estimate_probability
-from ingestd.matching.needs import Needs
-from ingestd.store.changes import ChangeSet
+from ingestd.core.text.term_lookup import TermLookup
+from ingestd.core.window.window import Window
+from ingestd.matching.pair_cache import PairCache
 
-_NAMED_TERMS = 8  # of those that two articles share, in the evidence
+_NAMED_TERMS = 8  # of the terms that two articles share, in the evidence
 _NO_TERMS = np.zeros(0, dtype=np.uint32)
 
 
-class Events:
-    """Carries out what the core says of events."""
+class EventClusters:
+    """Clusters the articles of one batch and records the changes."""
 
-    def __init__(self, needs: Needs, changes: ChangeSet, next_cluster: int) -> None:
-        """Write down in `changes` what becomes different; new clusters are numbered from `next_cluster`."""
-        self._needs, self._window, self._changes = needs, needs.window, changes
+    def __init__(self, window: Window, pairs: PairCache, changes: ChangeSet, next_cluster: int) -> None:
+        """Number new clusters from `next_cluster`."""
+        self._window, self._pairs, self._changes = window, pairs, changes
+        self._memberships = window.memberships
         self._next_cluster = next_cluster
-        self.came_from: dict[int, int] = {}  # clusters of articles whose text has changed
-        self._joined: list[tuple[int, int, dict[str, float]]] = []  # article, the nearest member, words to be named
+        self.previous: dict[int, int] = {}  # clusters of articles whose text has changed
+        self._joined: list[tuple[int, int, dict[str, float]]] = []  # article, nearest member, terms to be named
 
-    def decide(self, article_id: int, near: Sequence[int]) -> None:
-        """Decide the event of an article that is nobody's copy, from those that it comes near to."""
-        originals = dict.fromkeys(self._window.canonical_of(other) for other in near)
-        candidates = [c for c in originals if c in self._window and c != article_id]
-        scores = self._needs.scores(article_id, candidates)
+    def assign(self, article_id: int, near: Sequence[int]) -> None:
+        """Decide the event of a canonical article from its candidates."""
+        canonical = dict.fromkeys(self._memberships.get_canonical(other) for other in near)
+        candidates = [c for c in canonical if c in self._window and c != article_id]
+        clusters = self._find_clusters(article_id, candidates)
+        proposals_from = self._measure(article_id, clusters)
+        scores, articles = self._window.scores, self._window.articles
+        proposals = propose_clusters(article_id, proposals_from, scores.score_all_pairs, articles.get_outlets)
+        self._carry_out(article_id, proposals, clusters)
+        members = {proposal.cluster_id: {*proposal.members} for proposal in proposals}
+        for cluster, candidate in proposals_from.items():
+            if candidate.lowest > -math.inf and members.get(cluster) == {article_id, *candidate.members.tolist()}:
+                self._memberships.lowest_scores[cluster] = candidate.lowest
+
+    def name_terms(self, lookup: TermLookup) -> None:
+        """Add to the evidence of all that joined a cluster the words that made most of the score."""
+        ones, others = np.array([joined[:2] for joined in self._joined], dtype=np.int64).reshape(-1, 2).T
+        shared = self._window.scores.find_shared_terms(ones, others, _NAMED_TERMS)
+        articles = [one for one, (terms, _) in zip(ones.tolist(), shared, strict=True) for _ in range(terms.size)]
+        places = iter(lookup.find_terms(articles, np.concatenate([_NO_TERMS, *(terms for terms, _ in shared)])))
+        for (_, _, named), (_, products) in zip(self._joined, shared, strict=True):
+            found = zip(islice(places, products.size), products.tolist(), strict=True)
+            named.update({lookup.read_word(place): round(product, 4) for place, product in found if place >= 0})
+
+    def follow_revision(self, article_id: int) -> None:
+        """Record that a revised article left the cluster of its old text."""
+        previous, cluster = self.previous.pop(article_id, None), self._memberships.get_cluster(article_id)
+        if previous is not None and cluster not in (None, previous):
+            self._changes.touched.add(previous)
+            if not self._memberships.has_members(previous):
+                self._changes.merge(previous, cluster or 0)
+
+    def _find_clusters(self, article_id: int, candidates: Sequence[int]) -> dict[int, NDArray[np.int64]]:
+        """Return the clusters of the candidates, nearest first, with the members that are scored."""
+        scores = self._pairs.get_scores(article_id, candidates)
         clusters: dict[int, NDArray[np.int64]] = {}
         for other in sorted(candidates, key=lambda c: -scores[c]):
             if scores[other] < THRESHOLD * RECLUSTER_SHARE:
                 break
-            cluster = self._window.cluster_of(other)
-            if cluster is not None and cluster not in clusters and self._window.open_for(cluster, article_id, other):
-                # As many as can be decided again at once, which also bounds the cost of joining a giant.
-                clusters[cluster] = self._window.members(cluster, MAX_RECLUSTERED)
-        touched = self._touched(article_id, clusters)
-        parts = propose_clusters(article_id, touched, self._window.all_scores, self._window.outlets)
-        self._carry_out(article_id, parts, clusters)
-        members = {part.cluster_id: {*part.members} for part in parts}
-        for cluster, it in touched.items():
-            if it.lowest > -math.inf and members.get(cluster) == {article_id, *it.members.tolist()}:
-                self._window.has_lowest_score(cluster, it.lowest)
+            cluster = self._memberships.get_cluster(other)
+            if cluster is None or cluster in clusters:
+                continue
+            if self._memberships.accepts(cluster, article_id, other, self._window.quiet_days):
+                # As many as can be divided anew at once, which also bounds the cost of joining a giant.
+                clusters[cluster] = self._memberships.list_members(cluster, MAX_RECLUSTERED)
+        return clusters
 
-    def name_terms(self) -> None:
-        """Write into the evidence of all that joined a cluster which words made most of the score, and how much."""
-        ones, others = np.array([joined[:2] for joined in self._joined], dtype=np.int64).reshape(-1, 2).T
-        shared = self._window.shared_terms(ones, others, _NAMED_TERMS)
-        articles = [one for one, (terms, _) in zip(ones.tolist(), shared, strict=True) for _ in range(terms.size)]
-        glossary = self._changes.glossary
-        places = iter(glossary.find_terms(articles, np.concatenate([_NO_TERMS, *(terms for terms, _ in shared)])))
-        for (_, _, named), (_, products) in zip(self._joined, shared, strict=True):
-            found = zip(islice(places, products.size), products.tolist(), strict=True)
-            named.update({glossary.read_word(place): round(product, 4) for place, product in found if place >= 0})
-
-    def _touched(self, article_id: int, clusters: Mapping[int, NDArray[np.int64]]) -> dict[int, CandidateCluster]:
+    def _measure(self, article_id: int, clusters: Mapping[int, NDArray[np.int64]]) -> dict[int, CandidateCluster]:
         """Return how an article scores with the members of each cluster."""
-        scores = self._needs.scores(article_id, [member for ids in clusters.values() for member in ids.tolist()])
-        touched = {}
+        scores = self._pairs.get_scores(article_id, [member for ids in clusters.values() for member in ids.tolist()])
+        measured = {}
         for cluster, ids in clusters.items():
-            mean, lowest = self._mean(article_id, ids), -math.inf
+            mean, lowest = self._pairs.compute_mean(article_id, ids), -math.inf
             if mean >= THRESHOLD and ids.size < MAX_INSEPARABLE:
-                lowest = min(self._window.lowest_score(cluster), *(scores[other] for other in ids.tolist()))
-            touched[cluster] = CandidateCluster(ids, mean, lowest)
-        return touched
-
-    def _mean(self, article_id: int, others: NDArray[np.int64]) -> float:
-        scores = self._needs.scores(article_id, others.tolist())
-        weights = compute_outlet_weights(self._window.outlets(others).tolist())
-        return sum(w * scores[other] for w, other in zip(weights, others.tolist(), strict=True)) / sum(weights)
+                lowest = min(self._window.scores.find_lowest(cluster), *(scores[other] for other in ids.tolist()))
+            measured[cluster] = CandidateCluster(ids, mean, lowest)
+        return measured
 
     def _carry_out(
-        self, newcomer: int, parts: Sequence[ClusterProposal], touched: dict[int, NDArray[np.int64]]
+        self, newcomer: int, proposals: Sequence[ClusterProposal], clusters: Mapping[int, NDArray[np.int64]]
     ) -> None:
-        before = {int(member): cluster for cluster, members in touched.items() for member in members}
-        went: dict[int, Counter[int]] = {}
-        for part in parts:
-            cluster = part.cluster_id if part.cluster_id is not None else self._open(part, newcomer, before)
-            for member in part.members:
+        before = {int(member): cluster for cluster, members in clusters.items() for member in members}
+        moved: dict[int, Counter[int]] = {}
+        for proposal in proposals:
+            cluster = proposal.cluster_id
+            if cluster is None:
+                cluster = self._open_cluster(proposal, newcomer, before)
+            for member in proposal.members:
                 if member == newcomer:
-                    self._join(newcomer, cluster, part)
+                    self._join_cluster(newcomer, cluster, proposal)
                 elif before[member] != cluster:
-                    self._window.set_cluster(member, cluster)
+                    self._memberships.set_cluster(member, cluster)
                     self._changes.move(member, cluster)
                     self._changes.touched.add(before[member])
-                    went.setdefault(before[member], Counter())[cluster] += 1
-        for left, to in went.items():
-            self._note_moves(left, to, newcomer)
+                    moved.setdefault(before[member], Counter())[cluster] += 1
+        for left, to in moved.items():
+            self._log_moves(left, to, newcomer)
 
-    def _open(self, part: ClusterProposal, newcomer: int, before: dict[int, int]) -> int:
-        came_from = self.came_from.get(newcomer)
-        if len(part.members) == 1 and came_from is not None and not self._window.members(came_from).size:
-            return came_from  # its text has changed, and it is still alone: the same event
+    def _open_cluster(self, proposal: ClusterProposal, newcomer: int, before: Mapping[int, int]) -> int:
+        previous = self.previous.get(newcomer)
+        if len(proposal.members) == 1 and previous is not None and not self._memberships.has_members(previous):
+            return previous  # the text has changed, and the article is still alone: the same event
         cluster, self._next_cluster = self._next_cluster, self._next_cluster + 1
-        self._changes.clusters.append(cluster)
-        others = [member for member in part.members if member != newcomer]
+        self._changes.opened.append(cluster)
+        others = [member for member in proposal.members if member != newcomer]
         if others:
-            self._changes.note("split", cluster, other=before[others[0]], article=newcomer, articles=others)
+            self._changes.add_log_entry("split", cluster, other=before[others[0]], article=newcomer, articles=others)
         else:
-            self._changes.note("created", cluster, article=newcomer)
+            self._changes.add_log_entry("created", cluster, article=newcomer)
         return cluster
 
-    def _join(self, newcomer: int, cluster: int, part: ClusterProposal) -> None:
-        self._window.set_cluster(newcomer, cluster)
-        others = [member for member in part.members if member != newcomer]
+    def _join_cluster(self, newcomer: int, cluster: int, proposal: ClusterProposal) -> None:
+        self._memberships.set_cluster(newcomer, cluster)
+        others = [member for member in proposal.members if member != newcomer]
         if not others:
-            self._changes.join(newcomer, cluster, "seed", None, None, {})
+            self._changes.join(newcomer, ClusterMembership(cluster, "seed", None, None, {}))
             return
-        scores = self._needs.scores(newcomer, others)
-        mean, best = self._mean(newcomer, np.array(others)), max(others, key=scores.__getitem__)
+        scores = self._pairs.get_scores(newcomer, others)
+        mean, best = self._pairs.compute_mean(newcomer, np.array(others)), max(others, key=scores.__getitem__)
         terms: dict[str, float] = {}
         evidence = {
             "mean_score": round(mean, 4),
@@ -133,13 +147,13 @@ class Events:
             "terms": terms,
         }
         self._joined.append((newcomer, best, terms))
-        self._changes.join(newcomer, cluster, "coverage", estimate_probability(mean), best, evidence)
-        self._changes.note("joined", cluster, article=newcomer, mean_score=round(mean, 4))
+        self._changes.join(newcomer, ClusterMembership(cluster, "coverage", estimate_probability(mean), best, evidence))
+        self._changes.add_log_entry("joined", cluster, article=newcomer, mean_score=round(mean, 4))
 
-    def _note_moves(self, left: int, to: Counter[int], newcomer: int) -> None:
-        """Log what became of a cluster that members left; with nobody left it has merged into where most went."""
-        if not self._window.members(left).size:
+    def _log_moves(self, left: int, to: Counter[int], newcomer: int) -> None:
+        """Log the fate of a cluster that members left; without members it has merged into where most went."""
+        if not self._memberships.has_members(left):
             self._changes.merge(left, max(to, key=lambda cluster: (to[cluster], -cluster)))
         else:
             for cluster, count in to.items():
-                self._changes.note("left", left, other=cluster, article=newcomer, articles=count)
+                self._changes.add_log_entry("left", left, other=cluster, article=newcomer, articles=count)

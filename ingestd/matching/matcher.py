@@ -1,5 +1,5 @@
 """
-Where articles belong: asks the core, applies its answers to the window, and notes what is to be written.
+Where articles belong: decides one batch after the other from the corpus and a window of the corpus in memory.
 
 Serial by nature: each article is decided on what all before it have left.
 """
@@ -7,75 +7,83 @@ Serial by nature: each article is decided on what all before it have left.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 import structlog
-from sqlalchemy import Connection
 
+from ingestd.core.changeset import ChangeSet, NewArticle
+from ingestd.core.stored import CorpusVersion, StoredAssignment
 from ingestd.core.window.window import Window
-from ingestd.matching.assignment import Assignment, NewArticle
-from ingestd.matching.batch_matcher import BatchMatcher
+from ingestd.matching.batch_matcher import BatchMatcher, Decision
+from ingestd.matching.corpus import Corpus
 from ingestd.matching.text_cache import TextCache
-from ingestd.store import articles as store
-from ingestd.store.changes import ChangeSet
-
-__all__ = ["Assignment", "Matcher", "NewArticle"]
 
 log = structlog.get_logger()
 
-_CAUGHT_UP = 10_000  # articles of other processes that are always read at once: a second's work
+_MOST_CAUGHT_UP = 10_000  # articles of other processes that are read at once: a second's work
 
 
 class Matcher:
-    """Decides for one batch after the other, and keeps what the decisions need in memory."""
+    """Decides batches, and keeps in memory between batches the part of the corpus that decisions need."""
 
-    def __init__(self, empty: Callable[[], Window]) -> None:
-        """Begin with an empty window, and a new one whenever what it holds is worth nothing any more."""
-        self._empty = empty
-        self._begin()
+    def __init__(self, make_window: Callable[[], Window]) -> None:
+        """Begin with an empty window, and with a new one whenever the held articles are out of date."""
+        self._make_window = make_window
+        self.window, self._texts = make_window(), TextCache()
+        self._seen: CorpusVersion | None = None  # the version of the corpus that the window shows
 
-    def _begin(self) -> None:
-        self.window, self._texts = self._empty(), TextCache()
-        self._seen: store.CorpusVersion | None = None  # how far the window has what the database has
+    def decide(
+        self, batch: Sequence[NewArticle], corpus: Corpus, version: CorpusVersion, next_cluster: int, now: datetime
+    ) -> Decision:
+        """
+        Decide about the articles of a batch, in their order.
 
-    def place(
-        self, connection: Connection, batch: Sequence[NewArticle], changes: ChangeSet, next_cluster: int
-    ) -> list[Assignment]:
-        """Decide about some articles, in their order; what is to be written is added to `changes`."""
-        state = store.next_batch(connection)
-        changes.batch = state.batch
-        self._catch_up(connection, state)
-        step = BatchMatcher(connection, self.window, self._texts, changes, next_cluster)
-        placed = step.place(batch)
-        self._texts.shrink()
-        self._seen = state  # if the transaction fails, all of this is thrown away
-        return placed
+        If the transaction of the batch fails, call `reset` before the next batch: the window is ahead of the corpus.
 
-    def _catch_up(self, connection: Connection, state: store.CorpusVersion) -> None:
-        """Take in what other processes have decided since this one last did."""
+        Args:
+            batch: articles with ids of their own.
+            corpus: the corpus before the batch.
+            version: the number of the batch, and the state of the corpus.
+            next_cluster: the id of the first new cluster.
+            now: the time of the changes.
+        """
+        self._catch_up(corpus, version)
+        changes = ChangeSet(now, version.batch)
+        decision = BatchMatcher(corpus, self.window, self._texts, changes, next_cluster).decide(batch)
+        self._texts.evict()
+        self._seen = version
+        return decision
+
+    def reset(self) -> None:
+        """Empty the window, which fills itself again from the corpus."""
+        self.window, self._texts, self._seen = self._make_window(), TextCache(), None
+
+    def _catch_up(self, corpus: Corpus, version: CorpusVersion) -> None:
+        """Take in the decisions of other processes since the last batch of this one."""
         seen = self._seen
         if seen is None:
-            return  # nothing is held: whatever is read from now on is as new as can be
-        if seen.generation != state.generation:
+            return  # nothing is held: all rows read from now on are new
+        if seen.generation != version.generation:
             log.info("window.outdated", hint="all articles were decided anew; reading them again")
-            self._begin()
+            self.reset()
             return
-        if state.pruned_before is not None and state.pruned_batch > seen.batch:
-            self.window.forget(state.pruned_before)
-        if seen.batch + 1 < state.batch:
-            if store.count_since(connection, seen.batch) > max(_CAUGHT_UP, len(self.window)):
-                self._begin()  # of so many only what is needed
+        if version.pruned_before is not None and version.pruned_batch > seen.batch:
+            self.window.evict_before(version.pruned_before)
+        if seen.batch + 1 < version.batch:
+            if corpus.count_assignments_since(seen.batch) > max(_MOST_CAUGHT_UP, len(self.window)):
+                self.reset()  # of so many only the needed ones are read
             else:
-                self._follow(connection, store.decided_since(connection, seen.batch))
+                self._take_in(corpus, corpus.read_assignments_since(seen.batch))
 
-    def _follow(self, connection: Connection, decided: Sequence[store.StoredAssignment]) -> None:
-        unknown = [d.article_id for d in decided if d.revised or d.article_id not in self.window]
-        for entries in store.entries_of(connection, unknown):
-            self.window.add(entries)
-        self._texts.follow(connection, unknown)
-        held = [d for d in decided if d.article_id in self.window]
-        for d in held:
-            self.window.set_canonical(d.article_id, d.canonical_id)
-        for d in held:
-            if d.canonical_id == d.article_id:
-                self.window.set_cluster(d.article_id, d.cluster_id)
-        log.debug("window.followed", articles=len(decided))
+    def _take_in(self, corpus: Corpus, assignments: Sequence[StoredAssignment]) -> None:
+        changed = [a.article_id for a in assignments if a.revised or a.article_id not in self.window]
+        for columns in corpus.read_rows_of(changed):
+            self.window.add(columns)
+        self._texts.catch_up(corpus, changed)
+        held = [a for a in assignments if a.article_id in self.window]
+        for assignment in held:
+            self.window.memberships.set_canonical(assignment.article_id, assignment.canonical_id)
+        for assignment in held:
+            if assignment.canonical_id == assignment.article_id:
+                self.window.memberships.set_cluster(assignment.article_id, assignment.cluster_id)
+        log.debug("window.followed", articles=len(assignments))

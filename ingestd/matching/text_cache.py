@@ -1,22 +1,22 @@
 """
-The texts that are compared word for word: fetched in bulk, without the lines that are not their story.
+The texts that are compared word for word: fetched in bulk, without the lines that recur in their outlet.
 
-Keeps the texts that were compared last, and the lines that each outlet had last. Both are caches: what they lack is
-read from the database.
+Holds the texts that were compared last, and the last lines of each outlet. Both are caches: missing ones are read from
+the corpus.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection
 
+from ingestd.core.changeset import NewArticle
 from ingestd.core.copies.verify import ComparedText
-from ingestd.core.fingerprint import Fingerprint
+from ingestd.core.stored import StoredText
 from ingestd.core.text.boilerplate import (
     HEADLINES_REMEMBERED,
     OutletLines,
@@ -25,8 +25,7 @@ from ingestd.core.text.boilerplate import (
     remove_lines,
 )
 from ingestd.core.text.shingles import hash_shingles
-from ingestd.store import articles as store
-from ingestd.store.articles import StoredText
+from ingestd.matching.corpus import Corpus
 
 _TEXTS_HELD = 2048  # about 9 kB each
 _OUTLETS_HELD = 4096  # about 7 kB each
@@ -35,100 +34,102 @@ _NO_LINES: NDArray[np.uint32] = np.zeros(0, dtype=np.uint32)
 
 
 @dataclass(slots=True)
-class _Held:
-    """A text, and what is compared of it at present."""
+class _HeldText:
+    """A text, and the part of the text that is compared at present."""
 
     stored: StoredText
     lines: NDArray[np.uint32]
     compared: ComparedText
-    left_out: NDArray[np.uint32]  # lines that recur, and are not compared
+    left_out: NDArray[np.uint32]  # hashes of the recurring lines, which are not compared
 
 
 class TextCache:
-    """Gives what is compared of an article, by its id."""
+    """Gives the compared text of an article, by id."""
 
     def __init__(self) -> None:
-        """Begin with none."""
-        self._texts: OrderedDict[int, _Held] = OrderedDict()
+        """Begin without texts."""
+        self._texts: OrderedDict[int, _HeldText] = OrderedDict()
         self._outlets: OrderedDict[str, OutletLines] = OrderedDict()
 
-    def arrive(self, connection: Connection, arrivals: Iterable[tuple[int, StoredText, Fingerprint]]) -> None:
-        """Take in new texts, all of a batch before one is compared: their order makes no difference then."""
-        arrivals = list(arrivals)
-        self._load_outlets(connection, {stored.outlet for _, stored, _ in arrivals})
-        for article_id, stored, made in arrivals:
-            compared = ComparedText(stored.text, stored.text, made.shingles)
-            self._texts[article_id] = _Held(stored, made.lines, compared, _NO_LINES)
+    def add(self, corpus: Corpus, batch: Sequence[NewArticle]) -> None:
+        """Take in the texts of a batch, all before one is compared: their order makes no difference then."""
+        arrivals = [(new.article_id, new.stored_text, new.fingerprint) for new in batch]
+        self._load_outlets(corpus, {stored.outlet for _, stored, _ in arrivals})
+        for article_id, stored, fingerprint in arrivals:
+            compared = ComparedText(stored.text, stored.text, fingerprint.shingles)
+            self._texts[article_id] = _HeldText(stored, fingerprint.lines, compared, _NO_LINES)
             if stored.outlet is not None:
-                self._outlets[stored.outlet].add(stored.headline, made.lines)
+                self._outlets[stored.outlet].add(stored.headline, fingerprint.lines)
 
-    def follow(self, connection: Connection, article_ids: Iterable[int]) -> None:
-        """Take note of texts that another process stored: what is held of them and of their outlets is out of date."""
+    def catch_up(self, corpus: Corpus, article_ids: Iterable[int]) -> None:
+        """Take in texts that another process stored: held versions of them and of their outlets are out of date."""
         ids = list(article_ids)
         for article_id in ids:
             self._texts.pop(article_id, None)
-        for stored in store.texts(connection, ids).values() if self._outlets else ():
+        for stored in corpus.read_texts(ids).values() if self._outlets else ():
             if stored.outlet is not None and stored.outlet in self._outlets:
                 self._outlets[stored.outlet].add(stored.headline, hash_lines(stored.text))
 
-    def fetch(self, connection: Connection, article_ids: set[int]) -> None:
-        """Read at once the texts that will be asked for."""
+    def fetch(self, corpus: Corpus, article_ids: set[int]) -> None:
+        """Read many texts at once."""
         for known in article_ids & self._texts.keys():
             self._texts.move_to_end(known)
-        missing = store.texts(connection, article_ids - self._texts.keys())
-        for (article_id, stored), compared in zip(missing.items(), compared_texts(missing.values()), strict=True):
-            self._texts[article_id] = _Held(stored, hash_lines(stored.text), compared, _NO_LINES)
-        self._load_outlets(connection, {self._texts[article_id].stored.outlet for article_id in article_ids})
+        missing = corpus.read_texts(article_ids - self._texts.keys())
+        for (article_id, stored), compared in zip(missing.items(), cut_texts(missing.values()), strict=True):
+            self._texts[article_id] = _HeldText(stored, hash_lines(stored.text), compared, _NO_LINES)
+        self._load_outlets(corpus, {self._texts[article_id].stored.outlet for article_id in article_ids})
 
-    def get(self, connection: Connection, article_id: int) -> ComparedText:
-        """Return what is compared of an article."""
+    def get(self, corpus: Corpus, article_id: int) -> ComparedText:
+        """Return the compared text of an article."""
         if article_id not in self._texts:
-            self.fetch(connection, {article_id})
+            self.fetch(corpus, {article_id})
         held = self._texts[article_id]
-        recurring = self._recurring(connection, held.stored.outlet)
+        recurring = self._find_recurring(corpus, held.stored.outlet)
         if not recurring.size and not held.left_out.size:
             return held.compared
         left_out = np.intersect1d(held.lines, recurring, assume_unique=True)
         if not np.array_equal(left_out, held.left_out):
-            (held.compared,) = compared_texts([held.stored], left_out)
+            (held.compared,) = cut_texts([held.stored], left_out)
             held.left_out = left_out
         return held.compared
 
-    def shrink(self) -> None:
+    def evict(self) -> None:
         """Forget the texts and outlets that were not asked for longest."""
         while len(self._texts) > _TEXTS_HELD:
             self._texts.popitem(last=False)
         while len(self._outlets) > _OUTLETS_HELD:
             self._outlets.popitem(last=False)
 
-    def _recurring(self, connection: Connection, outlet: str | None) -> NDArray[np.uint32]:
+    def _find_recurring(self, corpus: Corpus, outlet: str | None) -> NDArray[np.uint32]:
         if outlet is None:
             return _NO_LINES
         if outlet not in self._outlets:
-            self._load_outlets(connection, {outlet})
+            self._load_outlets(corpus, {outlet})
         return self._outlets[outlet].recurring_lines
 
-    def _load_outlets(self, connection: Connection, outlets: set[str | None]) -> None:
+    def _load_outlets(self, corpus: Corpus, outlets: set[str | None]) -> None:
         """Read at once the lines of the outlets that are not held."""
         wanted = {outlet for outlet in outlets if outlet is not None}
         for known in wanted & self._outlets.keys():
             self._outlets.move_to_end(known)
-        self._outlets |= outlet_lines(connection, wanted - self._outlets.keys())
+        missing = wanted - self._outlets.keys()
+        if missing:
+            self._outlets |= collect_lines(corpus.read_last_texts(missing, HEADLINES_REMEMBERED))
 
 
-def compared_texts(texts: Iterable[StoredText], left_out: NDArray[np.uint32] | None = None) -> list[ComparedText]:
-    """Return what is compared of some texts, without lines of known forms and without those left out."""
+def cut_texts(texts: Iterable[StoredText], left_out: NDArray[np.uint32] | None = None) -> list[ComparedText]:
+    """Return texts as they are compared: without lines of known forms and without the lines with some hashes."""
     whole = [stored.text for stored in texts]
     parts = whole if left_out is None else [remove_lines(text, left_out) for text in whole]
     sets = hash_shingles([remove_known_boilerplate(text) for text in parts])
     return [ComparedText(*one) for one in zip(whole, parts, sets, strict=True)]
 
 
-def outlet_lines(connection: Connection, outlets: Iterable[str]) -> dict[str, OutletLines]:
-    """Return what lines some outlets had last, of the articles that are stored."""
-    found: dict[str, OutletLines] = {}
-    for outlet, texts in store.last_of_outlets(connection, outlets, HEADLINES_REMEMBERED).items():
-        lines = found[outlet] = OutletLines()
+def collect_lines(texts_by_outlet: dict[str, list[StoredText]]) -> dict[str, OutletLines]:
+    """Return the lines of the last texts of outlets, oldest text first."""
+    lines_by_outlet: dict[str, OutletLines] = {}
+    for outlet, texts in texts_by_outlet.items():
+        lines = lines_by_outlet[outlet] = OutletLines()
         for stored in texts:
             lines.add(stored.headline, hash_lines(stored.text))
-    return found
+    return lines_by_outlet

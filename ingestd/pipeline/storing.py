@@ -66,12 +66,12 @@ class BatchStorer:
         except ShutdownRequested:
             raise
         except Exception as error:
-            self._committer.forget()
+            self._committer.reset()
             if len(batch) > 1:
                 return [file for outcome in batch for file in self.store([outcome])]
             log.exception("file.failed", path=batch[0].claim.file.name)
             results = self._quarantine_faulty(batch[0], error, now)
-        self._committer.tidy()
+        self._committer.evict()
         outcomes = {outcome.claim.id: outcome for outcome in batch}
         for result in results:
             report_file(outcomes[result.claim.id], result, self._stats)

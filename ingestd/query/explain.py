@@ -20,12 +20,15 @@ from ingestd.core.copies.verify import (
 )
 from ingestd.core.events.linkage import THRESHOLD
 from ingestd.core.events.term_vectors import TermVectorStore, compute_time_penalty, estimate_probability
+from ingestd.core.features import EVENT
 from ingestd.core.fingerprint import Fingerprint, fingerprint_articles
+from ingestd.core.stored import StoredText
+from ingestd.core.text.boilerplate import HEADLINES_REMEMBERED
 from ingestd.core.text.term_weights import TermVector
-from ingestd.core.window.columns import RaggedArray
-from ingestd.matching.text_cache import compared_texts, outlet_lines
+from ingestd.core.ragged_array import RaggedArray
+from ingestd.matching.text_cache import collect_lines, cut_texts
 from ingestd.query import queries
-from ingestd.store.articles import StoredText
+from ingestd.store.texts import read_last_texts
 from ingestd.workers.word_frequencies import load_term_weighter
 
 _TERMS = 12
@@ -78,10 +81,12 @@ def _copy(a: ComparedText, b: ComparedText) -> dict[str, Any]:
 
 
 def _compared(connection: Connection, article: dict[str, Any]) -> ComparedText:
-    stored = StoredText.of(article["title"], article["text"], article["outlet"])
+    stored = StoredText.from_article(article["title"], article["text"], article["outlet"])
     outlet = stored.outlet
-    recurring = outlet_lines(connection, [outlet])[outlet].recurring_lines if outlet else None
-    return compared_texts([stored], recurring)[0]
+    recurring = None
+    if outlet:
+        recurring = collect_lines(read_last_texts(connection, [outlet], HEADLINES_REMEMBERED))[outlet].recurring_lines
+    return cut_texts([stored], recurring)[0]
 
 
 def _left_out(text: ComparedText) -> list[str]:
@@ -91,7 +96,8 @@ def _left_out(text: ComparedText) -> list[str]:
 
 
 def _event(a: dict[str, Any], b: dict[str, Any], print_a: Fingerprint, print_b: Fingerprint) -> dict[str, Any]:
-    x, y = print_a.terms, print_b.terms
+    sketch_a, sketch_b = print_a.features[EVENT.name], print_b.features[EVENT.name]
+    x, y = sketch_a.terms, sketch_b.terms
     _, mine, theirs = np.intersect1d(x.hashes, y.hashes, assume_unique=True, return_indices=True)
     product = x.weights[mine] * y.weights[theirs]
     top = np.argsort(-product, kind="stable")[:_TERMS]
@@ -99,11 +105,11 @@ def _event(a: dict[str, Any], b: dict[str, Any], print_a: Fingerprint, print_b: 
     apart = abs((dates[0] - dates[1]).total_seconds()) / 86400 if all(dates) else None
     penalty = 0.0 if apart is None else float(compute_time_penalty(0.0, np.array([apart]))[0])
     vectors = TermVectorStore()
-    vectors.add(RaggedArray.of([x.hashes, y.hashes]), np.concatenate([x.weights, y.weights]))
+    vectors.add(RaggedArray.from_rows([x.hashes, y.hashes]), np.concatenate([x.weights, y.weights]))
     cosine = float(vectors.compute_cosines(*np.array([[0], [1], [0]]))[0])  # as the window has it
     score = cosine - penalty
     short = THRESHOLD - score
-    shared_bands = int(np.count_nonzero(np.all((print_a.event_sketch == print_b.event_sketch).reshape(-1, 2), axis=1)))
+    shared_bands = int(np.count_nonzero(np.all((sketch_a.sketch == sketch_b.sketch).reshape(-1, 2), axis=1)))
     if a["lang"] != b["lang"]:
         verdict = "not compared: different languages"
     elif score >= THRESHOLD:

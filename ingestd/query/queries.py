@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, Select, String, cast, func, or_, select,
 from ingestd.core.source_file import FileState
 from ingestd.core.text.urls import canonicalise_url
 from ingestd.errors import NotFoundError
-from ingestd.store.articles import chunks
+from ingestd.store.sql import split_keys
 from ingestd.store.tables import (
     ArticleRevision,
     ArticleRow,
@@ -201,7 +201,7 @@ def clusters_of(connection: Connection, given: Sequence[str]) -> dict[str, int]:
     """Return the cluster of each article that is stored, by external id, URL or number, whichever is known first."""
     a, found = _articles.c, dict[str, int]()
     for column in (a.external_id, a.url, a.url_canonical, cast(a.id, String)):
-        for chunk in chunks([key for key in given if key not in found]):
+        for chunk in split_keys([key for key in given if key not in found]):
             query = select(column.label("given"), _members.c.cluster_id)
             query = query.join(_members, _members.c.article_id == a.id).where(column.in_(chunk)).order_by(a.id.desc())
             found |= {row.given: row.cluster_id for row in connection.execute(query)}

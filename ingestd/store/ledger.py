@@ -18,13 +18,12 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
 
 from ingestd.core.source_file import FileStamp, FileState, Reason, Rejected, SeenFile
-from ingestd.store.bulk_insert import Bulk
 from ingestd.store.database import Database
 from ingestd.store.tables import RejectedRecord, SourceFile
 
 _KEYS_A_QUERY = 500  # below the limit of bound parameters of every database
 _files = SourceFile.__table__
-_UPDATE = Bulk(update(SourceFile).where(_files.c.id == bindparam("file_id")))
+_UPDATE = update(SourceFile).where(_files.c.id == bindparam("file_id"))
 _T = TypeVar("_T")
 
 
@@ -149,8 +148,10 @@ class Ledger:
 
     def complete(self, connection: Connection, settlements: Sequence[FileResult], now: datetime) -> None:
         """Write what became of files, in the transaction that stores their articles."""
-        _UPDATE.execute(
-            connection,
+        if not settlements:
+            return
+        connection.execute(
+            _UPDATE,
             [
                 {
                     "file_id": s.claim.id,
@@ -208,7 +209,7 @@ class Ledger:
         """Note under which name finished files now lie, by row id."""
         if names:
             with self._database.begin_write() as connection:
-                _UPDATE.execute(connection, [{"file_id": id_, "archived_as": name} for id_, name in names])
+                connection.execute(_UPDATE, [{"file_id": id_, "archived_as": name} for id_, name in names])
 
     def find_pending_moves(self, roots: Sequence[str]) -> list[CompletedFile]:
         """Return finished files that may still lie in the folder: the process ended before it moved them."""

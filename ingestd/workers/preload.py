@@ -7,7 +7,7 @@ Imported by that server alone: importing this module is its work. The first file
 from __future__ import annotations
 
 import ingestd.workers.pool  # noqa: F401 - loaded to be shared
-from ingestd.core.fingerprint import COPY_SCHEME
+from ingestd.core.features.copy_feature import COPY_SCHEME
 from ingestd.core.lsh.minhash import get_permutations
 from ingestd.core.text.tokens import tokenize_texts
 from ingestd.formats import load_plugins

@@ -25,14 +25,20 @@ from datasketch import MinHash, MinHashLSH
 from numpy.typing import NDArray
 
 from ingestd.core.copies.verify import MIN_CONTAINMENT, MIN_JACCARD, ComparedText, PairVerdict, compare_texts
-from ingestd.core.fingerprint import COPY_BANDS, COPY_ROWS, COPY_SCHEME, sample_shingles
+from ingestd.core.features.copy_feature import (
+    COPY_BANDS,
+    COPY_CANDIDATES,
+    COPY_ROWS,
+    COPY_SCHEME,
+    make_copy_keys,
+    sample_shingles,
+)
 from ingestd.core.lsh.copy_index import CopyIndex
 from ingestd.core.lsh.inverted_index import Candidates, InvertedIndex, hash_bands
 from ingestd.core.lsh.minhash import sign_sets
+from ingestd.core.ragged_array import RaggedArray
 from ingestd.core.text.boilerplate import remove_known_boilerplate
 from ingestd.core.text.shingles import WIDTH, hash_shingles
-from ingestd.core.window.columns import RaggedArray, copy_keys
-from ingestd.core.window.window import COPY_CANDIDATES
 from tests.support.made_corpus import Made, articles
 
 ROUNDS = 5
@@ -51,8 +57,8 @@ def with_ingestd(texts: list[str]) -> Pairs:
         batch = texts[start : start + BATCH]
         sets = hash_shingles([remove_known_boilerplate(text) for text in batch])
         compared += [ComparedText(*one) for one in zip(batch, batch, sets, strict=True)]
-        keys = copy_keys(sign_sets(sets, COPY_SCHEME))
-        samples = RaggedArray.of([sample_shingles(shingles) for shingles in sets])
+        keys = make_copy_keys(sign_sets(sets, COPY_SCHEME))
+        samples = RaggedArray.from_rows([sample_shingles(shingles) for shingles in sets])
         index.add(keys, samples)
         own = np.arange(start, start + len(batch))
         for article, others in proposed(own, index.find_candidates(keys, samples, own, own)):

@@ -25,7 +25,8 @@ from ingestd.core.events.linkage import (
     compute_outlet_weights,
     propose_clusters,
 )
-from ingestd.core.fingerprint import Fingerprint, compute_event_features, fingerprint_articles
+from ingestd.core.features import EVENT, FeatureInputs
+from ingestd.core.fingerprint import Fingerprint, fingerprint_articles
 from ingestd.core.window.columns import WindowColumns, WindowRow
 from ingestd.core.window.window import Window
 from ingestd.workers.word_frequencies import load_term_weighter
@@ -39,33 +40,32 @@ STAGES = ("features and sketch", "the same with those of copies", "index", "cand
 def entry(number: int, made: Made, fingerprint: Fingerprint) -> WindowRow:
     return WindowRow(
         article_id=number, published_at=made.published, day=made.published.date(), n_words=fingerprint.n_words,
-        outlet=made.outlet, copy_signature=fingerprint.copy_signature, sample=fingerprint.sample, event_sketch=fingerprint.event_sketch,
-        terms=fingerprint.terms, canonical_id=number, cluster_id=None,
+        outlet=made.outlet, features=fingerprint.features, canonical_id=number, cluster_id=None,
     )  # fmt: skip
 
 
 def settle(window: Window, article: int, near: Sequence[int], next_cluster: int) -> int:
     """Decide where an article belongs, as the program does; return the next free id of a cluster."""
     candidates = np.array(near, dtype=np.int64)
-    scores = window.scores(article, candidates)
+    scores = window.scores.score(article, candidates)
     order = np.argsort(-scores, kind="stable")
     touched: dict[int, CandidateCluster] = {}
     for other in candidates[order][scores[order] >= linkage.THRESHOLD * RECLUSTER_SHARE].tolist():
-        cluster = window.cluster_of(other)
-        if cluster is None or cluster in touched or not window.open_for(cluster, article, other):
+        cluster = window.memberships.get_cluster(other)
+        if cluster is None or cluster in touched or not window.memberships.accepts(cluster, article, other, window.quiet_days):
             continue
-        members = window.members(cluster, MAX_RECLUSTERED)
-        scored = window.scores(article, members)
-        mean = float(np.average(scored, weights=compute_outlet_weights(window.outlets(members).tolist())))
+        members = window.memberships.list_members(cluster, MAX_RECLUSTERED)
+        scored = window.scores.score(article, members)
+        mean = float(np.average(scored, weights=compute_outlet_weights(window.articles.get_outlets(members).tolist())))
         small = mean >= linkage.THRESHOLD and members.size < MAX_INSEPARABLE
-        lowest = float(min(window.lowest_score(cluster), scored.min())) if small else -np.inf
+        lowest = float(min(window.scores.find_lowest(cluster), scored.min())) if small else -np.inf
         touched[cluster] = CandidateCluster(members, mean, lowest)
-    for part in propose_clusters(article, touched, window.all_scores, window.outlets):
+    for part in propose_clusters(article, touched, window.scores.score_all_pairs, window.articles.get_outlets):
         cluster = part.cluster_id
         if cluster is None:
             cluster, next_cluster = next_cluster, next_cluster + 1
         for member in part.members:
-            window.set_cluster(member, cluster)
+            window.memberships.set_cluster(member, cluster)
     return next_cluster
 
 
@@ -80,14 +80,14 @@ def measure(n: int) -> None:
         parsed = [Article(title=m.title, text=m.text, lang="en", published_at=m.published) for m in batch]
         ids = list(range(number + 1, number + len(batch) + 1))
         moments = [time.perf_counter()]
-        compute_event_features(parsed, load_term_weighter)
+        EVENT.compute(FeatureInputs(parsed, [], load_term_weighter))
         moments.append(time.perf_counter())
         made_prints = fingerprint_articles(parsed, load_term_weighter)
         moments.append(time.perf_counter())
-        entries = WindowColumns.of([entry(*one) for one in zip(ids, batch, made_prints, strict=True)])
+        entries = WindowColumns.from_rows([entry(*one) for one in zip(ids, batch, made_prints, strict=True)])
         window.add(entries)
         moments.append(time.perf_counter())
-        near = window.near(entries, earlier=True)
+        near = window.candidates.find_candidates(entries, earlier=True)
         moments.append(time.perf_counter())
         for article, found in zip(ids, near, strict=True):
             next_cluster = settle(window, article, found.coverage, next_cluster)

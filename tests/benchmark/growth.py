@@ -31,7 +31,8 @@ import numpy as np
 import psutil
 from sqlalchemy import Connection, insert, select
 
-from ingestd.core.fingerprint import COPY_SCHEME, EVENT_SCHEME, SAMPLE_ONE_IN, SKETCHED_TERMS
+from ingestd.core.features.copy_feature import COPY_SCHEME, SAMPLE_ONE_IN
+from ingestd.core.features.event_feature import EVENT_SCHEME, SKETCHED_TERMS
 from ingestd.core.lsh.minhash import mix_bits, sign_weighted_sets
 from ingestd.store.database import Database
 from ingestd.store.tables import ArticleRow, ClusterMemberRow, ClusterRow, CopyRow, SignatureRow, SourceFile

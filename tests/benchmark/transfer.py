@@ -64,8 +64,7 @@ def read(folder: Path) -> tuple[list[WindowRow], dict[str, dict[int, str]]]:
             number = len(entries) + 1
             entry = WindowRow(
                 article_id=number, published_at=when, day=when.date() if when else UNDATED, n_words=made.n_words,
-                outlet=a["outlet"], copy_signature=made.copy_signature, sample=made.sample,
-                event_sketch=made.event_sketch, terms=made.terms, canonical_id=number, cluster_id=None,
+                outlet=a["outlet"], features=made.features, canonical_id=number, cluster_id=None,
             )  # fmt: skip
             entries.append(entry)
             if a.get("event"):
@@ -77,11 +76,11 @@ def cluster(entries: list[WindowRow]) -> dict[int, int]:
     """Return the cluster of each article, found with the constants as they stand."""
     window, next_cluster = Window(days=30, max_articles=100_000), 1
     for entry in entries:
-        arrived = WindowColumns.of([entry])
+        arrived = WindowColumns.from_rows([entry])
         window.add(arrived)
-        (near,) = window.near(arrived, earlier=True)
+        (near,) = window.candidates.find_candidates(arrived, earlier=True)
         next_cluster = events.settle(window, entry.article_id, near.coverage, next_cluster)
-    return {entry.article_id: window.cluster_of(entry.article_id) or 0 for entry in entries}
+    return {entry.article_id: window.memberships.get_cluster(entry.article_id) or 0 for entry in entries}
 
 
 def scored(
@@ -110,13 +109,15 @@ def transfer(entries: list[WindowRow], labels: dict[str, dict[int, str]]) -> Non
 def calibration(entries: list[WindowRow], labels: dict[str, dict[int, str]]) -> None:
     """Print, for pairs that were proposed, the probability that they were given and the share that is right."""
     window = Window(days=30, max_articles=100_000)
-    window.add(WindowColumns.of(entries))
+    window.add(WindowColumns.from_rows(entries))
     events_of = {article: event for of_corpus in labels.values() for article, event in of_corpus.items()}
     right: dict[int, list[tuple[float, bool]]] = defaultdict(list)
     for article, event in events_of.items():
-        (near,) = window.near(WindowColumns.of([entries[article - 1]]), earlier=False)
+        (near,) = window.candidates.find_candidates(WindowColumns.from_rows([entries[article - 1]]), earlier=False)
         others = [other for other in near.coverage if other in events_of]
-        for other, score in zip(others, window.scores(article, np.array(others, dtype=np.int64)).tolist(), strict=True):
+        for other, score in zip(
+            others, window.scores.score(article, np.array(others, dtype=np.int64)).tolist(), strict=True
+        ):
             p = estimate_probability(score)
             right[min(int(10 * p), 9)].append((p, event == events_of[other]))
     print("pairs proposed: given, right, pairs")

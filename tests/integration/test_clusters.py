@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
-import numpy as np
 import pytest
 
-from ingestd.core.events.medoid import centres
-from ingestd.core.text.term_weights import TermVector
+from ingestd.core.events.medoid import find_medoids
 from ingestd.core.window.columns import WindowColumns, WindowRow
 from ingestd.core.window.window import Window
 from ingestd.query import explain
 from tests.conftest import Corpus
-from tests.unit.test_window import entry
+from tests.unit.test_window import entry, replace_terms
 
 FERRY = [
     "The ferry Lady Marisol struck the pier of Port Ellory in thick fog on Wednesday morning and forty people were hurt.",
@@ -120,14 +117,13 @@ def test_articles_that_time_alone_keeps_apart_are_said_to_be(corpus: Corpus) -> 
 
 def test_the_keywords_of_a_cluster_set_it_apart_from_the_rest_of_the_window() -> None:
     def with_terms(number: int, terms: dict[int, float], cluster: int) -> WindowRow:
-        hashes, weights = np.array([*terms], dtype=np.uint32) << 10, np.array([*terms.values()], dtype=np.float32)
-        return replace(entry(number, 0, cluster=cluster), terms=TermVector(hashes, weights, ""))
+        return replace_terms(entry(number, 0, cluster=cluster), [term << 10 for term in terms], [*terms.values()])
 
     def telling() -> list[int]:
-        return centres(window, [1])[1][1].tolist()
+        return find_medoids(window, [1])[1].telling_terms.tolist()
 
     window = Window(days=30, max_articles=1000)
-    window.add(WindowColumns.of([with_terms(n, {1: 0.8, 2: 0.6}, cluster=1) for n in (1, 2)]))
+    window.add(WindowColumns.from_rows([with_terms(n, {1: 0.8, 2: 0.6}, cluster=1) for n in (1, 2)]))
     assert telling() == [1, 2]  # alone: the heaviest first
-    window.add(WindowColumns.of([with_terms(n, {1: 1.0}, cluster=n) for n in range(3, 60)]))
+    window.add(WindowColumns.from_rows([with_terms(n, {1: 1.0}, cluster=n) for n in range(3, 60)]))
     assert telling() == [2, 1]

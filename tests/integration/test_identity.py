@@ -202,7 +202,13 @@ def test_an_article_without_a_date_finds_its_event_after_a_restart(corpus: Corpu
 def test_a_cluster_that_has_members_outside_the_window_is_not_merged_away(corpus_on_each: Corpus) -> None:
     from datetime import UTC, datetime
 
-    from ingestd.store.changes import ChangeSet, write
+    from ingestd.core.changeset import ChangeSet
+    from ingestd.core.text.term_lookup import TermLookup
+    from ingestd.core.window.window import Window
+    from ingestd.matching.batch_matcher import Decision
+    from ingestd.matching.cluster_summary import keep_inhabited, summarise_touched
+    from ingestd.store import writer
+    from ingestd.store.corpus import StoredCorpus
 
     corpus = corpus_on_each
     corpus.take_in(
@@ -213,12 +219,16 @@ def test_a_cluster_that_has_members_outside_the_window_is_not_merged_away(corpus
     market, bridge, zinc = corpus.rows("select cluster_id from cluster_members order by article_id")
     keywords = corpus.rows("select keywords from clusters where id = :c", c=bridge)
     # In memory both clusters have lost all their members; in the database only one of them has.
-    changes = ChangeSet(datetime.now(UTC))
+    changes = ChangeSet(datetime.now(UTC), batch=9)
     changes.move(3, market)
     changes.merge(bridge, market)
     changes.merge(zinc, market)
     with corpus.database.begin_write() as connection:
-        write(connection, changes, lambda _: {})
+        stored = StoredCorpus(connection)
+        writer.write_members(connection, changes, [])
+        keep_inhabited(changes, stored)
+        decision = Decision(changes, [], TermLookup({}))
+        writer.write_clusters(connection, changes, summarise_touched(decision, stored, Window(30, 1000)))
     assert corpus.rows("select article_id, cluster_id from cluster_members order by 1") == [
         (1, market),
         (2, bridge),

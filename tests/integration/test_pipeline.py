@@ -228,10 +228,10 @@ def test_the_lowest_score_remembered_of_a_cluster_is_that_of_its_members(
     write(articles(300, words=80), corpus.folder)
     line = line_on()
     run(line, sorted(find_files(corpus.folder), key=lambda f: f.path), batch=50)
-    remembered = dict(line.window._lowest)
+    remembered = dict(line.window.memberships.lowest_scores)
     assert len(remembered) > 30
     for cluster, lowest in remembered.items():
-        scores = line.window.all_scores(line.window.members(cluster))
+        scores = line.window.scores.score_all_pairs(line.window.memberships.list_members(cluster))
         assert lowest == pytest.approx(scores[~np.eye(len(scores), dtype=bool)].min(), abs=1e-5)
 
 

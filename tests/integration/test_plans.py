@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, text
 
+from ingestd.core.stored import RowSelection
 from ingestd.query import queries
-from ingestd.store import articles as store
+from ingestd.store.corpus import StoredCorpus
 from ingestd.store.database import Database
 from ingestd.store.ledger import Ledger
 from tests.conftest import ROOT, Corpus, new_database
@@ -213,12 +214,16 @@ def asked(connection: Connection) -> None:
     queries.cluster(connection, "5000")
     for given in ("5000", "https://www.example.org/5000?utm_source=x", "id-5000"):
         queries.article(connection, given)
-    store.next_ids(connection)
-    store.texts(connection, range(1, 300))
-    store.last_of_outlets(connection, [f"outlet-{i}" for i in range(60)], 32)
-    list(store.entries_of(connection, range(1, 300)))
-    list(store.entries_from(connection, N - 100))
-    store.decided_since(connection, N // 256 - 1)
+    corpus = StoredCorpus(connection)
+    corpus.find_next_article_id()
+    corpus.read_texts(range(1, 300))
+    corpus.read_last_texts([f"outlet-{i}" for i in range(60)], 32)
+    list(corpus.read_rows_of(range(1, 300)))
+    list(corpus.read_rows([RowSelection(first_id=N - 100)], 100))
+    corpus.read_assignments_since(N // 256 - 1)
+    corpus.count_members(range(1, 300))
+    corpus.find_inhabited_clusters(range(1, 300))
+    corpus.read_headlines(range(1, 300))
 
 
 def test_the_commands_and_the_line_never_read_all_articles(large: Database) -> None:

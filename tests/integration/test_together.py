@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from ingestd.core.source_file import SeenFile
 from ingestd.inbox.scan import find_files
 from ingestd.pipeline.pipeline import IngestPipeline
-from ingestd.store import articles as store
+from ingestd.store import corpus_state
 from ingestd.store.database import Database
 from tests.conftest import Corpus
 from tests.support.made_corpus import articles
@@ -152,7 +152,7 @@ def test_after_a_new_generation_nothing_held_in_memory_counts(
     with corpus_on_each.database.begin_write() as connection:  # as if the article had been taken out
         for table in ("cluster_log", "cluster_members", "clusters", "signatures", "articles"):
             connection.exec_driver_sql(f"delete from {table}")
-        store.next_batch(connection, generation=1)
+        corpus_state.begin_batch(connection, generation=1)
     together.take_in(0, one | {"id": "b", "outlet": "x"})
     assert corpus_on_each.rows("select count(*) from copies") == [0]
 

@@ -20,8 +20,8 @@ POINTS: Mapping[str, str] = {
     "before a claim": "ingestd.store.ledger:Ledger.claim:before",
     "after a claim": "ingestd.store.ledger:Ledger.claim:after",
     "before storing": "ingestd.pipeline.storing:BatchStorer.store:before",
-    "before deciding": "ingestd.matching.matcher:Matcher.place:before",
-    "after the rows are written": "ingestd.pipeline.committer:write:after",
+    "before deciding": "ingestd.matching.matcher:Matcher.decide:before",
+    "after the rows are written": "ingestd.store.writer:write_clusters:after",
     "before the commit": "ingestd.store.ledger:Ledger.complete:after",
     "after the commit": "ingestd.pipeline.storing:BatchStorer._commit:after",
     "before a link": "ingestd.archive.moves:_link_or_copy:before",
@@ -82,7 +82,7 @@ def moved_before_the_commit() -> None:
 def no_unique_key() -> None:
     from ingestd.store.tables import ArticleRow
 
-    replace("ingestd.store.articles", "Identities.known", lambda _original: lambda _self, _article: None)
+    replace("ingestd.store.identity", "Identities.find", lambda _original: lambda _self, _article: None)
     for index in ArticleRow.__table__.indexes:
         index.unique = False
     replace("ingestd.store.database", "Database.prepare", without_unique_indexes)
@@ -119,14 +119,14 @@ def unlucky_headlines() -> None:
     """No mutant: a fault of ours in single articles, which the product has to survive."""
 
     def failing(original: Callable[..., Any]) -> Callable[..., Any]:
-        def place(self: Any, connection: Any, arrivals: Any, *rest: Any) -> Any:
-            if any(UNLUCKY in (arrival.article.title or "") for arrival in arrivals):
+        def decide(self: Any, batch: Any, *rest: Any) -> Any:
+            if any(UNLUCKY in (new.article.title or "") for new in batch):
                 raise ZeroDivisionError("a fault that nobody foresaw")
-            return original(self, connection, arrivals, *rest)
+            return original(self, batch, *rest)
 
-        return place
+        return decide
 
-    replace("ingestd.matching.matcher", "Matcher.place", failing)
+    replace("ingestd.matching.matcher", "Matcher.decide", failing)
 
 
 MUTANTS: Mapping[str, Callable[[], None]] = {

@@ -28,8 +28,8 @@ from ingestd.core.events.term_vectors import (
     compute_time_penalty,
     estimate_probability,
 )
+from ingestd.core.ragged_array import RaggedArray
 from ingestd.core.text.term_weights import PAIR_WEIGHT, TERM_BITS, TermVector, TermWeighter
-from ingestd.core.window.columns import RaggedArray
 
 FREQUENCIES = {"the": 5e-2, "of": 3e-2, "said": 2e-3, "minister": 2e-4, "ferry": 1e-5}
 salience = TermWeighter("en", lambda words: [FREQUENCIES.get(w, 0.0) for w in words])
@@ -50,7 +50,7 @@ def hashes(terms: Sequence[int]) -> NDArray[np.uint32]:
 
 
 def add(vectors: TermVectorStore, terms: TermVector) -> None:
-    vectors.add(RaggedArray.of([terms.hashes]), terms.weights)
+    vectors.add(RaggedArray.from_rows([terms.hashes]), terms.weights)
 
 
 @given(st.lists(weights, min_size=2, max_size=8), st.data())
@@ -107,7 +107,7 @@ def test_vectors_kept_stay_what_they_were(drawn: list[dict[int, float]], data: s
 def test_two_terms_whose_hashes_begin_alike_are_one() -> None:
     vectors, alike = TermVectorStore(), hashes([3, 3, 4]) + np.array([0, 1, 0], dtype=np.uint32)
     values = np.array([0.5, 0.25, 0.5], dtype=np.float32)
-    vectors.add(RaggedArray.of([alike, alike[2:]]), np.concatenate([values, values[2:]]))
+    vectors.add(RaggedArray.from_rows([alike, alike[2:]]), np.concatenate([values, values[2:]]))
     terms, _, owner = vectors.gather_terms(np.arange(2))
     assert list(zip(owner.tolist(), terms.tolist(), strict=True)) == [(0, 3), (0, 4), (1, 4)]
     assert np.allclose(vectors.compute_cosines(*np.array([[0], [1], [0]])), 0.25, rtol=0.01)

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingestd.core.arrays import ensure_capacity
+from ingestd.core.ragged_array import RaggedArray
 from ingestd.core.text.term_weights import TERM_BITS
-from ingestd.core.window.columns import RaggedArray
 
 # Penalty of the cosine for every day between two articles, and the largest penalty. Time breaks ties; a hard limit
 # would break long stories. Set on basil, wikinews_galaxy and ecbplus together.

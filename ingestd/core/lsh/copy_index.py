@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ingestd.core.fingerprint import COPY_BANDS
 from ingestd.core.lsh.inverted_index import Candidates, InvertedIndex
-from ingestd.core.window.columns import RaggedArray
+from ingestd.core.ragged_array import RaggedArray
 
 # Share of the smaller sample that two texts must have in common. Copies have half or more in the mean; two texts with
 # one common quotation, or with one line of an outlet's pages, have less. A common band is better evidence of a copy, so
@@ -35,9 +34,9 @@ class CopyIndex:
         """Number of lookups that did not read all articles of a key."""
         return self._bands.truncated_lookups + self._samples.truncated_lookups
 
-    def reserve(self, articles: int) -> None:
-        """Reserve capacity for further articles."""
-        self._bands.reserve(articles * COPY_BANDS)
+    def reserve(self, articles: int, bands: int) -> None:
+        """Reserve capacity for further articles with a number of bands each."""
+        self._bands.reserve(articles * bands)
         self._samples.reserve(articles * TYPICAL_SAMPLE)
 
     def add(self, keys: NDArray[np.uint32], samples: RaggedArray) -> None:
@@ -77,4 +76,4 @@ class CopyIndex:
 
 def _flatten_keys(keys: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     """Return all band keys in one row, and the number of keys of each article."""
-    return keys.ravel(), np.full(len(keys), COPY_BANDS)
+    return keys.ravel(), np.full(len(keys), keys.shape[1])

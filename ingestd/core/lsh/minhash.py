@@ -113,6 +113,13 @@ def sign_weighted_sets(
     return signatures
 
 
+def split_signatures(payloads: Sequence[bytes], scheme: SignatureScheme) -> tuple[NDArray[np.uint32], list[bytes]]:
+    """Return the signatures that stored payloads begin with, shape (n, scheme.length), and the rest of each payload."""
+    size = 4 * scheme.length
+    signatures = np.frombuffer(b"".join([payload[:size] for payload in payloads]), dtype="<u4")
+    return signatures.reshape(len(payloads), scheme.length), [payload[size:] for payload in payloads]
+
+
 def mix_bits(values: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """Spread every bit over all other bits. Source: the 32-bit finaliser of MurmurHash3 (Appleby 2011)."""
     values = (values ^ (values >> np.uint32(16))) * np.uint32(0x85EBCA6B)

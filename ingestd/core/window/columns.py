@@ -1,18 +1,17 @@
-"""Articles as the window takes them in: one by one as they arrive, or thousands in columns as it is filled."""
+"""Articles on their way into the window: a row each as they arrive, columns of many as the window is filled."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ingestd.core.fingerprint import COPY_BANDS, COPY_ROWS, EVENT_BANDS, EVENT_ROWS
-from ingestd.core.lsh.inverted_index import hash_bands
-from ingestd.core.text.term_weights import TermVector
+from ingestd.core.features import FEATURES, FeatureColumns, FeatureValue
 
 DAY_S = 86400.0
 
@@ -23,105 +22,63 @@ class WindowRow:
 
     article_id: int
     published_at: datetime | None
-    day: date  # of publication, or of first sight where that is unknown
+    day: date  # of publication, or of first sight where the date of publication is unknown
     n_words: int
     outlet: str | None
-    copy_signature: NDArray[np.uint32]
-    sample: NDArray[np.uint32]  # of the shingles
-    event_sketch: NDArray[np.uint32]
-    terms: TermVector
-    canonical_id: int  # its own id: nobody's copy
+    features: Mapping[str, FeatureValue]  # by name
+    canonical_id: int  # the article's own id: the article is no copy
     cluster_id: int | None  # None: not decided yet
-
-
-@dataclass(frozen=True, slots=True)
-class RaggedArray:
-    """Numbers of many articles in a row, and how many each has: rows of different lengths."""
-
-    numbers: NDArray[np.uint32]
-    counts: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, rows: Sequence[NDArray[np.uint32]]) -> RaggedArray:
-        """Put rows one after the other."""
-        counts = np.array([row.size for row in rows], dtype=np.int64)
-        return cls(np.concatenate(rows) if rows else np.zeros(0, dtype=np.uint32), counts)
-
-    def where(self, rows: NDArray[np.bool_]) -> RaggedArray:
-        """Return some of the rows."""
-        return RaggedArray(self.numbers[np.repeat(rows, self.counts)], self.counts[rows])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowColumns:
-    """Many articles, a column for everything that is held of them; shapes: n articles."""
+    """Many articles, a column for each property; shapes: n articles."""
 
     ids: NDArray[np.int64]
     published: NDArray[np.float64]  # days since 1970, NaN: unknown
     days: NDArray[np.int32]  # ordinals
     n_words: NDArray[np.int32]
     outlets: NDArray[np.uint32]  # a hash of the name, 0: unknown
-    copy_keys: NDArray[np.uint32]  # (n, bands), of the signatures
-    samples: RaggedArray
-    event_keys: NDArray[np.uint32]  # (n, bands), of the sketches; mean nothing without a term
-    terms: RaggedArray  # hashes, ascending for each
-    weights: NDArray[np.float32]  # of the terms, in the same order
+    features: Mapping[str, Any]  # `FeatureColumns` by name of the feature
     canonical: NDArray[np.int64]
     clusters: NDArray[np.int64]  # 0: not decided yet
 
     @classmethod
-    def of(cls, entries: Sequence[WindowRow]) -> WindowColumns:
+    def from_rows(cls, rows: Sequence[WindowRow]) -> WindowColumns:
         """Put some articles, one at least, into columns."""
         return cls(
-            ids=np.array([e.article_id for e in entries], dtype=np.int64),
-            published=days_since_1970([e.published_at for e in entries]),
-            days=np.array([e.day.toordinal() for e in entries], dtype=np.int32),
-            n_words=np.array([e.n_words for e in entries], dtype=np.int32),
-            outlets=outlet_hashes([e.outlet for e in entries]),
-            copy_keys=copy_keys(np.stack([e.copy_signature for e in entries])),
-            samples=RaggedArray.of([e.sample for e in entries]),
-            event_keys=event_keys(np.stack([e.event_sketch for e in entries])),
-            terms=RaggedArray.of([e.terms.hashes for e in entries]),
-            weights=np.concatenate([e.terms.weights for e in entries]),
-            canonical=np.array([e.canonical_id for e in entries], dtype=np.int64),
-            clusters=np.array([e.cluster_id or 0 for e in entries], dtype=np.int64),
+            ids=np.array([row.article_id for row in rows], dtype=np.int64),
+            published=convert_to_days([row.published_at for row in rows]),
+            days=np.array([row.day.toordinal() for row in rows], dtype=np.int32),
+            n_words=np.array([row.n_words for row in rows], dtype=np.int32),
+            outlets=hash_outlets([row.outlet for row in rows]),
+            features={f.name: f.gather([row.features[f.name] for row in rows]) for f in FEATURES},
+            canonical=np.array([row.canonical_id for row in rows], dtype=np.int64),
+            clusters=np.array([row.cluster_id or 0 for row in rows], dtype=np.int64),
         )
 
-    def where(self, these: NDArray[np.bool_]) -> WindowColumns:
-        """Return some of the articles."""
-        if these.all():
+    def select(self, mask: NDArray[np.bool_]) -> WindowColumns:
+        """Return the articles for which the mask is true."""
+        if mask.all():
             return self
+        features: dict[str, FeatureColumns] = {name: part.select(mask) for name, part in self.features.items()}
         return WindowColumns(
-            ids=self.ids[these],
-            published=self.published[these],
-            days=self.days[these],
-            n_words=self.n_words[these],
-            outlets=self.outlets[these],
-            copy_keys=self.copy_keys[these],
-            samples=self.samples.where(these),
-            event_keys=self.event_keys[these],
-            terms=self.terms.where(these),
-            weights=self.weights[np.repeat(these, self.terms.counts)],
-            canonical=self.canonical[these],
-            clusters=self.clusters[these],
+            ids=self.ids[mask],
+            published=self.published[mask],
+            days=self.days[mask],
+            n_words=self.n_words[mask],
+            outlets=self.outlets[mask],
+            features=features,
+            canonical=self.canonical[mask],
+            clusters=self.clusters[mask],
         )
 
 
-def copy_keys(signatures: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Return the keys by which copies are found, a row for each signature."""
-    return hash_bands(signatures, COPY_BANDS, COPY_ROWS)
-
-
-def event_keys(sketches: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Return the keys by which coverage of one event is found, a row for each sketch."""
-    return hash_bands(sketches, EVENT_BANDS, EVENT_ROWS)
-
-
-def days_since_1970(moments: Sequence[datetime | None]) -> NDArray[np.float64]:
-    """Return moments as numbers; NaN where one is unknown."""
+def convert_to_days(moments: Sequence[datetime | None]) -> NDArray[np.float64]:
+    """Return moments as days since 1970; NaN for an unknown moment."""
     return np.array([np.nan if moment is None else moment.timestamp() / DAY_S for moment in moments])
 
 
-def outlet_hashes(outlets: Sequence[str | None]) -> NDArray[np.uint32]:
-    """Return a number for each name of an outlet, 0 where it is unknown."""
+def hash_outlets(outlets: Sequence[str | None]) -> NDArray[np.uint32]:
+    """Return a number for the name of each outlet, 0 for an unknown outlet."""
     return np.array([crc32(outlet.encode()) if outlet else 0 for outlet in outlets], dtype=np.uint32)
