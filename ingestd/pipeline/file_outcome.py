@@ -12,7 +12,7 @@ import structlog
 from ingestd.core.source_file import FileState, Reason
 from ingestd.core.stats import IngestStats
 from ingestd.errors import UnusableError, VanishedError
-from ingestd.matching.matcher import Assignment
+from ingestd.matching.assignment import Assignment
 from ingestd.store.ledger import Claim, FileResult
 from ingestd.workers.extract import ExtractionResult, describe_skipped
 

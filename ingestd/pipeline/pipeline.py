@@ -78,7 +78,7 @@ class IngestPipeline:
         self._ledger = Ledger(database, settings.database.lease_seconds)
         self._committer = BatchCommitter(settings, self.stats)
         self._retry = DatabaseRetry(
-            pause=pause, max_pause_s=settings.database.retry_seconds, on_failure=self._committer.forget
+            pause=pause, max_pause_s=settings.database.retry_seconds, on_failure=self._committer.reset
         )
         self._reading = ReadingQueue(self.workers, settings.formats, limits)
         self._unread = UnreadFiles(self._ledger, self._retry, self.stats, limits.deferred_retry_s)
@@ -113,7 +113,7 @@ class IngestPipeline:
         stats, window = self.stats, self.window
         stats.queue_depth = self.depth
         stats.window_articles, stats.window_bytes = len(window), window.nbytes
-        stats.index_truncated = window.truncated
+        stats.index_truncated = window.candidates.truncated
         return stats.snapshot()
 
     def recover(self, roots: Sequence[str]) -> None:

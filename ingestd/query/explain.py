@@ -22,10 +22,10 @@ from ingestd.core.events.linkage import THRESHOLD
 from ingestd.core.events.term_vectors import TermVectorStore, compute_time_penalty, estimate_probability
 from ingestd.core.features import EVENT
 from ingestd.core.fingerprint import Fingerprint, fingerprint_articles
+from ingestd.core.ragged_array import RaggedArray
 from ingestd.core.stored import StoredText
 from ingestd.core.text.boilerplate import HEADLINES_REMEMBERED
 from ingestd.core.text.term_weights import TermVector
-from ingestd.core.ragged_array import RaggedArray
 from ingestd.matching.text_cache import collect_lines, cut_texts
 from ingestd.query import queries
 from ingestd.store.texts import read_last_texts

@@ -52,7 +52,11 @@ def settle(window: Window, article: int, near: Sequence[int], next_cluster: int)
     touched: dict[int, CandidateCluster] = {}
     for other in candidates[order][scores[order] >= linkage.THRESHOLD * RECLUSTER_SHARE].tolist():
         cluster = window.memberships.get_cluster(other)
-        if cluster is None or cluster in touched or not window.memberships.accepts(cluster, article, other, window.quiet_days):
+        if (
+            cluster is None
+            or cluster in touched
+            or not window.memberships.accepts(cluster, article, other, window.quiet_days)
+        ):
             continue
         members = window.memberships.list_members(cluster, MAX_RECLUSTERED)
         scored = window.scores.score(article, members)

@@ -28,8 +28,8 @@ from ingestd.store import database
 from ingestd.store.corpus import read_rows_in_turn
 from ingestd.store.window_rows import IdPartition, read_rows
 from ingestd.workers import forkserver
-from ingestd.workers.pool import salience
 from ingestd.workers.row_readers import ReaderLimits, RowReaders, start_reader
+from ingestd.workers.word_frequencies import load_term_weighter
 from tests.conftest import Corpus
 from tests.support.made_corpus import articles
 
@@ -115,7 +115,7 @@ def read_slowly(connection: Connection, selection: RowSelection, partition: IdPa
 def test_the_transaction_outlasts_a_slow_reading(filled: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "_IDLE", f"{SLOW_S - 1}s")
     readers = RowReaders(replace(LIMITS, keepalive_s=0.2), start=partial(start_reader, read=read_slowly))
-    forkserver.start()  # what is slow here is to be the reading
+    forkserver.start_server()  # what is slow here is to be the reading
     with filled.database.begin_write() as connection:
         came = list(readers(connection, [RowSelection(first_id=1)], N))
         assert connection.execute(text("select count(*) from articles")).scalar_one() == N
@@ -131,7 +131,7 @@ def test_a_matcher_that_starts_anew_finds_copies_of_what_processes_read(filled: 
 
     ((body, day),) = filled.rows("select text, cast(day as text) from articles where id = 1")
     again = Article(title="Again", text=body + " And a word.", outlet="Another")
-    (fingerprint,) = fingerprint_articles([again], salience)
+    (fingerprint,) = fingerprint_articles([again], load_term_weighter)
     new = NewArticle(N + 1, again, fingerprint, date.fromisoformat(day), 1)
     with filled.database.begin_write() as connection:
         decision = record_batch(

@@ -12,7 +12,7 @@ from ingestd.core.lsh.minhash import SignatureScheme, sign_sets, sign_weighted_s
 
 LAZY_IMPORT = """
 import sys
-from ingestd.core.fingerprint import COPY_SCHEME
+from ingestd.core.features.copy_feature import COPY_SCHEME
 from ingestd.core.lsh.minhash import get_permutations
 
 assert "datasketch" not in sys.modules
