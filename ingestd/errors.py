@@ -1,5 +1,5 @@
 """
-What can go wrong, by what happens next.
+The errors of the package, by what happens next.
 
     IngestdError
     |- SettingsError        a setting is wrong: the command says which and does not start
@@ -47,7 +47,7 @@ class NotFoundError(IngestdError):
 
 
 class UnusableError(IngestdError):
-    """A file or record will never be ingested as it is. Handled in ingest.py, by quarantine."""
+    """A file or record will never be ingested as it is. Handled in pipeline/storing.py, by quarantine."""
 
     def __init__(self, reason: Reason, detail: str = "") -> None:
         super().__init__(reason, detail)  # all arguments, so that it survives pickling

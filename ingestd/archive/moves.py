@@ -1,9 +1,8 @@
 """
-Moves of files out of the folder: into the archive, into quarantine with the reason beside them, or to nowhere.
+Moves of files out of the folder: into the archive, into quarantine with the reason beside the file, or to nowhere.
 
-A file is linked to its new name before its old one is removed, so that at every moment it has at least one; a name
-that is taken is never overwritten, and a newer version of a file that has meanwhile appeared under the old name is
-never removed.
+A file is linked to the new name before the old name is removed, so the file has a name at every moment. A taken name is
+never overwritten, and a newer version of the file under the old name is never removed.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ _NO_LINK = (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EML
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A finished file, and the place for it."""
+    """A finished file, and the new place."""
 
     root: str  # the watched folder
     path: bytes  # of the file below it
@@ -46,12 +45,12 @@ class Move:
 
 
 def plan_archive(root: str, path: bytes, stamp: FileStamp, sha256: str | None, day: datetime) -> Move:
-    """Return the move of a finished file to `.ingestd/archive/YYYY-MM-DD/` below its root."""
+    """Return the move of a finished file to `.ingestd/archive/YYYY-MM-DD/` below the root."""
     return Move(root, path, stamp, sha256, os.path.join(OWN_FOLDER, b"archive", day.strftime("%Y-%m-%d").encode()))
 
 
 def plan_quarantine(root: str, path: bytes, stamp: FileStamp, sha256: str | None, reason: Mapping[str, Any]) -> Move:
-    """Return the move of an unusable file to `.ingestd/quarantine/` below its root, with NAME.reason.json."""
+    """Return the move of an unusable file to `.ingestd/quarantine/` below the root, with NAME.reason.json."""
     beside = orjson.dumps(dict(reason), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
     return Move(root, path, stamp, sha256, os.path.join(OWN_FOLDER, b"quarantine"), beside)
 
@@ -74,16 +73,15 @@ def move_files(
     moves: Sequence[Move], *, sync: Callable[[str, bytes], None] = sync_folder
 ) -> list[str | OSError | None]:
     """
-    Move files, all of them a step at a time, so that the disk is waited for once for many.
+    Move files, all together a step at a time: a single wait for the disk serves many files.
 
     Args:
-        moves: the files and their places.
+        moves: the files and the new places.
         sync: waits until the names in a folder, given by root and path, are on the disk.
 
     Returns:
-        For each file the new path below the root ("" of a removed file), also where the file was moved before without
-        a record; None where the file is no longer there as it was read; the error where the file could not be moved
-        and is where it was.
+        For each file the new path below the root ("" of a removed file), also after an earlier move without a record;
+        None if the file has changed or is gone; the error if the file could not be moved and keeps the old name.
     """
     targets = [_try_step(_link_to_target, move) for move in moves]
     folders = {
@@ -102,7 +100,7 @@ def move_files(
 
 
 def restore_file(root: str, quarantined: str, path: bytes) -> bool:
-    """Move a file from quarantine back to its old name; return False where that name is taken or the file is gone."""
+    """Move a file from quarantine back to the old name; return False where the name is taken or the file is gone."""
     source = os.path.join(os.fsencode(root), os.fsencode(quarantined))
     target = os.path.join(os.fsencode(root), path)
     os.makedirs(os.path.dirname(target), exist_ok=True)
@@ -123,7 +121,7 @@ def _try_step(step: Callable[..., _T], *arguments: Any) -> _T | OSError:
 
 
 def _link_to_target(move: Move) -> bytes | None:
-    """Give a file its new name beside the old one; return the new name, or None if the file is not as it was read."""
+    """Give a file the new name beside the old name; return the new name, or None if the file has changed."""
     base = os.fsencode(move.root)
     source = os.path.join(base, move.path)
     if move.folder is None:
@@ -154,7 +152,7 @@ def _link_to_target(move: Move) -> bytes | None:
 
 
 def _unlink_source(move: Move) -> None:
-    """Remove the old name, unless something newer has that name by now."""
+    """Remove the old name, unless something newer has the name by now."""
     source = os.path.join(os.fsencode(move.root), move.path)
     if _is_unchanged(source, move.stamp, None):
         with suppress(FileNotFoundError):  # another process on the same folder was as quick
@@ -162,7 +160,7 @@ def _unlink_source(move: Move) -> None:
 
 
 def _find_earlier_target(base: bytes, folder: bytes, name: bytes, stamp: FileStamp, spare: int) -> bytes | None:
-    """Return the place of a file that was moved by a process which ended before the record of the move."""
+    """Return the place of a file moved by a process without time to record the move."""
     for number in count():
         target = os.path.join(folder, _fit_name(name, number, spare))
         try:
@@ -175,7 +173,7 @@ def _find_earlier_target(base: bytes, folder: bytes, name: bytes, stamp: FileSta
 
 
 def _is_unchanged(source: bytes, stamp: FileStamp, sha256: str | None) -> bool:
-    """Tell whether a name still holds the file that was read: same inode, size, time and content."""
+    """Tell whether a name still holds the file as read: same inode, size, time and content."""
     try:
         status = os.lstat(source)
         if FileStamp(status.st_size, status.st_mtime_ns, status.st_ino) != stamp:
@@ -198,7 +196,7 @@ def _link_or_copy(source: bytes, target: bytes) -> None:
 
 
 def _copy_synced(source: bytes, target: bytes) -> None:
-    """Copy to a name that must be free, complete on the disk before the name appears."""
+    """Copy to a free name, complete on the disk before the name appears."""
     partial = (
         target[: -len(b".part") or None] + b".part"
         if len(os.path.basename(target)) > _NAME_BYTES - 5
@@ -219,7 +217,7 @@ def _is_same_file(path: bytes, other: bytes) -> bool:
 
 
 def _escape_undecodable(path: bytes) -> bytes:
-    """Return a path that is valid UTF-8, for the ledger: other bytes are written as %FF."""
+    """Return a path in valid UTF-8, for the ledger: other bytes are written as %FF."""
     characters = path.decode("utf-8", "surrogateescape")
     if characters.isascii():
         return path
@@ -227,7 +225,7 @@ def _escape_undecodable(path: bytes) -> bytes:
 
 
 def _fit_name(name: bytes, number: int, spare: int) -> bytes:
-    """Return a name for the new place: shortened where a suffix would make it too long, numbered where it is taken."""
+    """Return a name for the new place: shortened to leave room for a suffix, numbered where the name is taken."""
     suffix = b"" if not number else b".%d" % number
     room = _NAME_BYTES - len(suffix) - spare
     if len(name) > room:

@@ -22,7 +22,7 @@ After = Literal["archive", "keep", "delete"]
 
 @dataclass(frozen=True, slots=True)
 class MovePolicy:
-    """What happens to files whose fate is in the database."""
+    """The place of files after the commit."""
 
     after: After  # of a finished file
     done_suffix: str  # of markers, which follow their files; empty if there are none
@@ -47,15 +47,15 @@ def finish_moves(
     files: Sequence[CompletedFile], results: Sequence[str | OSError | None], policy: MovePolicy
 ) -> list[tuple[int, str]]:
     """
-    Move the markers of moved files, and log what could not be moved; such a file is moved when it is seen again.
+    Move the markers of moved files, and log failed moves; such a file is moved when seen again.
 
     Args:
         files: the files.
-        results: of `moves.move_files`, one a file.
-        policy: what happens to finished files and their markers.
+        results: of `moves.move_files`, in the order of the files.
+        policy: the place of finished files and markers.
 
     Returns:
-        Ledger id and new name ("": none) of each file that is gone from its old place.
+        Ledger id and new name ("": none) of each file gone from the old place.
     """
     markers = [
         marker
@@ -71,7 +71,7 @@ def finish_moves(
 
 
 def describe_completed(result: FileResult, now: datetime) -> CompletedFile:
-    """Return a file as the archive needs it, from the result for the ledger."""
+    """Return a file in the form for the archive, from the result for the ledger."""
     file = result.claim.file
     reason = result.reason.value if result.reason else None
     return CompletedFile(
@@ -80,7 +80,7 @@ def describe_completed(result: FileResult, now: datetime) -> CompletedFile:
 
 
 def _find_marker(file: CompletedFile, suffix: bytes) -> CompletedFile | None:
-    """Return the marker that follows a finished file; the marker of a quarantined file waits for its return."""
+    """Return the marker of a finished file; the marker of a quarantined file waits for the return of the file."""
     if not suffix or file.state is FileState.QUARANTINED:
         return None
     seen = look_at(file.root, file.path + suffix)

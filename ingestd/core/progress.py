@@ -1,4 +1,4 @@
-"""The shape of a progress display, so that work over files or articles need not know the terminal."""
+"""The shape of a progress display, for work without knowledge of the terminal."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """
-A file that brings articles: the stamp that changes with the content, the state of the work, and problems found.
+A file with articles: the stamp of the content, the state of the work, and problems found.
 
 Pure values, shared by the inbox, the readers, the ledger and the archive. File names are bytes, as in the file system.
 """
@@ -46,7 +46,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FileStamp:
-    """Size, time and inode: equal stamps mean that nobody has written to the file in between."""
+    """Size, time and inode: equal stamps mean no writing in between."""
 
     size: int  # bytes
     mtime_ns: int
@@ -55,7 +55,7 @@ class FileStamp:
 
 @dataclass(frozen=True, slots=True)
 class SeenFile:
-    """A directory entry as seen at one moment: the place, and everything that changes with the content."""
+    """A directory entry as seen at a moment: the place, and everything changing with the content."""
 
     root: str
     path: bytes  # below the root
@@ -72,13 +72,13 @@ class SeenFile:
 
     @property
     def stamp(self) -> FileStamp:
-        """The part that tells whether somebody is still writing."""
+        """The part to compare for signs of writing."""
         return FileStamp(self.size, self.mtime_ns, self.inode)
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A record that could not be used, and why."""
+    """An unusable record, and the reason."""
 
     record_no: int
     reason: Reason

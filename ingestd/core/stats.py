@@ -2,7 +2,7 @@
 Counters and gauges of a running pipeline.
 
 The pipeline counts here; the command line, the daemon's log and the service manager read frozen snapshots. Time comes
-from a clock that the caller passes.
+from the clock of the caller.
 """
 
 from __future__ import annotations

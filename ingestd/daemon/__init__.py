@@ -1,1 +1,1 @@
-"""The process that watches folders until it is asked to stop."""
+"""The process to watch folders until a signal to stop."""

@@ -1,4 +1,4 @@
-"""The daemon: watches folders and sends complete files through the pipeline, until it is asked to stop."""
+"""The daemon: watches folders and sends complete files through the pipeline, until a signal to stop."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LEDGER_EVERY_S = 5.0  # looks for files that are to be tried again
 
 
 class Daemon:
-    """One process at work on some folders: reacts to signals, and works with the settings in force."""
+    """A process at work on some folders: reacts to signals, and works with the settings in force."""
 
     def __init__(self, settings: Settings, database: Database, reload: Callable[[], Settings]) -> None:
         """
@@ -42,7 +42,7 @@ class Daemon:
         Args:
             settings: to begin with; `watch.roots` are the folders.
             database: to write to.
-            reload: returns the settings as they are on SIGHUP, or raises SettingsError.
+            reload: returns the new settings on SIGHUP, or raises SettingsError.
         """
         self._settings, self._database, self._reload = settings, database, reload
         self._manager = ServiceManager()
@@ -51,7 +51,7 @@ class Daemon:
         self._stop_signal = ""
 
     def run(self) -> None:
-        """Work until SIGTERM or SIGINT; then finish what is in flight. SIGHUP reads the settings anew."""
+        """Work until SIGTERM or SIGINT; then finish the work in flight. SIGHUP reads the settings anew."""
         with _handle_signals(self._note_signal):
             while not self._stop_signal:
                 self._work()
@@ -59,7 +59,7 @@ class Daemon:
                     self._read_settings()
 
     def _work(self) -> None:
-        """Work with the settings as they are, until a signal comes."""
+        """Work with the present settings, until a signal comes."""
         watch = FolderWatch(self._settings, self._database, self._wakeup, self._pause)
         try:
             watch.start()
@@ -79,7 +79,7 @@ class Daemon:
             watch.finish()
 
     def _read_settings(self) -> None:
-        """Take the new settings whole, or go on with the old ones."""
+        """Take the new settings whole, or go on with the old settings."""
         self._interrupted = False
         self._manager.notify_reloading()
         try:
@@ -108,7 +108,7 @@ class Daemon:
         return self._interrupted
 
     def _note_signal(self, name: str) -> None:
-        """From a signal handler, which may have interrupted anything: note the signal, and wake the loop."""
+        """Note a signal, and wake the loop. Called by a signal handler, in the middle of anything."""
         if name != "SIGHUP":
             self._stop_signal = name
         self._interrupted = True
@@ -116,7 +116,7 @@ class Daemon:
 
 
 class FolderWatch:
-    """The inbox and the pipeline under one version of the settings."""
+    """The inbox and the pipeline under a fixed version of the settings."""
 
     def __init__(self, settings: Settings, database: Database, wakeup: Wakeup, pause: Pause) -> None:
         """
@@ -153,7 +153,7 @@ class FolderWatch:
         )
 
     def step(self) -> None:
-        """Claim files that are complete, and store a batch that has been read."""
+        """Claim complete files, and store a batch after the reading."""
         now = time.monotonic()
         while self._look_again and self._look_again[0][0] <= now:
             _, root, path = heapq.heappop(self._look_again)
@@ -169,7 +169,7 @@ class FolderWatch:
         self._schedule_look(self._pipeline.step(_IDLE_WAIT_S if self._pipeline.full else _BUSY_WAIT_S), 0.0)
 
     def finish(self) -> None:
-        """Listen no longer, and finish what is in flight, as far as there is time."""
+        """Listen no longer, and finish the work in flight, as far as there is time."""
         self._inbox.stop()
         deadline = time.monotonic() + SHUTDOWN_S
         # From now on a database that is away ends the work, instead of being waited for.

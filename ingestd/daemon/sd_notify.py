@@ -1,7 +1,7 @@
 """
-Messages to systemd, where systemd asks for them: ready, reloading, stopping, and a regular sign of life.
+Messages to systemd, on request: ready, reloading, stopping, and a regular sign of life.
 
-The protocol is a datagram to the socket that NOTIFY_SOCKET names (sd_notify(3)); without one, nothing is sent.
+The protocol is a datagram to the socket in NOTIFY_SOCKET (sd_notify(3)); without a socket, nothing is sent.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ class ServiceManager:
         self._next = 0.0
 
     def notify_ready(self, status: str) -> None:
-        """Send that files are taken in from now on."""
+        """Send the news: files are taken in from now on."""
         self._send(f"READY=1\nSTATUS={status}")
 
     def notify_reloading(self) -> None:
-        """Send that settings are read anew; `notify_ready` ends this state."""
+        """Send the news: settings are read anew. `notify_ready` ends this state."""
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
     def notify_stopping(self) -> None:
-        """Send that the end has begun."""
+        """Send the news: the end has begun."""
         self._send("STOPPING=1")
 
     def notify_alive(self, make_status: Callable[[], str]) -> None:
-        """Send that the work goes on, as often as is asked for. To be called from the loop that does the work."""
+        """Send a sign of life, as often as systemd asks. To be called from the working loop."""
         now = time.monotonic()
         if self._every_s and now >= self._next:
             self._next = now + self._every_s

@@ -1,1 +1,1 @@
-"""Which files lie in the watched folders, and which of them are complete."""
+"""The files in the watched folders, and the complete files among the rest."""

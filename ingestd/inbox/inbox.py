@@ -1,7 +1,7 @@
 """
-The watched folders, and the files in them that are complete.
+The watched folders, and the complete files in these folders.
 
-The folders are read in full every so often, and that is the truth. Events of the file system only make it quick: a
+The folders are read in full every so often: the truth. Events of the file system only save time: a
 lost event costs time, never a file. So an event handler does no more than to add a path to the hints.
 """
 
@@ -11,6 +11,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -80,17 +81,9 @@ class Inbox:
         self._next_scan = 0.0
         self._has_more = False  # the last scan stopped before the end
         by_root = {Path(root).resolve(): mode for root, mode in (modes or {}).items()}
+        listen = partial(Listener, limits=listener_limits, make_observer=make_observer)
         self._listeners = [
-            Listener(
-                root,
-                by_root.get(root, Mode.AUTO),
-                self._add_hint,
-                self._ignore,
-                clock,
-                limits=listener_limits,
-                make_observer=make_observer,
-            )
-            for root in self.roots
+            listen(root, by_root.get(root, Mode.AUTO), self._add_hint, self._ignore, clock) for root in self.roots
         ]
 
     def start(self) -> None:
@@ -120,7 +113,7 @@ class Inbox:
 
     @property
     def waiting(self) -> int:
-        """Number of files that are known and not complete yet."""
+        """Number of files known and not complete yet."""
         return len(self._settling)
 
     @property
@@ -130,7 +123,7 @@ class Inbox:
 
     def take_complete(self, max_files: int, wait_s: float) -> list[SeenFile]:
         """
-        Return files that are complete, at most `max_files`; wait for the first no longer than `wait_s` seconds.
+        Return complete files, at most `max_files`; wait for the first no longer than `wait_s` seconds.
 
         A file is returned once, and again after a change or a call of `offer_again`. The wait ends early, and without a
         file, when the wake-up is set for something else.
@@ -148,7 +141,7 @@ class Inbox:
             woken = self._wakeup.wait(min(until - now, wait_s))
 
     def offer_again(self, keys: Iterable[Key]) -> None:
-        """Return files once more, when they are complete."""
+        """Return complete files once more."""
         for key in keys:
             self._handed_out.pop(key, None)
             self._hints.append((*key, False))
@@ -179,7 +172,7 @@ class Inbox:
         return bool(overflows)
 
     def _examine(self, root: str, path: bytes, is_complete: bool, now: float, complete: list[SeenFile]) -> None:
-        """Look at a file, and append the file to `complete` if it is and has not been handed out."""
+        """Look at a file, and append a complete file to `complete`, unless handed out before."""
         key = (root, path)
         seen = look_at(root, path) if path else None
         if self._done and seen is not None:
@@ -229,7 +222,7 @@ class Inbox:
             del self._handed_out[key]
 
     def _report_unfinished(self, root: Path, paths: Sequence[bytes]) -> None:
-        """Log once each file that has looked unfinished for so long that the writer has probably given up."""
+        """Log once each file unfinished for so long: the writer has probably given up."""
         abandoned = {(str(root), path) for path in paths if _measure_age(root, path) > _UNFINISHED_S}
         named = {key for key in self._unfinished if key[0] == str(root)}
         if new := sorted(abandoned - named):
@@ -243,7 +236,7 @@ class Inbox:
         self._unfinished = (self._unfinished - named) | abandoned
 
     def _is_marked(self, root: str | Path, path: bytes) -> bool:
-        """Tell whether a marker says that a file is complete; a marker itself is no file."""
+        """Tell whether there is a marker for a file; a marker is no such file."""
         return not path.endswith(self._done) and look_at(root, path + self._done) is not None
 
     def _add_hint(self, root: Path, path: bytes, complete: bool) -> None:

@@ -1,8 +1,8 @@
 """
 watchdog's observer for Linux with two additions: deaf to our own folder, and telling of lost events.
 
-Each file that is archived would be heard of once more otherwise, and watchdog only logs an overflow. Both additions
-override InotifyFD, a class that watchdog 7.1 has and does not document; see the bounds in pyproject.toml.
+Each archived file would raise another event otherwise, and watchdog only logs an overflow. Both additions
+override InotifyFD, an undocumented class of watchdog 7.1; see the bounds in pyproject.toml.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class FolderObserver(BaseObserver):
 
 
 class FolderDescriptor(InotifyFD):
-    """An inotify descriptor that watches no folder of ours and reports overflows."""
+    """An inotify descriptor without watches on our own folder, and with reports of overflows."""
 
     def __init__(self, on_overflow: Callable[[], None]) -> None:
         """Begin with no watch."""

@@ -1,8 +1,8 @@
 """
-watchdog on one folder: events that make the inbox quick, and ways to notice that there are none any more.
+watchdog on a folder: events to save the inbox time, and ways to notice the loss of events.
 
-Events get lost in many ways: a queue that overflows, a thread that ended, a folder that was removed and made again,
-limits of inotify, network mounts that never tell. So a canary is dropped every so often: if the canary raises no event,
+Events get lost in many ways: a queue overflows, a thread ends, a folder is removed and made again, inotify
+reaches its limits, a network mount never tells. So a canary is dropped every so often: if the canary raises no event,
 nothing else can be relied on to. Then the folder is read in full more often until events come back.
 """
 
@@ -53,7 +53,7 @@ MakeObserver = Callable[[Callable[[], None]], BaseObserver]  # given the functio
 
 
 class Mode(StrEnum):
-    """The way in which changes in a folder are noticed."""
+    """The way to notice changes in a folder."""
 
     AUTO = "auto"  # by events, and by reading the folder more often while there are none
     INOTIFY = "inotify"  # by events, started again whenever they stop
@@ -62,7 +62,7 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerLimits:
-    """Limits that tell a folder whose events are lost from a quiet folder."""
+    """Limits to tell a folder without events from a quiet folder."""
 
     canary_s: float = 2.0  # an event that took longer than this is of no use
     missed_canaries: int = 2  # in a row; one may be late under load
@@ -72,7 +72,7 @@ class ListenerLimits:
 
 
 def make_observer(on_overflow: Callable[[], None]) -> BaseObserver:
-    """Return the observer of this system; only the one for Linux tells of lost events."""
+    """Return the observer of this system; only the observer for Linux tells of lost events."""
     if sys.platform == "linux":
         from ingestd.inbox.inotify import FolderObserver
 
@@ -84,7 +84,7 @@ DEFAULT_LIMITS = ListenerLimits()
 
 
 class Listener:
-    """Events of one folder."""
+    """Events of a folder."""
 
     def __init__(  # noqa: PLR0913 - each is one setting, or a stand-in of a test
         self,
@@ -154,7 +154,7 @@ class Listener:
             self._observer = None
 
     def check(self) -> None:
-        """Find out whether events still come, and do what helps if not. The folder has just been read."""
+        """Find out whether events still come, and help if not. The folder has just been read."""
         now, limits = self._clock(), self._limits
         if self.mode is Mode.POLL:
             return
@@ -184,7 +184,7 @@ class Listener:
             self._add_hint(self.root, path, complete)
 
     def report_overflow(self) -> None:
-        """Take up the news that events were lost, from another thread."""
+        """Take up the news of lost events, from another thread."""
         self._overflows.append(self._clock())
         self.overflowed.set()
         self._add_hint(self.root, b"", False)  # wakes the loop that waits for files
@@ -222,7 +222,7 @@ class Listener:
         )
 
     def _drop_canary(self) -> None:
-        """Make a file that has to raise an event; where no file can be made, a missing event says nothing."""
+        """Make a file to raise an event; where no file can be made, a missing event says nothing."""
         path = os.path.join(os.fsencode(self.root), _CANARY)
         self._canary_at = self._clock()
         try:
@@ -262,7 +262,7 @@ class HintHandler(FileSystemEventHandler):
             log.exception("watch.event_failed")
 
     def _walk_folder(self, folder: bytes) -> None:
-        """Pass on the files of a new folder, which may have been there before the watch on the folder was."""
+        """Pass on the files of a new folder; a file may be older than the watch on the folder."""
         base = Path(os.fsdecode(os.path.join(os.fsencode(self._root), folder)))
         for seen in find_files(base, self._ignore):
             self._hear(os.path.join(folder, seen.path), False)

@@ -1,5 +1,5 @@
 """
-The files in a folder: the truth that events only hint at.
+The files in a folder: the truth behind the hints of events.
 
 Names are bytes, as in the file system; not every name is valid text.
 """
@@ -34,12 +34,12 @@ def find_files(
     """
     Yield every file below a folder, also links and special files, but no folders and no file to be left alone.
 
-    A folder that cannot be read is logged and passed over: the next scan tries again.
+    An unreadable folder is logged and passed over: the next scan tries again.
 
     Args:
         root: the folder.
         ignore: further name patterns to leave alone.
-        report_unfinished: called with the path of every file that, by its name, somebody is still writing.
+        report_unfinished: called with the path of every file still being written, by the name.
     """
     base = os.fsencode(root)
     folders = [b""]
@@ -71,7 +71,7 @@ def is_left_alone(name: bytes, ignore: Sequence[str]) -> bool:
 
 
 def look_at(root: str | Path, path: bytes) -> SeenFile | None:
-    """Return a file as it looks now, without following links; None: the file is gone, or is a folder."""
+    """Return the present state of a file, without following links; None: the file is gone, or is a folder."""
     try:
         status = os.lstat(os.path.join(os.fsencode(root), path))
     except (FileNotFoundError, NotADirectoryError):

@@ -1,7 +1,7 @@
 """
-Files that are complete: nothing about a file has changed for a while. Knows no clock; time arrives as a value.
+Complete files: nothing about a file has changed for a while. Knows no clock; time arrives as a value.
 
-A file that was renamed into place is complete at once: writers rename for that purpose.
+A file renamed into place is complete at once: writers rename for this purpose.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ class Settling(Generic[Key]):
         return True
 
     def drop(self, key: Key) -> None:
-        """Drop a file that vanished, or that is known to be complete."""
+        """Drop a file, vanished or known to be complete."""
         self._since.pop(key, None)
 
     def list_due(self, now: float) -> list[Key]:
-        """Return the files that are complete if their stamps are still the same."""
+        """Return the files to be complete if the stamps are still the same."""
         return [key for key, (stamp, since) in self._since.items() if now - since >= self._quiet_time(stamp)]
 
     def next_due(self) -> float | None:

@@ -1,4 +1,4 @@
-"""A wake-up call for the loop that waits for files: from another thread, or from a signal handler."""
+"""A wake-up call for the loop in wait of files: from another thread, or from a signal handler."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from queue import Empty, SimpleQueue
 
 class Wakeup:
     """
-    Ends the wait of one thread; may be set from any thread and from a signal handler.
+    Ends the wait of a thread; may be set from any thread and from a signal handler.
 
-    threading.Event may not be set from a handler: the code that the signal interrupted may hold the lock of the event,
-    and then the process hangs. SimpleQueue is made for it: `put` may interrupt any method of the same queue.
+    threading.Event may not be set from a handler: the interrupted code may hold the lock of the event,
+    and then the process hangs. SimpleQueue is made for this case: `put` may interrupt any method of the same queue.
     """
 
     def __init__(self) -> None:
@@ -18,7 +18,7 @@ class Wakeup:
         self._calls: SimpleQueue[None] = SimpleQueue()
 
     def set(self) -> None:
-        """End the wait that is going on, or else the next wait."""
+        """End the present wait, or else the next wait."""
         if self._calls.empty():  # one call is enough, however many events come while nobody waits
             self._calls.put(None)
 

@@ -1,1 +1,1 @@
-"""The way of one file: claimed, read, decided on, stored, and only then moved."""
+"""The way of a file: claimed, read, decided on, stored, and only then moved."""

@@ -1,4 +1,4 @@
-"""Retries of work on the database while the database or its disk is away. No file is charged with an attempt."""
+"""Retries of work while the database or the disk is away. No file is charged with an attempt."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class DatabaseRetry:
         Args:
             pause: waits between two attempts.
             max_pause_s: longest pause.
-            on_failure: called after each failed attempt, to drop caches of what was not committed.
+            on_failure: called after each failed attempt, to drop caches of uncommitted rows.
         """
         self._pause, self._max_pause_s, self._on_failure = pause, max_pause_s, on_failure
 

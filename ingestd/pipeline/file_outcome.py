@@ -23,7 +23,7 @@ MAX_LISTED = 10_000  # records of one file that could not be used and are listed
 
 @dataclass(slots=True)
 class FileOutcome:
-    """The outcome of one file so far; a large file is stored in several transactions."""
+    """The outcome of a file so far; a large file is stored in several transactions."""
 
     claim: Claim
     extraction: ExtractionResult
@@ -36,7 +36,7 @@ class FileOutcome:
     placed: list[Assignment] = field(default_factory=list)
 
     def add_chunk(self, chunk: ExtractionResult) -> None:
-        """Add what is to be remembered of a chunk: all but the articles."""
+        """Add the counts and problems of a chunk, without the articles."""
         listed = self.extraction.rejected
         room = max(0, MAX_LISTED - len(listed))
         self.unlisted += max(0, len(chunk.rejected) - room)
@@ -55,7 +55,7 @@ class FileOutcome:
         return replace(self, placed=list(self.placed))
 
     def restore(self, earlier: FileOutcome) -> None:
-        """Take back the counts of an attempt that was rolled back."""
+        """Take back the counts of an attempt after a rollback."""
         self.first_article = earlier.first_article
         self.new, self.repeats, self.revisions = earlier.new, earlier.repeats, earlier.revisions
         self.placed = list(earlier.placed)
@@ -87,7 +87,7 @@ class FileOutcome:
         )
 
     def _describe_omissions(self) -> str | None:
-        """Return a text about the parts of the file that are neither stored nor listed."""
+        """Return a text about parts of the file neither stored nor listed."""
         omissions = describe_skipped(self.extraction.skipped, "left out: ")
         if self.unlisted:
             omissions += f"{'; ' if omissions else ''}{self.unlisted} more records with errors than are listed"
@@ -95,7 +95,7 @@ class FileOutcome:
 
 
 def report_file(outcome: FileOutcome, result: FileResult, stats: IngestStats) -> None:
-    """Count a finished file, and log one line with everything about the file."""
+    """Count a finished file, and write a single log line with everything about the file."""
     file = result.claim.file
     stats.files[result.state] += 1
     stats.articles += outcome.new

@@ -1,4 +1,4 @@
-"""Files that are read in chunks: cut up in one process, extracted in all processes, stored in order."""
+"""Files read in chunks: cut up in a single process, extracted in all processes, stored in order."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _DONE.set_result(None)
 
 
 class LargeFile:
-    """One file on its way, a chunk at a time; no more than a few chunks are in memory."""
+    """A file on the way, a chunk at a time; no more than a few chunks are in memory."""
 
     def __init__(self, outcome: FileOutcome, workers: Workers, limits: ReadLimits, slow_s: float) -> None:
-        """Begin to cut the file up; a chunk that takes longer than `slow_s` seconds is reported."""
+        """Begin to cut the file up; a chunk slower than `slow_s` seconds is reported."""
         self.outcome = outcome
         self.chunks = self.bytes_read = 0  # of the chunks handed out
         self._workers, self._limits, self._slow_s = workers, limits, slow_s
@@ -46,13 +46,13 @@ class LargeFile:
 
     @property
     def pending(self) -> Future[Any]:
-        """What has to be done before there may be a next chunk."""
+        """The work that has to end before there may be a next chunk."""
         self._read_ahead()
         return self._ahead[0][1] if self._ahead else self._cutting or _DONE
 
     @property
     def percent_read(self) -> float:
-        """Share of the file that has been handed out."""
+        """Share of the file in the chunks handed out."""
         return 100 * self.bytes_read / max(1, self.outcome.claim.file.size)
 
     def take_next(self) -> tuple[ExtractionResult, bool] | None:
@@ -102,7 +102,7 @@ class LargeFile:
             self._ahead.append((chunk, self._workers.extract(self.outcome.claim.file, chunk, self._limits)))
 
     def _extract_one_by_one(self, chunk: Chunk) -> ExtractionResult:
-        """Extract each record on its own, to find the record that a worker died of."""
+        """Extract each record alone, to find the cause of a worker's death."""
         file = self.outcome.claim.file
         log.error("worker.died", path=file.name, records=len(chunk.records), hint="reading its records one by one")
         parts: list[ExtractionResult] = []
@@ -142,7 +142,7 @@ class LargeFile:
 
 
 class LargeFileQueue:
-    """Large files in the order in which they came; one at a time is read."""
+    """Large files in order of arrival; a single file at a time is read."""
 
     def __init__(self, workers: Workers, formats: FormatSettings, slow_s: float) -> None:
         """Begin with no file."""
@@ -160,7 +160,7 @@ class LargeFileQueue:
         return [outcome.claim for outcome in (*current, *self._waiting)]
 
     def add(self, outcomes: Sequence[FileOutcome]) -> None:
-        """Queue files that are too large to be read at once."""
+        """Queue files too large to be read at once."""
         self._waiting.extend(outcomes)
 
     def start_next(self) -> None:
@@ -170,12 +170,12 @@ class LargeFileQueue:
             self.current = LargeFile(self._waiting.popleft(), self._workers, limits, self._slow_s)
 
     def close_current(self) -> None:
-        """Let go of the file that is being read."""
+        """Let go of the file being read."""
         if self.current:
             self.current.close()
             self.current = None
 
-    def clear(self) -> None:
+    def drop_files(self) -> None:
         """Let go of all files."""
         self._waiting.clear()
         self.close_current()

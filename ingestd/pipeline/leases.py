@@ -13,7 +13,7 @@ class LeaseKeeper:
     """Renews the leases of this process every so often."""
 
     def __init__(self, ledger: Ledger, retry: DatabaseRetry, every_s: float) -> None:
-        """Begin with leases that are new; `every_s`: seconds between two renewals."""
+        """Begin with new leases; `every_s`: seconds between two renewals."""
         self._ledger, self._retry, self._every_s = ledger, retry, every_s
         self._renewed_at = time.monotonic()
 

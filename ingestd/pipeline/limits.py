@@ -1,4 +1,4 @@
-"""Sizes and times that bound the work in flight."""
+"""Upper bounds of the work in flight: sizes and times."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineLimits:
-    """Limits of one pipeline."""
+    """Limits of a pipeline."""
 
     # A second's work where text is to be found in pages, a batch where text lies open.
     read_together_bytes: int = 4 << 20
@@ -27,7 +27,7 @@ class PipelineLimits:
 
 
 def make_read_limits(formats: FormatSettings) -> ReadLimits:
-    """Return the limits of a reading that begins now."""
+    """Return the limits of a reading begun now."""
     return ReadLimits(
         datetime.now(UTC),
         ZoneInfo(formats.timezone),

@@ -1,4 +1,4 @@
-"""Files on their way out of the folder: moved by worker processes after the commit, then recorded in the ledger."""
+"""Files on the way out of the folder: moved by worker processes after the commit, then recorded in the ledger."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class PendingMoves:
-    """Finished files and their moves in a worker process."""
+    """Finished files, and the moves in a worker process."""
 
     files: Sequence[CompletedFile]
     moves: Sequence[moves.Move]
@@ -43,14 +43,14 @@ class FileMover:
             workers: make the moves.
             ledger: records the new names.
             retry: for writes to the ledger.
-            policy: what happens to a finished file; with "keep" nothing is ever moved.
+            policy: the place of a finished file; with "keep" nothing is ever moved.
             slow_s: length of a wait until a log line.
         """
         self._workers, self._ledger, self._retry = workers, ledger, retry
         self._policy, self._slow_s = policy, slow_s
         self._pending: deque[PendingMoves] = deque()
 
-    def submit(self, files: Sequence[CompletedFile]) -> None:
+    def start_moves(self, files: Sequence[CompletedFile]) -> None:
         """Have files moved; a vanished file has nothing to move."""
         files = [file for file in files if file.state is not FileState.VANISHED]
         if files and self._policy.after != "keep":
@@ -58,16 +58,16 @@ class FileMover:
             self._pending.append(PendingMoves(files, planned, self._workers.move(planned)))
 
     def finish_earlier_moves(self, roots: Sequence[str]) -> int:
-        """Make the moves that an earlier process left undone; return the number of files."""
+        """Make the moves left by an earlier process; return the number of files."""
         if self._policy.after == "keep":
             return 0
         files = self._retry.run(lambda: self._ledger.find_pending_moves(roots))
-        self.submit(files)
+        self.start_moves(files)
         self._record_all()
         return len(files)
 
     def record_finished(self, within_s: float = 0.0) -> None:
-        """Record the new names of files whose move ends within so many seconds."""
+        """Record the new names of files moved within so many seconds."""
         wait([pending.results for pending in self._pending], within_s)
         names: list[tuple[int, str]] = []
         while self._pending and self._pending[0].results.done():
@@ -79,8 +79,8 @@ class FileMover:
             names += finish_moves(pending.files, results, self._policy)
         self._retry.run(lambda: self._ledger.record_moves(names))
 
-    def clear(self) -> None:
-        """Forget moves in flight: the next start finds their files again."""
+    def drop_moves(self) -> None:
+        """Forget moves in flight: the next start finds the files again."""
         self._pending.clear()
 
     def _record_all(self) -> None:

@@ -1,4 +1,4 @@
-"""Work that ends by itself: `ingest` and `retry`."""
+"""Work without a daemon: `ingest` and `retry`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def ingest_paths(
     settings: Settings, database: Database, paths: Sequence[Path], *, show_progress: ShowProgress | None = None
 ) -> StatsSnapshot:
     """
-    Take in files and folders where they lie.
+    Take in files and folders without moving anything.
 
     Args:
         settings: of the whole program.
@@ -81,7 +81,7 @@ def requeue_files(
 
 
 def _describe_progress(pipeline: IngestPipeline) -> str:
-    """Return the label of the display; one file of many articles may take as long as all others together."""
+    """Return the label of the display; a file of many articles may take as long as all others together."""
     if pipeline.large_file is None:
         return "files"
     file = pipeline.large_file.outcome.claim.file

@@ -1,10 +1,10 @@
 """
 The way of a file: claimed, read, decided on, stored, and only then moved.
 
-    claim -> read and fingerprint (worker processes) -> ONE transaction { identity, copies, event, rows, ledger }
-          -> COMMIT -> one log line -> archive or quarantine (worker processes)
+    claim -> read and fingerprint (worker processes) -> a transaction { identity, copies, event, rows, ledger }
+          -> COMMIT -> a log line -> archive or quarantine (worker processes)
 
-A crash anywhere means that the file is taken up again; articles committed before are recognised and not stored twice.
+After a crash anywhere the file is taken up again; articles committed before are recognised and not stored twice.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def sleep(seconds: float) -> bool:
 
 
 class IngestPipeline:
-    """Takes files from the folder to the database, several batches at once, in the order in which they came."""
+    """Takes files from the folder to the database, several batches at once, in order of arrival."""
 
     def __init__(  # noqa: PLR0913 - the last three are for the daemon and for tests
         self,
@@ -67,9 +67,9 @@ class IngestPipeline:
         Args:
             settings: of the whole program.
             database: to write to.
-            after: what happens to a finished file.
+            after: the place of a finished file.
             pause: waits between attempts while the database is away, and says whether to give up.
-            workers: processes that read and move; None: as many as the settings say.
+            workers: reading and moving processes; None: as many as the settings say.
             limits: of the work in flight.
         """
         self.stats = IngestStats(time.perf_counter)
@@ -90,7 +90,7 @@ class IngestPipeline:
 
     @property
     def window(self) -> Window:
-        """The articles that new ones are compared with."""
+        """The articles to compare new articles with."""
         return self._committer.window
 
     @property
@@ -105,11 +105,11 @@ class IngestPipeline:
 
     @property
     def large_file(self) -> LargeFile | None:
-        """The large file that is being read."""
+        """The large file being read."""
         return self._large.current
 
     def take_snapshot(self) -> StatsSnapshot:
-        """Return counters and gauges as they are now."""
+        """Return the present counters and gauges."""
         stats, window = self.stats, self.window
         stats.queue_depth = self.depth
         stats.window_articles, stats.window_bytes = len(window), window.nbytes
@@ -124,17 +124,17 @@ class IngestPipeline:
             log.info("work.recovered", claims_released=released, moves_finished=moved)
 
     def find_retryable(self, roots: Sequence[str]) -> list[tuple[str, bytes]]:
-        """Return root and path of files whose time to be tried again has come."""
+        """Return root and path of deferred files due for another attempt."""
         return self._retry.run(lambda: self._ledger.find_retryable(roots, _now()))
 
     def submit(self, files: Sequence[SeenFile]) -> list[SeenFile]:
-        """Claim files and have them read; return the files that another process holds or that are not due yet."""
+        """Claim and read files; return files held by another process or not due yet."""
         with self.stats.timed("claim"):
             in_hand = {claim.id for claim in self._list_claims()}
             claimed = self._retry.run(lambda: self._ledger.claim(files, _now(), in_hand))
         self.stats.files["unchanged"] += len(claimed.settled)
-        self._mover.submit(claimed.settled)  # could not be moved before, or were put back
-        self._reading.submit(claimed.claims)
+        self._mover.start_moves(claimed.settled)  # could not be moved before, or were put back
+        self._reading.start_reading(claimed.claims)
         return list(claimed.busy)
 
     def step(self, wait_s: float) -> list[SeenFile]:
@@ -142,7 +142,7 @@ class IngestPipeline:
         Store the oldest batch, or the next chunk of a large file, if the reading is finished within `wait_s` seconds.
 
         Returns:
-            Files that changed while they were read, to be looked at again later.
+            Files changed during the reading, to be looked at again later.
         """
         self._large.start_next()
         with self.stats.timed("wait for readers"):
@@ -152,21 +152,21 @@ class IngestPipeline:
         return changed
 
     def release_large_files(self) -> None:
-        """Give back large files, which take longer than a shutdown may. What is stored of them is known next time."""
+        """Give back large files, too slow for a shutdown. The articles stored so far are known next time."""
         claims = self._large.claims
-        self._large.clear()
+        self._large.drop_files()
         if claims:
             self._retry.run(lambda: self._ledger.defer(claims, _now(), "interrupted by a shutdown"))
 
     def close(self) -> None:
-        """Give back what is still being read, and end the workers."""
+        """Give back all files still being read, and end the workers."""
         claims = self._list_claims()
-        self._reading.clear()
-        self._large.clear()
+        self._reading.drop_batches()
+        self._large.drop_files()
         try:
             self._mover.record_finished(self._limits.last_moves_s)
         finally:
-            self._mover.clear()
+            self._mover.drop_moves()
             if claims:
                 self.workers.abandon()
             else:
@@ -185,18 +185,18 @@ class IngestPipeline:
             wait(pending, wait_s, FIRST_COMPLETED)
 
     def _store_oldest_batch(self) -> list[SeenFile]:
-        """Store the oldest batch if it has been read; return the files that changed during the reading."""
+        """Store the oldest batch once the reading is done; return files changed during the reading."""
         outcomes = self._reading.take_oldest()
         changed = self._unread.give_back(outcomes)
         self._large.add([o for o in outcomes if o.extraction.large])
         readable = [o for o in outcomes if not o.extraction.large and not is_unread(o)]
         if readable:
             self._leases.renew_if_due()
-            self._mover.submit(self._storer.store(readable))
+            self._mover.start_moves(self._storer.store(readable))
         return changed
 
     def _store_next_chunk(self) -> list[SeenFile]:
-        """Store the next chunk of a large file, if there is one; return the file if it changed during the reading."""
+        """Store the next chunk of a large file, if any; return the file in case of a change during the reading."""
         large = self._large.current
         if large is None or (ready := large.take_next()) is None:
             return []
@@ -207,11 +207,11 @@ class IngestPipeline:
         outcome.add_chunk(chunk)
         if last:
             self._large.close_current()
-            _fail_if_useless(outcome, used=bool(known or chunk.articles))
+            _mark_unusable(outcome, used=bool(known or chunk.articles))
             if is_unread(outcome):
                 return self._unread.give_back([outcome])
         self._leases.renew_if_due()
-        self._mover.submit(self._storer.store([outcome], chunk, last=last))
+        self._mover.start_moves(self._storer.store([outcome], chunk, last=last))
         if outcome.extraction.failure is not None:
             self._large.close_current()
         if self._large.current:
@@ -219,8 +219,8 @@ class IngestPipeline:
         return []
 
 
-def _fail_if_useless(outcome: FileOutcome, *, used: bool) -> None:
-    """Mark a finished large file as unusable where no article came of it."""
+def _mark_unusable(outcome: FileOutcome, *, used: bool) -> None:
+    """Mark a finished large file without any article as unusable."""
     used = used or bool(outcome.new or outcome.repeats or outcome.revisions)
     if outcome.extraction.failure is None and not used:
         failure = explain_unusable(outcome.extraction.rejected, outcome.extraction.skipped)

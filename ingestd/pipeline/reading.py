@@ -1,4 +1,4 @@
-"""Batches in the hands of the readers, oldest first; a reader that dies; files that are given back unread."""
+"""Batches in the hands of the readers, oldest first; the death of a reader; files given back unread."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class InFlightBatch:
 
 
 class ReadingQueue:
-    """Batches being read, in the order of their claims."""
+    """Batches being read, in the order of the claims."""
 
     def __init__(self, workers: Workers, formats: FormatSettings, limits: PipelineLimits) -> None:
         """Begin with no batch."""
@@ -55,11 +55,11 @@ class ReadingQueue:
 
     @property
     def oldest(self) -> Future[list[ExtractionResult]] | None:
-        """The results of the batch that is next in turn."""
+        """The results of the batch next in turn."""
         return self._batches[0].results if self._batches else None
 
-    def submit(self, claims: Sequence[Claim]) -> None:
-        """Have claimed files read, a few large ones or many small ones at a time."""
+    def start_reading(self, claims: Sequence[Claim]) -> None:
+        """Have claimed files read, a few large or many small files at a time."""
         for together in split_by_size(claims, self._limits.read_together_bytes):
             now = time.monotonic()
             self._batches.append(InFlightBatch(together, self._read(together), now, now))
@@ -82,7 +82,7 @@ class ReadingQueue:
         self._batches.popleft()
         return [FileOutcome(c, r, batch.claimed_at) for c, r in zip(batch.claims, results, strict=True)]
 
-    def clear(self) -> None:
+    def drop_batches(self) -> None:
         """Let go of all batches."""
         self._batches.clear()
 
@@ -90,7 +90,7 @@ class ReadingQueue:
         return self._workers.read([claim.file for claim in claims], make_read_limits(self._formats))
 
     def _read_one_by_one(self, batch: InFlightBatch) -> list[ExtractionResult]:
-        """Read each file in a process of its own, to find the file that a worker died of."""
+        """Read each file in a new process, to find the cause of a worker's death."""
         log.error("worker.died", files=len(batch.claims), hint="reading the files of its batch one by one")
         results: list[ExtractionResult] = []
         for claim in batch.claims:
@@ -116,14 +116,14 @@ class ReadingQueue:
 
 
 class UnreadFiles:
-    """Gives files back that could not be read now, by no fault of theirs."""
+    """Gives unread files back, with no attempt charged."""
 
     def __init__(self, ledger: Ledger, retry: DatabaseRetry, stats: IngestStats, retry_s: float) -> None:
         """`retry_s`: until a file without read permission is tried again."""
         self._ledger, self._retry, self._stats, self._retry_s = ledger, retry, stats, retry_s
 
     def give_back(self, outcomes: Sequence[FileOutcome]) -> list[SeenFile]:
-        """Defer every unread file among some outcomes; return the files that changed during the reading."""
+        """Defer every unread file among some outcomes; return files changed during the reading."""
         changed = [o.claim for o in outcomes if isinstance(o.extraction.failure, UnsettledError)]
         if changed:
             self._retry.run(lambda: self._ledger.defer(changed, datetime.now(UTC), "changed while being read"))
@@ -145,7 +145,7 @@ def is_unread(outcome: FileOutcome) -> bool:
 
 
 def split_by_size(claims: Sequence[Claim], together_bytes: int) -> Iterator[Sequence[Claim]]:
-    """Divide files among the readers: few large ones at a time, so that each reader has some and none takes long."""
+    """Divide files among the readers: few large files at a time, so each reader has some and none takes long."""
     begin = size = 0
     for at, claim in enumerate(claims):
         size += claim.file.size

@@ -1,4 +1,4 @@
-"""One transaction a batch: articles, decisions and ledger entries; repeated while the database is away."""
+"""A transaction for each batch: articles, decisions and ledger entries; repeated while the database is away."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 
 class BatchStorer:
-    """Stores batches of files, and says what became of each file."""
+    """Stores batches of files, and reports each finished file."""
 
     def __init__(
         self,
@@ -43,15 +43,15 @@ class BatchStorer:
         self, batch: Sequence[FileOutcome], chunk: ExtractionResult | None = None, *, last: bool = True
     ) -> list[CompletedFile]:
         """
-        Store some files in one transaction; a fault of ours in one of the files does not stop the others.
+        Store some files in a single transaction; a fault of ours in a file does not stop the others.
 
         Args:
             batch: the files.
-            chunk: articles of a large file, which is then alone; None: the articles are in the outcomes.
-            last: whether the files are finished with that.
+            chunk: articles of a large file, then alone in the batch; None: the articles are in the outcomes.
+            last: whether the files are finished afterwards.
 
         Returns:
-            The files that are finished, to be moved.
+            The finished files, to be moved.
         """
         now = datetime.now(UTC)
         snapshots = [outcome.snapshot() for outcome in batch]
@@ -95,7 +95,7 @@ class BatchStorer:
     def _commit(
         self, batch: Sequence[FileOutcome], chunk: ExtractionResult | None, now: datetime, *, last: bool
     ) -> list[FileResult]:
-        """Store all in one transaction; return the results of finished files once the commit has succeeded."""
+        """Store all in a single transaction; return the results of finished files once the commit has succeeded."""
         with self._stats.timed("store"), self._database.begin_write() as connection:
             held = self._ledger.find_leased(connection, [o.claim for o in batch])
             earlier = self._find_earlier_results([o.claim for o in batch if o.claim.id not in held], connection)
@@ -122,7 +122,7 @@ class BatchStorer:
 def _drop_same_bytes(
     files: Sequence[tuple[FileOutcome, ExtractionResult]],
 ) -> list[tuple[FileOutcome, ExtractionResult]]:
-    """Leave out files with the bytes of another file of the batch, which end as duplicates of that file."""
+    """Leave out copies of another file of the batch, byte for byte; such a file ends as a duplicate."""
     first: dict[str | None, tuple[FileOutcome, ExtractionResult]] = {}
     for outcome, extraction in files:
         first.setdefault(extraction.sha256, (outcome, extraction))

@@ -1,1 +1,1 @@
-"""Processes that read files, fingerprint articles and move files."""
+"""Processes to read files, fingerprint articles and move files."""

@@ -1,4 +1,4 @@
-"""A file cut into chunks ahead of time, in a process of its own where there are processes."""
+"""A file cut into chunks ahead of time, in a separate process where there are processes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _open_files: dict[SeenFile, Iterator[Chunk]] = {}  # in a process of its own: th
 
 
 class ChunkReader:
-    """Cuts one file into records, a chunk at a time."""
+    """Cuts a file into records, a chunk at a time."""
 
     def __init__(self, file: SeenFile, limits: ReadLimits, *, apart: bool) -> None:
-        """Open nothing yet; `apart`: in a process of its own."""
+        """Open nothing yet; `apart`: in a separate process."""
         self._file, self._limits = file, limits
         self._executor = start_executor(1) if apart else None
         self._chunks: Iterator[Chunk] | None = None

@@ -1,4 +1,4 @@
-"""Files cut into chunks of records, small enough that one file keeps all processes busy and none fills the memory."""
+"""Files cut into chunks of records, small enough for a file to keep all processes busy without filling the memory."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Chunk:
 
 
 def iterate_chunks(file: SeenFile, limits: ReadLimits) -> Iterator[Chunk]:
-    """Yield the chunks of a file; the last one says so, and why where it is not the end of the file."""
+    """Yield the chunks of a file; the last chunk is marked, with a failure where the file has not ended."""
     sha256 = None
     try:
         with open_unchanged(file) as stream:
@@ -75,12 +75,12 @@ def collect_chunk(
 
 
 def base_name(file: SeenFile) -> str:
-    """Return the name of a file without its folder."""
+    """Return the name of a file without the folder."""
     return os.fsdecode(file.path).rpartition("/")[2]
 
 
 def _refuse_too_large(stream: BinaryIO, file: SeenFile, limits: ReadLimits) -> None:
-    """Refuse a file that must be in memory as a whole and is too large, before any more of the file is read."""
+    """Refuse a file too large to be in memory as a whole, before any more of the file is read."""
     beginning = stream.read(HEAD_BYTES)
     stream.seek(0)
     if file.size > limits.max_file_bytes and not can_stream(beginning, base_name(file)):

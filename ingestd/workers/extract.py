@@ -1,4 +1,4 @@
-"""Files and chunks turned into fingerprinted articles: the part of the work that spreads over all cores."""
+"""Files and chunks turned into fingerprinted articles: the work spread over all cores."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ExtractionResult:
 
 
 def read_files(files: Sequence[SeenFile], limits: ReadLimits) -> list[ExtractionResult]:
-    """Read files and fingerprint the articles; a problem of one file is in the result and stops no other."""
+    """Read files and fingerprint the articles; a problem of a file is in the result and stops no other file."""
     results = [_read_file(file, limits) for file in files]
     with FaultTrap():
         return _add_fingerprints(results)
@@ -71,13 +71,13 @@ def explain_unusable(rejected: Sequence[Rejected], skipped: Mapping[str, int]) -
 
 
 def describe_skipped(skipped: Mapping[str, int], before: str = "") -> str:
-    """Return a text about the records that were left out, after the words `before`; empty where there are none."""
+    """Return a text about the records left out, after the words `before`; empty where there are none."""
     counts = ", ".join(f"{n} {why}" for why, n in sorted(skipped.items(), key=lambda item: -item[1]))
     return before + counts if counts else ""
 
 
 def _read_file(file: SeenFile, limits: ReadLimits) -> ExtractionResult:
-    """Read a file as a whole; the result says so if the file is too large for that."""
+    """Read a file as a whole; the result of a larger file is marked as `large`."""
     try:
         data, sha256 = read_content(file, AT_ONCE_BYTES)
     except IngestdError as error:
@@ -111,7 +111,7 @@ def _parse_records(records: Iterable[Record], limits: ReadLimits) -> tuple[tuple
 
 
 def _add_fingerprints(results: Sequence[ExtractionResult]) -> list[ExtractionResult]:
-    """Fingerprint the articles of all results together, which takes less time than one result after the other."""
+    """Fingerprint the articles of all results together: faster than result by result."""
     prints = iter(compute_fingerprints([article for result in results for article in result.articles]))
     return [replace(result, fingerprints=tuple(next(prints) for _ in result.articles)) for result in results]
 

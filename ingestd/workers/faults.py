@@ -17,7 +17,7 @@ _FRAMES = 4  # of a traceback, the innermost
 
 class FaultTrap:
     """
-    A block that an exception ends without leaving it.
+    A block to catch every exception.
 
     `error` is the exception afterwards: an UnusableError as raised, any other exception as an UnusableError with the
     reason `internal`; None if there was none.

@@ -1,7 +1,7 @@
 """
-The server that reading processes are forked from.
+The server to fork reading processes from.
 
-Not a plain fork: threads of the folder watcher may hold locks. The server imports once what every such process needs.
+Not a plain fork: threads of the folder watcher may hold locks. The server imports all modules once.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _NICE = 5  # all wait for the process that decides: where cores are scarce it go
 
 def start_server() -> ForkServerContext:
     """
-    Start the server unless it runs, and return the context that processes are begun with.
+    Start the server unless running, and return the context to begin processes with.
 
-    Called as soon as it is known that there will be such processes: the server loads what they need while this process
-    loads what it needs itself.
+    Called as early as possible: the server loads modules for the readers while this process loads modules for the
+    pipeline.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["ingestd.workers.preload"])
@@ -36,7 +36,7 @@ def start_server() -> ForkServerContext:
 
 
 def start_executor(processes: int) -> ProcessPoolExecutor:
-    """Return an executor whose processes are forked from the server."""
+    """Return an executor with processes forked from the server."""
     return ProcessPoolExecutor(processes, start_server(), initializer=_prepare_reader)
 
 
@@ -65,7 +65,7 @@ def _end_with_parent() -> None:
     """
     End this process when the parent process is gone: a killed parent could not say so, and nothing else would tell.
 
-    The server ends with the last process that was forked from it.
+    The server ends with the last forked process.
     """
     parent = multiprocessing.parent_process()
     if parent is not None:

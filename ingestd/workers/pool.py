@@ -1,4 +1,4 @@
-"""A pool of processes that read and fingerprint; the same processes move files once they are finished."""
+"""A pool of processes to read files, fingerprint articles and move finished files."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ _START_LIMIT_S = 60.0  # for all processes to start; after that the first files 
 
 
 class Workers:
-    """Processes that read files and fingerprint articles. With none, the work is done on the spot."""
+    """Processes to read files and fingerprint articles. With none, the work is done on the spot."""
 
     def __init__(self, processes: int) -> None:
-        """Start nothing yet: processes begin with the first work they get, or with `warm_up`."""
+        """Start nothing yet: processes begin with the first work, or with `warm_up`."""
         self.processes = processes
         self._executor: ProcessPoolExecutor | None = None
 
     def read(self, files: Sequence[SeenFile], limits: ReadLimits) -> Future[list[ExtractionResult]]:
-        """Read files and fingerprint their articles."""
+        """Read files and fingerprint the articles."""
         return self.submit(partial(read_files, tuple(files), limits))
 
     def fingerprint(self, articles: Sequence[Article]) -> Future[list[Fingerprint]]:
-        """Fingerprint articles that have been read."""
+        """Fingerprint articles read before."""
         return self.submit(partial(compute_fingerprints, tuple(articles)))
 
     def extract(self, file: SeenFile, chunk: Chunk, limits: ReadLimits) -> Future[ExtractionResult]:
@@ -46,7 +46,7 @@ class Workers:
         return self.submit(partial(extract_chunk, file, chunk, limits))
 
     def move(self, moves: Sequence[Move]) -> Future[list[str | OSError | None]]:
-        """Move files: the deciding process would wait for the disk, some times for each of them."""
+        """Move files: the deciding process would wait for the disk, several times a file."""
         return self.submit(partial(move_files, tuple(moves)))
 
     def submit(self, work: Callable[[], _T]) -> Future[_T]:
@@ -62,11 +62,11 @@ class Workers:
             return self.submit(work)
 
     def warm_up(self) -> None:
-        """Start all processes now, and wait for them: the first files do not have to."""
+        """Start all processes now and wait, so the first files do not wait."""
         wait([self.submit(partial(time.sleep, _WARM_UP_S)) for _ in range(self.processes)], _START_LIMIT_S)
 
     def restart(self) -> None:
-        """Begin anew after a process died. Work that waits for a process is cancelled."""
+        """Begin anew after a process died. Work waiting for a process is cancelled."""
         self.close()
 
     def close(self) -> None:
@@ -76,7 +76,7 @@ class Workers:
             self._executor = None
 
     def abandon(self) -> None:
-        """End the processes in the midst of their work, which is to be done again: an exit would wait for it."""
+        """End the processes in the midst of work, to be done again: an exit would wait for the work."""
         if self._executor is not None:
             self.close()
             for process in multiprocessing.active_children():

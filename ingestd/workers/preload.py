@@ -1,7 +1,7 @@
 """
-Code and tables that every reading process needs, loaded once by the server and shared by all processes.
+Code and tables for every reading process, loaded once by the server and shared by all processes.
 
-Imported by that server alone: importing this module is its work. The first file would wait seconds for it otherwise.
+Imported by the server alone, for the effects of the import. The first file would wait for seconds otherwise.
 """
 
 from __future__ import annotations

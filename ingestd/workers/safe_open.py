@@ -1,7 +1,7 @@
 """
-Files opened once, without following links or waiting for a pipe, and read from that one descriptor.
+Files opened once, without following links or waiting for a pipe, and read from a single descriptor.
 
-Nothing is used of a file that has changed by the end of the reading.
+A file changed by the end of the reading is not used at all.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ingestd.inbox.scan import full_path, is_regular
 @contextmanager
 def open_unchanged(file: SeenFile) -> Iterator[io.FileIO]:
     """
-    Open a regular file that is still the one that was seen.
+    Open a regular file, unchanged since the sighting.
 
     Raises:
         UnusableError: a link, or no regular file.
@@ -48,7 +48,7 @@ def open_unchanged(file: SeenFile) -> Iterator[io.FileIO]:
 
 def check_unchanged(stream: io.FileIO, file: SeenFile, n_read: int | None = None) -> None:
     """
-    Compare an open file with the file that was seen.
+    Compare an open file with the file as seen.
 
     Raises:
         UnsettledError: size or time differ, or `n_read` bytes are not all of the file.
@@ -60,7 +60,7 @@ def check_unchanged(stream: io.FileIO, file: SeenFile, n_read: int | None = None
 
 def read_content(file: SeenFile, max_bytes: int) -> tuple[bytes | None, str]:
     """
-    Return the bytes of a file and their SHA-256; no bytes where the file has more than `max_bytes`.
+    Return the bytes of a file and the SHA-256; no bytes where the file has more than `max_bytes`.
 
     Raises:
         IngestdError: as `open_unchanged` and `check_unchanged`.

@@ -1,4 +1,4 @@
-"""Term weights by language, from the background frequencies that wordfreq carries."""
+"""Term weights by language, from the background frequencies of wordfreq."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def load_term_weighter(lang: str | None) -> TermWeighter:
 
 def load_frequencies(lang: str) -> BackgroundFrequencies:
     """
-    Return a look-up of many words that takes 8 bytes a word, where the dictionary takes 150.
+    Return a look-up of many words with 8 bytes a word, where the dictionary takes 150.
 
-    A word that is not in the list is taken for a listed word with a probability of .0001.
+    A word missing from the list is taken for a listed word with a probability of .0001.
     """
     import wordfreq
 

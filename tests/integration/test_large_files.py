@@ -44,7 +44,7 @@ def lines(n: int, bad: frozenset[int] = frozenset()) -> bytes:
 
 
 @pytest.fixture
-def line(corpus: Corpus) -> Iterator[IngestPipeline]:
+def pipeline(corpus: Corpus) -> Iterator[IngestPipeline]:
     made = make_pipeline(corpus)
     yield made
     made.close()
@@ -56,10 +56,10 @@ def make_pipeline(corpus: Corpus, workers: Workers | None = None) -> IngestPipel
     )
 
 
-def finish(line: IngestPipeline, corpus: Corpus) -> None:
-    line.submit(list(find_files(corpus.folder)))
-    while line.depth:
-        line.step(10)
+def finish(pipeline: IngestPipeline, corpus: Corpus) -> None:
+    pipeline.submit(list(find_files(corpus.folder)))
+    while pipeline.depth:
+        pipeline.step(10)
 
 
 def ids(corpus: Corpus) -> list[int]:
@@ -78,42 +78,42 @@ def test_bad_records_are_listed_and_the_good_ones_stored(corpus: Corpus) -> None
     assert (counts.articles, counts.rejected) == (N - 3, 3)
 
 
-def test_what_was_stored_before_an_interruption_is_not_stored_again(corpus: Corpus, line: IngestPipeline) -> None:
+def test_what_was_stored_before_an_interruption_is_not_stored_again(corpus: Corpus, pipeline: IngestPipeline) -> None:
     corpus.write({"many.jsonl.gz": gzip.compress(lines(N)), "other.json": record(N)})
-    line.submit(list(find_files(corpus.folder)))
+    pipeline.submit(list(find_files(corpus.folder)))
     while len(corpus.rows("select 1 from articles")) < 100:
-        line.step(10)
-    line.release_large_files()
+        pipeline.step(10)
+    pipeline.release_large_files()
     assert corpus.rows("select distinct state from source_files where path like 'many%'") == ["deferred"]
     assert 0 < len(ids(corpus)) < N
-    finish(line, corpus)
+    finish(pipeline, corpus)
     assert ids(corpus) == list(range(N + 1))
     assert corpus.rows("select state, n_articles from source_files order by path") == [("stored", N), ("stored", 1)]
     assert list(find_files(corpus.folder)) == []
 
 
-def test_small_files_do_not_wait_for_a_large_one(corpus: Corpus, line: IngestPipeline) -> None:
+def test_small_files_do_not_wait_for_a_large_one(corpus: Corpus, pipeline: IngestPipeline) -> None:
     corpus.write({"many.jsonl": lines(4 * N)})
-    line.submit(list(find_files(corpus.folder)))
-    line.step(10)
+    pipeline.submit(list(find_files(corpus.folder)))
+    pipeline.step(10)
     corpus.write({"new.json": record(10_000)})
-    line.submit([f for f in find_files(corpus.folder) if f.path == b"new.json"])
-    line.step(10)
-    line.step(10)
+    pipeline.submit([f for f in find_files(corpus.folder) if f.path == b"new.json"])
+    pipeline.step(10)
+    pipeline.step(10)
     assert corpus.rows("select state from source_files where path = 'new.json'") == ["stored"]
     assert corpus.rows("select state from source_files where path = 'many.jsonl'") == ["claimed"]
 
 
-def test_the_same_content_again_is_known_without_reading_it_through(corpus: Corpus, line: IngestPipeline) -> None:
+def test_the_same_content_again_is_known_without_reading_it_through(corpus: Corpus, pipeline: IngestPipeline) -> None:
     corpus.write({"many.jsonl": lines(N)})
-    finish(line, corpus)
+    finish(pipeline, corpus)
     corpus.write({"again.jsonl": lines(N)})
-    line.submit(list(find_files(corpus.folder)))
-    line.step(10)
-    line.step(10)
-    assert line.depth == 0
+    pipeline.submit(list(find_files(corpus.folder)))
+    pipeline.step(10)
+    pipeline.step(10)
+    assert pipeline.depth == 0
     assert corpus.rows("select state, article_id from source_files order by id") == [("stored", 1), ("duplicate", 1)]
-    assert line.stats.repeats == 0
+    assert pipeline.stats.repeats == 0
 
 
 def test_a_large_file_that_is_cut_off_keeps_what_was_good_and_says_why(corpus: Corpus) -> None:
@@ -124,17 +124,17 @@ def test_a_large_file_that_is_cut_off_keeps_what_was_good_and_says_why(corpus: C
     assert n_articles == len(ids(corpus)) > N
 
 
-def test_a_file_that_grows_while_it_is_read_is_read_again(corpus: Corpus, line: IngestPipeline) -> None:
+def test_a_file_that_grows_while_it_is_read_is_read_again(corpus: Corpus, pipeline: IngestPipeline) -> None:
     corpus.write({"many.jsonl": lines(N)})
-    line.submit(list(find_files(corpus.folder)))
-    line.step(10)
+    pipeline.submit(list(find_files(corpus.folder)))
+    pipeline.step(10)
     with (corpus.folder / "many.jsonl").open("ab") as opened:
         opened.write(json.dumps(record(N)).encode() + b"\n")
     again: list[SeenFile] = []
-    while line.depth:
-        again += line.step(10)
+    while pipeline.depth:
+        again += pipeline.step(10)
     assert [file.path for file in again] == [b"many.jsonl"]
-    finish(line, corpus)
+    finish(pipeline, corpus)
     assert ids(corpus) == list(range(N + 1))
 
 
@@ -159,12 +159,12 @@ class DyingWorkers(Workers):
 
 
 def test_the_record_that_a_worker_dies_of_is_listed_and_all_others_are_stored(corpus: Corpus) -> None:
-    line = make_pipeline(corpus, DyingWorkers(0))
+    pipeline = make_pipeline(corpus, DyingWorkers(0))
     corpus.write({"many.jsonl": lines(N)})
-    finish(line, corpus)
+    finish(pipeline, corpus)
     assert ids(corpus) == [i for i in range(N) if i != 99]
     assert corpus.rows("select record_no, reason from rejected_records") == [(100, "internal")]
-    line.close()
+    pipeline.close()
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, long: bool) -> None:

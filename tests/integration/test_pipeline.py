@@ -1,4 +1,4 @@
-"""The straight line when something beside it breaks: the database, a worker process, another process's claim."""
+"""The pipeline when something beside it breaks: the database, a worker process, another process's claim."""
 
 from __future__ import annotations
 
@@ -122,82 +122,86 @@ def records(n: int) -> dict[str, Any]:
     }
 
 
-def run(line: IngestPipeline, seen: Sequence[SeenFile], batch: int = 4) -> None:
+def run(pipeline: IngestPipeline, seen: Sequence[SeenFile], batch: int = 4) -> None:
     for start in range(0, len(seen), batch):
-        line.submit(seen[start : start + batch])
-        while line.depth:
-            line.step(10)
+        pipeline.submit(seen[start : start + batch])
+        while pipeline.depth:
+            pipeline.step(10)
 
 
 @pytest.fixture
-def line_on(corpus: Corpus) -> Iterator[Callable[..., IngestPipeline]]:
+def make_pipeline(corpus: Corpus) -> Iterator[Callable[..., IngestPipeline]]:
     made: list[IngestPipeline] = []
 
     def make(database: Database | None = None, **options: Any) -> IngestPipeline:
         options = {"after": "archive", "pause": lambda _seconds: False} | options  # no need to wait in a test
-        line = IngestPipeline(corpus.settings, database or corpus.database, **options)
-        made.append(line)
-        return line
+        pipeline = IngestPipeline(corpus.settings, database or corpus.database, **options)
+        made.append(pipeline)
+        return pipeline
 
     yield make
-    for line in made:
-        line.close()
+    for pipeline in made:
+        pipeline.close()
 
 
 @pytest.mark.parametrize("failing", [{1}, {2}, {2, 3, 4}, {3, 6, 9, 12}])
 def test_a_failing_database_loses_and_doubles_nothing_and_charges_no_file(
-    corpus: Corpus, line_on: Callable[..., IngestPipeline], failing: set[int]
+    corpus: Corpus, make_pipeline: Callable[..., IngestPipeline], failing: set[int]
 ) -> None:
     corpus.write(records(12))
-    line = line_on(FlakyDatabase(corpus.url, failing))
-    run(line, sorted(find_files(corpus.folder), key=lambda f: f.path))
+    pipeline = make_pipeline(FlakyDatabase(corpus.url, failing))
+    run(pipeline, sorted(find_files(corpus.folder), key=lambda f: f.path))
     assert sorted(map(int, corpus.rows("select external_id from articles"))) == list(range(12))
     assert corpus.rows("select distinct state, attempts from source_files") == [("stored", 1)]
     assert corpus.rows("select count(*) from cluster_members") == [12]
-    assert line.stats.articles == 12
+    assert pipeline.stats.articles == 12
     assert list(find_files(corpus.folder)) == []  # all archived
 
 
 def test_the_file_that_a_worker_dies_of_is_kept_with_that_reason_and_the_others_are_stored(
-    corpus: Corpus, line_on: Callable[..., IngestPipeline]
+    corpus: Corpus, make_pipeline: Callable[..., IngestPipeline]
 ) -> None:
     corpus.write(records(4))
-    line = line_on(workers=DyingWorkers(b"2.json"))
-    run(line, sorted(find_files(corpus.folder), key=lambda f: f.path))
+    pipeline = make_pipeline(workers=DyingWorkers(b"2.json"))
+    run(pipeline, sorted(find_files(corpus.folder), key=lambda f: f.path))
     assert corpus.rows("select path, state, reason from source_files order by path") == [
         ("0.json", "stored", None), ("1.json", "stored", None), ("2.json", "quarantined", "internal"), ("3.json", "stored", None),
     ]  # fmt: skip
 
 
-def test_a_reading_that_was_cancelled_is_begun_again(corpus: Corpus, line_on: Callable[..., IngestPipeline]) -> None:
+def test_a_reading_that_was_cancelled_is_begun_again(
+    corpus: Corpus, make_pipeline: Callable[..., IngestPipeline]
+) -> None:
     corpus.write(records(4))
-    run(line_on(workers=CancellingWorkers()), list(find_files(corpus.folder)))
+    run(make_pipeline(workers=CancellingWorkers()), list(find_files(corpus.folder)))
     assert corpus.rows("select distinct state, attempts from source_files") == [("stored", 1)]
 
 
-def test_a_reading_that_takes_long_is_named_in_the_log(corpus: Corpus, line_on: Callable[..., IngestPipeline]) -> None:
+def test_a_reading_that_takes_long_is_named_in_the_log(
+    corpus: Corpus, make_pipeline: Callable[..., IngestPipeline]
+) -> None:
     class Slow(Workers):
         def read(self, files: Sequence[SeenFile], limits: ReadLimits) -> Future[list[ExtractionResult]]:
             return Future()
 
     corpus.write(records(1))
-    line = line_on(workers=Slow(0), limits=PipelineLimits(slow_s=0.05))
-    line.submit(list(find_files(corpus.folder)))
+    pipeline = make_pipeline(workers=Slow(0), limits=PipelineLimits(slow_s=0.05))
+    pipeline.submit(list(find_files(corpus.folder)))
     with structlog.testing.capture_logs() as said:
         for _ in range(5):
-            line.step(0.03)
+            pipeline.step(0.03)
     slow = [one for one in said if one["event"] == "batch.slow"]
     assert 1 <= len(slow) <= 3
     assert (slow[0]["stage"], slow[0]["paths"]) == ("read", ["0.json"])
 
 
 def test_few_large_files_are_read_at_a_time_and_many_small_ones_are_stored_together(
-    corpus: Corpus, line_on: Callable[..., IngestPipeline]
+    corpus: Corpus, make_pipeline: Callable[..., IngestPipeline]
 ) -> None:
     corpus.write(records(9) | {f"{i}.json": {"title": str(i), "text": f"number {i} " * 1_200} for i in (3, 4, 6)})
     workers = NotingWorkers()
-    line = line_on(workers=workers, limits=PipelineLimits(read_together_bytes=10_000))
-    run(line, sorted(find_files(corpus.folder), key=lambda f: f.path), batch=9)
+    pipeline = make_pipeline(workers=workers, limits=PipelineLimits(read_together_bytes=10_000))
+    run(pipeline, sorted(find_files(corpus.folder), key=lambda f: f.path), batch=9)
     names = [[file.path.decode().removesuffix(".json") for file in files] for files in workers.together]
     assert names == [["0", "1", "2", "3"], ["4"], ["5", "6"], ["7", "8"]]
     assert corpus.rows("select count(*) from articles") == [9]
@@ -223,35 +227,35 @@ def test_work_that_takes_long_does_not_hold_up_an_end_that_was_asked_for() -> No
 
 
 def test_the_lowest_score_remembered_of_a_cluster_is_that_of_its_members(
-    corpus: Corpus, line_on: Callable[..., IngestPipeline]
+    corpus: Corpus, make_pipeline: Callable[..., IngestPipeline]
 ) -> None:
     write(articles(300, words=80), corpus.folder)
-    line = line_on()
-    run(line, sorted(find_files(corpus.folder), key=lambda f: f.path), batch=50)
-    remembered = dict(line.window.memberships.lowest_scores)
+    pipeline = make_pipeline()
+    run(pipeline, sorted(find_files(corpus.folder), key=lambda f: f.path), batch=50)
+    remembered = dict(pipeline.window.memberships.lowest_scores)
     assert len(remembered) > 30
     for cluster, lowest in remembered.items():
-        scores = line.window.scores.score_all_pairs(line.window.memberships.list_members(cluster))
+        scores = pipeline.window.scores.score_all_pairs(pipeline.window.memberships.list_members(cluster))
         assert lowest == pytest.approx(scores[~np.eye(len(scores), dtype=bool)].min(), abs=1e-5)
 
 
 def test_files_are_moved_even_if_the_process_dies_that_was_to_move_them(
-    corpus: Corpus, line_on: Callable[..., IngestPipeline]
+    corpus: Corpus, make_pipeline: Callable[..., IngestPipeline]
 ) -> None:
     corpus.write(records(4))
-    line = line_on(workers=MovingDeath())
-    run(line, sorted(find_files(corpus.folder), key=lambda f: f.path))
+    pipeline = make_pipeline(workers=MovingDeath())
+    run(pipeline, sorted(find_files(corpus.folder), key=lambda f: f.path))
     assert list(find_files(corpus.folder)) == []
     assert corpus.rows("select count(*) from source_files where archived_as like '.ingestd/archive/%'") == [4]
 
 
 def test_where_finished_files_are_deleted_one_that_cannot_be_used_is_kept_with_its_reason(
-    corpus: Corpus, line_on: Callable[..., IngestPipeline]
+    corpus: Corpus, make_pipeline: Callable[..., IngestPipeline]
 ) -> None:
     corpus.write({**records(2), "broken.json": b'{"title": '})
-    line = line_on(after="delete")
-    run(line, sorted(find_files(corpus.folder), key=lambda f: f.path))
-    line.close()
+    pipeline = make_pipeline(after="delete")
+    run(pipeline, sorted(find_files(corpus.folder), key=lambda f: f.path))
+    pipeline.close()
     kept = sorted(path.name for path in corpus.folder.rglob("*.json"))
     assert kept == ["broken.json", "broken.json.reason.json"]
     assert dict(corpus.rows("select path, archived_as from source_files")) == {
@@ -260,30 +264,30 @@ def test_where_finished_files_are_deleted_one_that_cannot_be_used_is_kept_with_i
 
 
 def test_moves_that_take_too_long_for_a_shutdown_are_made_at_the_next_start(
-    corpus: Corpus, line_on: Callable[..., IngestPipeline]
+    corpus: Corpus, make_pipeline: Callable[..., IngestPipeline]
 ) -> None:
     corpus.write(records(4))
-    line = line_on(workers=NeverMoving(), limits=PipelineLimits(last_moves_s=0.1))
-    line.submit(list(find_files(corpus.folder)))
-    line.step(10)
-    line.close()
+    pipeline = make_pipeline(workers=NeverMoving(), limits=PipelineLimits(last_moves_s=0.1))
+    pipeline.submit(list(find_files(corpus.folder)))
+    pipeline.step(10)
+    pipeline.close()
     assert corpus.rows("select state, archived_as from source_files") == [("stored", None)] * 4
-    line_on().recover([str(corpus.folder)])
+    make_pipeline().recover([str(corpus.folder)])
     assert list(find_files(corpus.folder)) == []
     assert corpus.rows("select count(*) from source_files where archived_as is null") == [0]
 
 
 def test_what_another_process_has_taken_over_meanwhile_is_left_to_it(
-    corpus: Corpus, line_on: Callable[..., IngestPipeline]
+    corpus: Corpus, make_pipeline: Callable[..., IngestPipeline]
 ) -> None:
     corpus.write(records(3))
-    line = line_on()
-    line.submit(sorted(find_files(corpus.folder), key=lambda f: f.path))
+    pipeline = make_pipeline()
+    pipeline.submit(sorted(find_files(corpus.folder), key=lambda f: f.path))
     later = datetime.now(UTC) + timedelta(seconds=corpus.settings.database.lease_seconds + 1)
     other = Ledger(corpus.database, 60)
     taken = other.claim([f for f in find_files(corpus.folder) if f.path == b"1.json"], later)
     assert len(taken.claims) == 1
-    line.step(10)
+    pipeline.step(10)
     assert sorted(corpus.rows("select external_id from articles")) == ["0", "2"]
     assert corpus.rows("select state, lease_owner from source_files where path = '1.json'") == [
         ("claimed", other.owner)
@@ -292,26 +296,26 @@ def test_what_another_process_has_taken_over_meanwhile_is_left_to_it(
 
 
 def test_after_a_crash_between_commit_and_move_the_move_is_finished(
-    corpus: Corpus, line_on: Callable[..., IngestPipeline]
+    corpus: Corpus, make_pipeline: Callable[..., IngestPipeline]
 ) -> None:
     corpus.write(records(3))
     corpus.ingest()  # stores, and leaves the files where they are
-    line = line_on()
-    line.recover([str(corpus.folder)])
+    pipeline = make_pipeline()
+    pipeline.recover([str(corpus.folder)])
     assert list(find_files(corpus.folder)) == []
     assert corpus.rows("select count(*) from source_files where archived_as like '.ingestd/archive/%'") == [3]
 
 
 def test_a_file_of_many_articles_is_stored_in_pieces_and_once(
-    corpus: Corpus, line_on: Callable[..., IngestPipeline]
+    corpus: Corpus, make_pipeline: Callable[..., IngestPipeline]
 ) -> None:
     many = [
         {"id": str(i), "outlet": "Post", "title": f"Number {i}", "text": f"Text of number {i}."} for i in range(700)
     ]
     corpus.write({"many.json": many})
     # Fails in the middle of the file: what was committed before is not stored again.
-    line = line_on(FlakyDatabase(corpus.url, {4, 5}))
-    run(line, list(find_files(corpus.folder)))
+    pipeline = make_pipeline(FlakyDatabase(corpus.url, {4, 5}))
+    run(pipeline, list(find_files(corpus.folder)))
     assert corpus.rows("select count(*), count(distinct external_id) from articles") == [(700, 700)]
     assert corpus.rows("select state, n_articles, article_id from source_files") == [("stored", 700, 1)]
-    assert (line.stats.articles, line.stats.repeats) == (700, 0)
+    assert (pipeline.stats.articles, pipeline.stats.repeats) == (700, 0)
