@@ -66,28 +66,28 @@ def test_what_is_left_is_the_text_less_some_lines(text: str) -> None:
     assert remove_known_boilerplate(left) == left or left == text
 
 
-def page(headline: str, *lines: str) -> tuple[str, np.ndarray]:
+def create_page(headline: str, *lines: str) -> tuple[str, np.ndarray]:
     return headline, hash_lines("\n".join([headline, *lines]))
 
 
 def test_a_line_under_four_headlines_recurs_and_one_under_three_does_not() -> None:
     outlet = OutletLines()
     for n in range(4):
-        outlet.add(*page(f"Headline {n}", "Always there", f"Only once {n}", *(["Thrice"] if n else [])))
+        outlet.add(*create_page(f"Headline {n}", "Always there", f"Only once {n}", *(["Thrice"] if n else [])))
     assert outlet.recurring_lines.tolist() == hash_lines("Always there").tolist()
 
 
 def test_versions_under_one_headline_count_once() -> None:
     outlet = OutletLines()
     for n in range(9):
-        outlet.add(*page("The ferry", "First paragraph", f"Update {n}"))
+        outlet.add(*create_page("The ferry", "First paragraph", f"Update {n}"))
     assert outlet.recurring_lines.size == 0
 
 
 def test_what_an_outlet_no_longer_prints_is_forgotten() -> None:
     outlet = OutletLines()
     for n in range(HEADLINES_REMEMBERED * 2):
-        outlet.add(*page(f"Headline {n}", "Old imprint" if n < HEADLINES_REMEMBERED else "New imprint"))
+        outlet.add(*create_page(f"Headline {n}", "Old imprint" if n < HEADLINES_REMEMBERED else "New imprint"))
     assert outlet.recurring_lines.tolist() == hash_lines("New imprint").tolist()
 
 

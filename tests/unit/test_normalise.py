@@ -13,36 +13,42 @@ punctuated = st.text(alphabet="abcXYZ 019.,-\n‘’“”–—…«»°§£€
 texts = st.one_of(st.text(), punctuated)
 
 
-def words(normalised: bytes) -> list[str]:
+def split_words(normalised: bytes) -> list[str]:
     return re.findall(r"[a-z0-9\u0080-\U0010ffff]+", normalised.decode())
 
 
 @given(texts)
 def test_applying_it_twice_changes_nothing_more(text: str) -> None:
     once = normalise_text(text)
-    assert words(normalise_text(once.decode())) == words(once)
+    assert split_words(normalise_text(once.decode())) == split_words(once)
 
 
 @given(texts)
 def test_composed_and_decomposed_characters_are_the_same(text: str) -> None:
-    composed = words(normalise_text(unicodedata.normalize("NFC", text)))
-    assert words(normalise_text(unicodedata.normalize("NFD", text))) == composed
+    composed = split_words(normalise_text(unicodedata.normalize("NFC", text)))
+    assert split_words(normalise_text(unicodedata.normalize("NFD", text))) == composed
 
 
 @given(punctuated)
 def test_a_letter_beyond_ascii_changes_no_other_word(text: str) -> None:
     # One such letter sends the whole text the long way.
-    assert words(normalise_text(f"{text} é")) == [*words(normalise_text(text)), "é"]
+    assert split_words(normalise_text(f"{text} é")) == [*split_words(normalise_text(text)), "é"]
 
 
 @given(texts, st.sampled_from(["’", "“", "—", "…", "\u00a0", "«", "€", "!", "\n"]))
 def test_punctuation_of_any_kind_only_separates_words(text: str, mark: str) -> None:
-    joined = words(normalise_text(f"{text}{mark} {text}"))
-    assert joined == words(normalise_text(text + " ")) * 2
+    joined = split_words(normalise_text(f"{text}{mark} {text}"))
+    assert joined == split_words(normalise_text(text + " ")) * 2
 
 
 def test_case_makes_no_difference_in_any_alphabet() -> None:
-    assert words(normalise_text("ÉCOLE Überfall ДУМА ΑΘΗΝΑ ŁÓDŹ")) == ["école", "überfall", "дума", "αθηνα", "łódź"]
+    assert split_words(normalise_text("ÉCOLE Überfall ДУМА ΑΘΗΝΑ ŁÓDŹ")) == [
+        "école",
+        "überfall",
+        "дума",
+        "αθηνα",
+        "łódź",
+    ]
 
 
 def test_a_word_broken_at_the_end_of_a_line_is_joined() -> None:

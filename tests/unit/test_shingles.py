@@ -13,8 +13,8 @@ words = st.text(alphabet="abcdefgh", min_size=1, max_size=6)
 long_texts = st.lists(words, min_size=SHORT_WORDS, max_size=80).map(" ".join)
 
 
-def plainly(text: str) -> set[tuple[str, ...]]:
-    """Word shingles, as one would write them down."""
+def list_shingles(text: str) -> set[tuple[str, ...]]:
+    """Return the word shingles of a text, without hashes."""
     found = re.findall(r"[^\W_]+", text.lower())
     return {tuple(found[i : i + WIDTH]) for i in range(len(found) - WIDTH + 1)}
 
@@ -22,7 +22,7 @@ def plainly(text: str) -> set[tuple[str, ...]]:
 @given(long_texts, long_texts)
 def test_overlap_of_hashed_shingles_is_that_of_the_shingles_themselves(one: str, other: str) -> None:
     hashed = measure_overlap(*hash_shingles([one, other]))
-    a, b = plainly(one), plainly(other)
+    a, b = list_shingles(one), list_shingles(other)
     assert (hashed.shared, hashed.size, hashed.other_size) == (len(a & b), len(a), len(b))
     assert hashed.jaccard == len(a & b) / len(a | b)
 

@@ -11,7 +11,7 @@ BELOW = 32 - TERM_BITS
 terms = st.dictionaries(st.integers(0, 5), st.text("aß字", min_size=1, max_size=3), max_size=4)
 
 
-def of(words: dict[int, str], *, known: bool = True) -> TermVector:
+def create_terms(words: dict[int, str], *, known: bool = True) -> TermVector:
     hashes = np.array(sorted(words), dtype=np.uint32) << np.uint32(BELOW)
     lines = "\n".join(words[term] for term in sorted(words)) if known else ""
     return TermVector(hashes, np.ones(hashes.size, dtype=np.float32), lines)
@@ -24,17 +24,17 @@ def of(words: dict[int, str], *, known: bool = True) -> TermVector:
 def test_a_word_is_found_for_its_term_and_in_its_article_alone(
     articles: dict[int, tuple[dict[int, str], bool]], asked: list[tuple[int, int]]
 ) -> None:
-    glossary = TermLookup({article: of(words, known=known) for article, (words, known) in articles.items()})
-    places = glossary.find_terms([article for article, _ in asked], np.array([t for _, t in asked], dtype=np.uint32))
-    found = [None if place < 0 else glossary.read_word(place) for place in places]
+    lookup = TermLookup({article: create_terms(words, known=known) for article, (words, known) in articles.items()})
+    places = lookup.find_terms([article for article, _ in asked], np.array([t for _, t in asked], dtype=np.uint32))
+    found = [None if place < 0 else lookup.read_word(place) for place in places]
     words = {article: words for article, (words, known) in articles.items() if known}
     assert found == [words.get(article, {}).get(term) for article, term in asked]
 
 
 def test_of_two_terms_whose_hashes_begin_alike_the_first_names_both() -> None:
     hashes = np.array([3 << BELOW, (3 << BELOW) + 1, 4 << BELOW], dtype=np.uint32)
-    glossary = TermLookup({1: TermVector(hashes, np.ones(3, dtype=np.float32), "one\nother\nthird")})
-    assert list(map(glossary.read_word, glossary.find_terms([1, 1], np.array([3, 4], dtype=np.uint32)))) == [
+    lookup = TermLookup({1: TermVector(hashes, np.ones(3, dtype=np.float32), "one\nother\nthird")})
+    assert list(map(lookup.read_word, lookup.find_terms([1, 1], np.array([3, 4], dtype=np.uint32)))) == [
         "one",
         "third",
     ]

@@ -20,7 +20,7 @@ text = st.text("ab1A'’ \n-_.éİßǅ½\u00ad漢字カ𝒜\ud800", max_size=30)
 
 
 def find_words(text: str) -> list[str]:
-    """The words as a regular expression finds them, in a text without unspaced scripts."""
+    """Return the words by a regular expression, of a text without unspaced scripts."""
     return WORD.findall(unicodedata.normalize("NFKC", text.replace("\u00ad", "")))
 
 
