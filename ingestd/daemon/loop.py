@@ -62,7 +62,7 @@ class Daemon:
         """Work with the present settings, until a signal comes."""
         watch = FolderWatch(self._settings, self._database, self._wakeup, self._pause)
         try:
-            watch.start()
+            watch.begin()
             self._manager.notify_ready(f"watching {', '.join(watch.roots)}")
             while not self._interrupted:
                 watch.step()
@@ -120,7 +120,7 @@ class FolderWatch:
 
     def __init__(self, settings: Settings, database: Database, wakeup: Wakeup, pause: Pause) -> None:
         """
-        Prepare for `start`.
+        Prepare for `begin`.
 
         Args:
             settings: in force until `finish`.
@@ -140,7 +140,7 @@ class FolderWatch:
         """Batches and large files in hand."""
         return self._pipeline.depth
 
-    def start(self) -> None:
+    def begin(self) -> None:
         """Begin to listen, and take up the work of an earlier process."""
         self._inbox.start()
         self._pipeline.recover(self.roots)

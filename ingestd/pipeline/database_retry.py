@@ -37,7 +37,7 @@ class DatabaseRetry:
         """
         self._pause, self._max_pause_s, self._on_failure = pause, max_pause_s, on_failure
 
-    def run(self, work: Callable[[], _T]) -> _T:
+    def call(self, work: Callable[[], _T]) -> _T:
         """
         Return the result of some work.
 

@@ -159,7 +159,7 @@ class LargeFileQueue:
         current = [self.current.outcome] if self.current else []
         return [outcome.claim for outcome in (*current, *self._waiting)]
 
-    def add(self, outcomes: Sequence[FileOutcome]) -> None:
+    def add_outcomes(self, outcomes: Sequence[FileOutcome]) -> None:
         """Queue files too large to be read at once."""
         self._waiting.extend(outcomes)
 

@@ -20,5 +20,5 @@ class LeaseKeeper:
     def renew_if_due(self) -> None:
         """Renew the leases if the last renewal was long enough ago. To be called before each transaction."""
         if time.monotonic() - self._renewed_at > self._every_s:
-            self._retry.run(lambda: self._ledger.renew(datetime.now(UTC)))
+            self._retry.call(lambda: self._ledger.renew(datetime.now(UTC)))
             self._renewed_at = time.monotonic()

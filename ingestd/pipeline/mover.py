@@ -55,13 +55,13 @@ class FileMover:
         files = [file for file in files if file.state is not FileState.VANISHED]
         if files and self._policy.after != "keep":
             planned = [plan_move(file, self._policy.after) for file in files]
-            self._pending.append(PendingMoves(files, planned, self._workers.move(planned)))
+            self._pending.append(PendingMoves(files, planned, self._workers.move_files(planned)))
 
     def finish_earlier_moves(self, roots: Sequence[str]) -> int:
         """Make the moves left by an earlier process; return the number of files."""
         if self._policy.after == "keep":
             return 0
-        files = self._retry.run(lambda: self._ledger.find_pending_moves(roots))
+        files = self._retry.call(lambda: self._ledger.find_pending_moves(roots))
         self.start_moves(files)
         self._record_all()
         return len(files)
@@ -77,7 +77,7 @@ class FileMover:
             except (BrokenProcessPool, CancelledError):  # the process died, of a file that it was reading
                 results = moves.move_files(pending.moves)
             names += finish_moves(pending.files, results, self._policy)
-        self._retry.run(lambda: self._ledger.record_moves(names))
+        self._retry.call(lambda: self._ledger.record_moves(names))
 
     def drop_moves(self) -> None:
         """Forget moves in flight: the next start finds the files again."""

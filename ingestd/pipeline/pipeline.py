@@ -118,20 +118,20 @@ class IngestPipeline:
 
     def recover(self, roots: Sequence[str]) -> None:
         """Release the claims of an earlier process, and finish the moves."""
-        released = self._retry.run(lambda: self._ledger.recover(_now()))
+        released = self._retry.call(lambda: self._ledger.recover(_now()))
         moved = self._mover.finish_earlier_moves(roots)
         if released or moved:
             log.info("work.recovered", claims_released=released, moves_finished=moved)
 
     def find_retryable(self, roots: Sequence[str]) -> list[tuple[str, bytes]]:
         """Return root and path of deferred files due for another attempt."""
-        return self._retry.run(lambda: self._ledger.find_retryable(roots, _now()))
+        return self._retry.call(lambda: self._ledger.find_retryable(roots, _now()))
 
     def submit(self, files: Sequence[SeenFile]) -> list[SeenFile]:
         """Claim and read files; return files held by another process or not due yet."""
         with self.stats.timed("claim"):
             in_hand = {claim.id for claim in self._list_claims()}
-            claimed = self._retry.run(lambda: self._ledger.claim(files, _now(), in_hand))
+            claimed = self._retry.call(lambda: self._ledger.claim(files, _now(), in_hand))
         self.stats.files["unchanged"] += len(claimed.settled)
         self._mover.start_moves(claimed.settled)  # could not be moved before, or were put back
         self._reading.start_reading(claimed.claims)
@@ -156,7 +156,7 @@ class IngestPipeline:
         claims = self._large.claims
         self._large.drop_files()
         if claims:
-            self._retry.run(lambda: self._ledger.defer(claims, _now(), "interrupted by a shutdown"))
+            self._retry.call(lambda: self._ledger.defer(claims, _now(), "interrupted by a shutdown"))
 
     def close(self) -> None:
         """Give back all files still being read, and end the workers."""
@@ -188,7 +188,7 @@ class IngestPipeline:
         """Store the oldest batch once the reading is done; return files changed during the reading."""
         outcomes = self._reading.take_oldest()
         changed = self._unread.give_back(outcomes)
-        self._large.add([o for o in outcomes if o.extraction.large])
+        self._large.add_outcomes([o for o in outcomes if o.extraction.large])
         readable = [o for o in outcomes if not o.extraction.large and not is_unread(o)]
         if readable:
             self._leases.renew_if_due()

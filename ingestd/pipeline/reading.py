@@ -87,7 +87,7 @@ class ReadingQueue:
         self._batches.clear()
 
     def _read(self, claims: Sequence[Claim]) -> Future[list[ExtractionResult]]:
-        return self._workers.read([claim.file for claim in claims], make_read_limits(self._formats))
+        return self._workers.read_files([claim.file for claim in claims], make_read_limits(self._formats))
 
     def _read_one_by_one(self, batch: InFlightBatch) -> list[ExtractionResult]:
         """Read each file in a new process, to find the cause of a worker's death."""
@@ -126,7 +126,7 @@ class UnreadFiles:
         """Defer every unread file among some outcomes; return files changed during the reading."""
         changed = [o.claim for o in outcomes if isinstance(o.extraction.failure, UnsettledError)]
         if changed:
-            self._retry.run(lambda: self._ledger.defer(changed, datetime.now(UTC), "changed while being read"))
+            self._retry.call(lambda: self._ledger.defer(changed, datetime.now(UTC), "changed while being read"))
         for outcome in outcomes:
             if isinstance(outcome.extraction.failure, DeferredError):
                 self._defer(outcome.claim, outcome.extraction.failure)
@@ -134,7 +134,7 @@ class UnreadFiles:
 
     def _defer(self, claim: Claim, error: DeferredError) -> None:
         retry_at = datetime.now(UTC) + timedelta(seconds=self._retry_s)
-        self._retry.run(lambda: self._ledger.defer([claim], retry_at, str(error)))
+        self._retry.call(lambda: self._ledger.defer([claim], retry_at, str(error)))
         self._stats.files[FileState.DEFERRED] += 1
         log.warning("file.deferred", path=claim.file.name, error=str(error), retry_at=retry_at.isoformat())
 

@@ -62,7 +62,7 @@ class BatchStorer:
             return self._commit(batch, chunk, now, last=last)
 
         try:
-            results = self._retry.run(attempt)
+            results = self._retry.call(attempt)
         except ShutdownRequested:
             raise
         except Exception as error:
@@ -80,17 +80,17 @@ class BatchStorer:
     def is_content_known(self, sha256: str) -> bool:
         """Tell whether a file of this content is stored."""
 
-        def find() -> bool:
+        def look_up() -> bool:
             with self._database.begin_read() as connection:
                 return bool(self._ledger.find_by_hash(connection, [sha256]))
 
-        return self._retry.run(find)
+        return self._retry.call(look_up)
 
     def _quarantine_faulty(self, outcome: FileOutcome, error: Exception, now: datetime) -> list[FileResult]:
         """Record our own fault as the end of a file."""
         failure = UnusableError(Reason.INTERNAL, describe_fault(error))
         outcome.extraction = replace(outcome.extraction, articles=(), fingerprints=(), failure=failure)
-        return self._retry.run(lambda: self._commit([outcome], None, now, last=True))
+        return self._retry.call(lambda: self._commit([outcome], None, now, last=True))
 
     def _commit(
         self, batch: Sequence[FileOutcome], chunk: ExtractionResult | None, now: datetime, *, last: bool

@@ -33,7 +33,7 @@ class Workers:
         self.processes = processes
         self._executor: ProcessPoolExecutor | None = None
 
-    def read(self, files: Sequence[SeenFile], limits: ReadLimits) -> Future[list[ExtractionResult]]:
+    def read_files(self, files: Sequence[SeenFile], limits: ReadLimits) -> Future[list[ExtractionResult]]:
         """Read files and fingerprint the articles."""
         return self.submit(partial(read_files, tuple(files), limits))
 
@@ -45,7 +45,7 @@ class Workers:
         """Turn the records of a chunk into fingerprinted articles."""
         return self.submit(partial(extract_chunk, file, chunk, limits))
 
-    def move(self, moves: Sequence[Move]) -> Future[list[str | OSError | None]]:
+    def move_files(self, moves: Sequence[Move]) -> Future[list[str | OSError | None]]:
         """Move files: the deciding process would wait for the disk, several times a file."""
         return self.submit(partial(move_files, tuple(moves)))
 

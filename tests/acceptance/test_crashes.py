@@ -102,8 +102,8 @@ class Harness:
     def finish(self) -> None:
         """Wait until the folder is empty, or until nothing happens any more."""
         before, since = -1, time.monotonic()
-        while self.daemon.left() and time.monotonic() - since < 4:
-            if (now := self.daemon.finished()) != before:
+        while self.daemon.list_remaining() and time.monotonic() - since < 4:
+            if (now := self.daemon.count_finished()) != before:
                 before, since = now, time.monotonic()
             time.sleep(0.05)
 

@@ -49,10 +49,10 @@ def test_a_file_is_taken_in_however_it_lands(daemon: Daemon) -> None:
             file.flush()
             time.sleep(0.02)
     daemon.drop("again.json", record(3))
-    daemon.until(lambda: daemon.finished() == 6, 30)
+    daemon.wait_until(lambda: daemon.count_finished() == 6, 30)
     assert sorted(daemon.rows("select external_id from articles")) == ["1", "2", "3", "4", "5"]
     assert daemon.rows("select state from source_files where path = 'again.json'") == ["duplicate"]
-    daemon.until(lambda: daemon.left() == [], 10)
+    daemon.wait_until(lambda: daemon.list_remaining() == [], 10)
     assert daemon.stop() == 0
     assert daemon.rows("select count(*) from source_files where archived_as is null") == [0]
 
@@ -61,7 +61,7 @@ def test_every_file_gets_one_line_that_says_everything(daemon: Daemon) -> None:
     daemon.start()
     daemon.drop("good.json", record(1))
     daemon.drop("bad.json", b'{"title": ')
-    daemon.until(lambda: daemon.finished() == 2, 30)
+    daemon.wait_until(lambda: daemon.count_finished() == 2, 30)
     daemon.stop()
     lines = [json.loads(line) for line in daemon.log.read_text().splitlines()]
     (good,) = [line for line in lines if line["event"] == "file.ingested"]
@@ -85,13 +85,13 @@ def test_when_asked_to_stop_it_finishes_what_is_in_flight(daemon: Daemon, number
     for i in range(400):
         (daemon.inbox / f"{i}.json").write_bytes(record(i))
     daemon.start()
-    daemon.until(lambda: daemon.rows("select count(*) from source_files") != [0], 30)
+    daemon.wait_until(lambda: daemon.rows("select count(*) from source_files") != [0], 30)
     started = time.monotonic()
     assert daemon.stop(number) == 0
     assert time.monotonic() - started < 15
     assert daemon.rows("select count(*) from source_files where state = 'claimed'") == [0]
     daemon.start()
-    daemon.until(lambda: daemon.finished() == 400, 60)
+    daemon.wait_until(lambda: daemon.count_finished() == 400, 60)
     assert daemon.rows("select count(*), count(distinct external_id) from articles") == [(400, 400)]
 
 
@@ -104,9 +104,9 @@ def test_a_file_that_may_not_be_read_waits_and_is_charged_nothing(
     path = daemon.inbox / "closed.json"
     path.write_bytes(record(1))
     path.chmod(0)
-    daemon.until(lambda: daemon.rows("select state, attempts from source_files") == [("deferred", 0)], 30)
+    daemon.wait_until(lambda: daemon.rows("select state, attempts from source_files") == [("deferred", 0)], 30)
     path.chmod(0o600)
-    daemon.until(lambda: daemon.finished() == 1, 60)
+    daemon.wait_until(lambda: daemon.count_finished() == 1, 60)
 
 
 def test_retry_takes_a_quarantined_file_up_again(daemon: Daemon, tmp_path: Path) -> None:
@@ -115,15 +115,15 @@ def test_retry_takes_a_quarantined_file_up_again(daemon: Daemon, tmp_path: Path)
 
     daemon.start()
     daemon.drop("sub/broken.json", b'{"title": ')
-    daemon.until(lambda: daemon.finished() == 1, 30)
-    daemon.until(lambda: daemon.left() == [], 10)
-    daemon.until(lambda: daemon.rows("select archived_as from source_files") != [None], 10)
+    daemon.wait_until(lambda: daemon.count_finished() == 1, 30)
+    daemon.wait_until(lambda: daemon.list_remaining() == [], 10)
+    daemon.wait_until(lambda: daemon.rows("select archived_as from source_files") != [None], 10)
     moved = daemon.inbox / daemon.rows("select archived_as from source_files")[0]
     moved.write_bytes(record(1))  # mended in place
     command = [sys.executable, "-m", "ingestd", "--db", daemon.url, "retry", "sub/broken.json"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "1 files will be taken up again" in done.stdout
-    daemon.until(lambda: daemon.rows("select state from source_files") == ["stored"], 30)
+    daemon.wait_until(lambda: daemon.rows("select state from source_files") == ["stored"], 30)
     assert daemon.rows("select external_id from articles") == ["1"]
 
 
@@ -137,7 +137,7 @@ def test_a_database_that_is_locked_is_waited_for(daemon: Daemon) -> None:
     time.sleep(2)
     other.execute("ROLLBACK")
     other.close()
-    daemon.until(lambda: daemon.finished() == 1, 60)
+    daemon.wait_until(lambda: daemon.count_finished() == 1, 60)
     assert daemon.rows("select state, attempts from source_files") == [("stored", 1)]
 
 
@@ -153,7 +153,7 @@ def test_killed_at_random_progress_it_loses_nothing_and_doubles_nothing(daemon: 
     for number in range(rounds):
         batch = [next(made) for _ in range(files)]
         wanted |= {a.id for a in batch}
-        before = daemon.finished()
+        before = daemon.count_finished()
         live = rng.randrange(files // 2)  # so many are dropped while the daemon is at work
         for a in batch[live:]:
             daemon.drop(f"{number}/{a.id}.json", as_json(a))
@@ -161,12 +161,12 @@ def test_killed_at_random_progress_it_loses_nothing_and_doubles_nothing(daemon: 
         for a in batch[:live]:
             daemon.drop(f"{number}/{a.id}.json", as_json(a))
         goal = before + rng.randrange(len(wanted) - before - 8)  # of all that lie there, so that few are left over
-        daemon.until(lambda at=goal: daemon.finished() >= at, 60)  # type: ignore[misc]
+        daemon.wait_until(lambda at=goal: daemon.count_finished() >= at, 60)  # type: ignore[misc]
         time.sleep(rng.random() * 0.05)
-        in_flight += daemon.finished() < len(wanted)
+        in_flight += daemon.count_finished() < len(wanted)
         daemon.kill()
     daemon.start()
-    daemon.until(lambda: daemon.left() == [], 300)
+    daemon.wait_until(lambda: daemon.list_remaining() == [], 300)
     assert daemon.stop() == 0
     stored = daemon.rows("select external_id from articles")
     lost, doubled = wanted - set(stored), len(stored) - len(set(stored))
@@ -188,20 +188,20 @@ def test_settings_are_read_anew_whole_or_not_at_all(daemon: Daemon, tmp_path: Pa
     daemon.start()
     daemon.drop("a.skip", record(1))
     daemon.drop("a.json", record(2))
-    daemon.until(lambda: daemon.finished() == 1, 30)
+    daemon.wait_until(lambda: daemon.count_finished() == 1, 30)
     assert daemon.process
 
     config.write_text("[watch]\nignore = []\nquiet_seconds = -1\n")
     daemon.process.send_signal(signal.SIGHUP)
-    daemon.until(lambda: b"settings.refused" in daemon.log.read_bytes(), 30)
+    daemon.wait_until(lambda: b"settings.refused" in daemon.log.read_bytes(), 30)
     daemon.drop("b.json", record(3))
-    daemon.until(lambda: daemon.finished() == 2, 30)
+    daemon.wait_until(lambda: daemon.count_finished() == 2, 30)
     assert daemon.rows("select path from source_files order by id") == ["a.json", "b.json"]
 
     config.write_text("[watch]\nignore = []\n")
     daemon.process.send_signal(signal.SIGHUP)
-    daemon.until(lambda: b"settings.read" in daemon.log.read_bytes(), 30)
-    daemon.until(lambda: daemon.finished() == 3, 30)
+    daemon.wait_until(lambda: b"settings.read" in daemon.log.read_bytes(), 30)
+    daemon.wait_until(lambda: daemon.count_finished() == 3, 30)
     assert daemon.stop() == 0
     assert sorted(daemon.rows("select path from source_files")) == ["a.json", "a.skip", "b.json"]
 
@@ -231,12 +231,12 @@ def said_until(end: socket.socket, word: bytes) -> bool:
 def test_a_large_file_does_not_delay_the_end(daemon: Daemon) -> None:
     daemon.drop("many.jsonl", b"\n".join(record(i) for i in range(20_000)))
     daemon.start()
-    daemon.until(lambda: daemon.rows("select count(*) from articles") != [0], 30)
+    daemon.wait_until(lambda: daemon.rows("select count(*) from articles") != [0], 30)
     started = time.monotonic()
     daemon.stop()
     assert time.monotonic() - started < 10
     assert daemon.rows("select state from source_files") == ["deferred"]
-    assert daemon.left() == ["many.jsonl"]
+    assert daemon.list_remaining() == ["many.jsonl"]
 
 
 def test_a_slow_writer_and_one_that_appends_and_one_that_rewrites_leave_one_whole_article_each(daemon: Daemon) -> None:
@@ -255,9 +255,9 @@ def test_a_slow_writer_and_one_that_appends_and_one_that_rewrites_leave_one_whol
             appended.write(whole["appended.txt"][at : at + 1500])
         time.sleep(0.4)
     (daemon.inbox / "killed.txt").write_text(whole["killed.txt"][:900])
-    daemon.until(lambda: daemon.left() == [], 30)  # the half of it is taken for all there is
+    daemon.wait_until(lambda: daemon.list_remaining() == [], 30)  # the half of it is taken for all there is
     (daemon.inbox / "killed.txt").write_text(whole["killed.txt"])
-    daemon.until(lambda: daemon.left() == [], 30)
+    daemon.wait_until(lambda: daemon.list_remaining() == [], 30)
     daemon.stop()
     texts = daemon.rows("select text from articles") + daemon.rows("select text from article_revisions")
     for name, content in whole.items():

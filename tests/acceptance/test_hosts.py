@@ -50,15 +50,15 @@ class Team:
         with self.engine.connect() as connection:
             return [tuple(row) if len(row) > 1 else row[0] for row in connection.execute(text(query))]
 
-    def finished(self) -> int:
+    def count_finished(self) -> int:
         with suppress(Exception):  # the tables are just being made
             return int(self.rows("select count(*) from source_files where finished_at is not null")[0])
         return 0
 
-    def left(self) -> list[str]:
-        return [name for host in self.hosts for name in host.left()]
+    def list_remaining(self) -> list[str]:
+        return [name for host in self.hosts for name in host.list_remaining()]
 
-    def until(self, true: Callable[[], bool], seconds: float) -> None:
+    def wait_until(self, true: Callable[[], bool], seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while not true():
             assert time.monotonic() < deadline, "\n".join(host.log.read_text()[-1500:] for host in self.hosts)
@@ -117,14 +117,14 @@ def test_daemons_on_several_hosts_feed_one_corpus_while_they_are_killed(
     for number, content in enumerate(made):
         together.hosts[number % (hosts - 1)].drop(f"{number}.json", content)
         if number % (n // kills) == n // kills - 1:
-            together.until(lambda at=number - n // kills: together.finished() > at, 120)  # type: ignore[misc]
+            together.wait_until(lambda at=number - n // kills: together.count_finished() > at, 120)  # type: ignore[misc]
             victim = rng.choice(together.hosts)
             if victim.alive():
                 victim.kill()
         for host in together.hosts:
             if not host.alive():
                 host.start(wait=False)
-    together.until(lambda: together.finished() >= n and not together.left(), 240)
+    together.wait_until(lambda: together.count_finished() >= n and not together.list_remaining(), 240)
     stored = together.rows("select external_id from articles")
     clusters = compare_clusterings(dict(together.rows(CLUSTERS)), of_one_alone(tmp_path, CLUSTERS))
     copies = compare_clusterings(dict(together.rows(COPIES)), of_one_alone(tmp_path, COPIES))
@@ -222,14 +222,14 @@ def test_a_link_that_is_cut_in_the_middle_of_a_commit_loses_and_doubles_nothing(
             host.start()
         broken = 0
         for cut in range(cuts):
-            until = together.finished() + rng.randrange(files)
+            until = together.count_finished() + rng.randrange(files)
             for number in range(2 * files):
                 together.hosts[number % 2].drop(
                     f"{cut}/{number}.json",
                     json.dumps({"id": f"{cut * 2 * files + number}", "outlet": "Post", "title": f"Number {cut} {number}",
                                 "text": f"Text of number {number} in round {cut}."}).encode(),
                 )  # fmt: skip
-            together.until(lambda at=until: together.finished() > at, 60)  # type: ignore[misc]
+            together.wait_until(lambda at=until: together.count_finished() > at, 60)  # type: ignore[misc]
             time.sleep(rng.random() / 10)
             victim = rng.randrange(2)
             network.cut(victim)
@@ -239,8 +239,8 @@ def test_a_link_that_is_cut_in_the_middle_of_a_commit_loses_and_doubles_nothing(
                 broken += len(together.rows(gone))
             time.sleep(40 if long and cut == 10 else rng.uniform(0.2, 1.5))
             network.restore(victim)
-            together.until(lambda n=(cut + 1) * 2 * files: together.finished() >= n, 90)  # type: ignore[misc]
-        together.until(lambda: not together.left(), 60)
+            together.wait_until(lambda n=(cut + 1) * 2 * files: together.count_finished() >= n, 90)  # type: ignore[misc]
+        together.wait_until(lambda: not together.list_remaining(), 60)
         codes = [host.stop() for host in together.hosts]
         stored, n = together.rows("select external_id from articles"), cuts * 2 * files
         states = together.rows("select distinct state, attempts from source_files")

@@ -89,8 +89,8 @@ def test_a_burst_is_stored_in_full_though_events_are_lost(
         daemon.start()
         for number in range(n):
             how(daemon, number)
-        daemon.until(lambda: daemon.finished() == n, 900)
-        daemon.until(lambda: daemon.left() == [], 60)
+        daemon.wait_until(lambda: daemon.count_finished() == n, 900)
+        daemon.wait_until(lambda: daemon.list_remaining() == [], 60)
     daemon.stop()
     overflows = len([line for line in daemon.log.read_text().splitlines() if "overflow" in line])
     print(
@@ -108,17 +108,17 @@ def test_a_hundred_thousand_files_are_taken_in_while_new_ones_come(daemon: Daemo
         path.write_bytes(record(number))
     started = time.monotonic()
     daemon.start()
-    daemon.until(lambda: daemon.finished() > 0, 30)
+    daemon.wait_until(lambda: daemon.count_finished() > 0, 30)
     first_s = time.monotonic() - started
     daemon.drop("live.json", record(n))
     dropped = time.monotonic()
-    daemon.until(
+    daemon.wait_until(
         lambda: bool(daemon.rows("select 1 from source_files where path = 'live.json' and finished_at is not null")), 60
     )
     live_s = time.monotonic() - dropped
     assert daemon.process
     early = psutil.Process(daemon.process.pid).memory_info().rss
-    daemon.until(lambda: daemon.finished() == n + 1, 1800)
+    daemon.wait_until(lambda: daemon.count_finished() == n + 1, 1800)
     late = psutil.Process(daemon.process.pid).memory_info().rss
     daemon.stop()
     print(
@@ -138,8 +138,8 @@ def test_more_folders_than_the_queue_holds_end_in_reading_them_at_little_cost(da
             for number in range(400):
                 daemon.drop(f"{number}/{burst}.json", record(burst * 400 + number))
             time.sleep(0.5)
-        daemon.until(lambda: daemon.finished() == 2000, 300)
-        daemon.until(lambda: daemon.left() == [], 60)
+        daemon.wait_until(lambda: daemon.count_finished() == 2000, 300)
+        daemon.wait_until(lambda: daemon.list_remaining() == [], 60)
         assert daemon.process
         process = psutil.Process(daemon.process.pid)
         before = sum(process.cpu_times()[:2])
@@ -180,11 +180,11 @@ def test_a_full_disk_under_the_database_is_waited_for(tmp_path: Path) -> None:
         ballast.write_bytes(bytes((os.statvfs(disk).f_bavail - 4) * os.statvfs(disk).f_frsize))
         for number in range(60):
             daemon.drop(f"{number}.json", record(number))
-        daemon.until(lambda: bool(logged(daemon, "database.away")), 60)
+        daemon.wait_until(lambda: bool(logged(daemon, "database.away")), 60)
         time.sleep(2)
         ballast.unlink()
-        daemon.until(lambda: daemon.finished() == 60, 90)
-        daemon.until(lambda: daemon.left() == [], 30)
+        daemon.wait_until(lambda: daemon.count_finished() == 60, 90)
+        daemon.wait_until(lambda: daemon.list_remaining() == [], 30)
         assert daemon.stop() == 0
         assert ids(daemon) == list(range(60))
         assert daemon.rows("select distinct state, attempts from source_files") == [("stored", 1)]
@@ -198,14 +198,16 @@ def test_a_full_disk_under_the_archive_leaves_files_where_they_are(tmp_path: Pat
             daemon.start()
             for number in range(20):
                 daemon.drop(f"{number}.json", record(number, size=20_000))
-            daemon.until(lambda: daemon.finished() == 20, 60)
-            daemon.until(lambda: len(logged(daemon, "file.not_moved")) > 0, 30)
-            left = len(daemon.left())  # first: one that is moved meanwhile is counted twice, and none is missed
+            daemon.wait_until(lambda: daemon.count_finished() == 20, 60)
+            daemon.wait_until(lambda: len(logged(daemon, "file.not_moved")) > 0, 30)
+            left = len(
+                daemon.list_remaining()
+            )  # first: one that is moved meanwhile is counted twice, and none is missed
             archived = sum(p.suffix == ".json" for p in (disk / ".ingestd/archive").rglob("*"))
             assert left + archived >= 20
             daemon.stop()
         daemon.start()  # there is room again
-        daemon.until(lambda: daemon.left() == [], 30)
+        daemon.wait_until(lambda: daemon.list_remaining() == [], 30)
         daemon.stop()
         assert ids(daemon) == list(range(20))
         assert daemon.rows("select distinct state, attempts from source_files") == [("stored", 1)]
@@ -222,8 +224,8 @@ def test_a_full_disk_under_the_log_stops_nothing(tmp_path: Path) -> None:
         daemon.start(wait=False)
         for number in range(100):
             daemon.drop(f"{number}.json", record(number))
-        daemon.until(lambda: daemon.finished() == 100, 60)
-        daemon.until(lambda: daemon.left() == [], 30)
+        daemon.wait_until(lambda: daemon.count_finished() == 100, 60)
+        daemon.wait_until(lambda: daemon.list_remaining() == [], 30)
         assert daemon.stop() == 0
         assert ids(daemon) == list(range(100))
 
@@ -257,7 +259,7 @@ class PostgresDaemon(Daemon):
             else:
                 return
 
-    def finished(self) -> int:
+    def count_finished(self) -> int:
         try:
             return int(self.rows("select count(*) from source_files where finished_at is not null")[0])
         except Exception:  # noqa: BLE001 - the tables are just being made, or the server is away
@@ -285,18 +287,18 @@ def test_postgresql_is_killed_and_comes_back_and_nothing_is_lost(on_postgres: Po
     daemon.start()
     recovered = []
     for number in range(times):
-        before = daemon.finished()
+        before = daemon.count_finished()
         for i in range(files):
             daemon.drop(f"{number}/{i}.json", record(number * files + i))
-        daemon.until(lambda at=before: daemon.finished() > at, 60)  # type: ignore[misc]
+        daemon.wait_until(lambda at=before: daemon.count_finished() > at, 60)  # type: ignore[misc]
         os.kill(daemon.server.get_pid(), signal.SIGKILL)
         time.sleep(away_s)
         daemon.revive()
         back = time.monotonic()
-        daemon.until(lambda at=before: daemon.finished() > at, 60)  # type: ignore[misc]
-        daemon.until(lambda n=number: daemon.finished() == (n + 1) * files, 120)  # type: ignore[misc]
+        daemon.wait_until(lambda at=before: daemon.count_finished() > at, 60)  # type: ignore[misc]
+        daemon.wait_until(lambda n=number: daemon.count_finished() == (n + 1) * files, 120)  # type: ignore[misc]
         recovered.append(time.monotonic() - back)
-    daemon.until(lambda: daemon.left() == [], 30)
+    daemon.wait_until(lambda: daemon.list_remaining() == [], 30)
     assert daemon.stop() == 0
     n = times * files
     print(f"killed {times} times in {n} files: lost {n - len(set(ids(daemon)))}, doubled {len(ids(daemon)) - n}, "
@@ -311,15 +313,15 @@ def test_on_postgresql_too_kills_lose_nothing_and_double_nothing(on_postgres: Po
     daemon.environment |= {"INGESTD_INGEST__BATCH_FILES": "4", "INGESTD_DATABASE__LEASE_SECONDS": "2"}
     daemon.environment["INGESTD_WINDOW__MAX_ARTICLES"] = "2000"  # what it takes to start is not what this is about
     for number in range(rounds):
-        before = daemon.finished()
+        before = daemon.count_finished()
         for i in range(files):
             daemon.drop(f"{number}/{i}.json", record(number * files + i))
         daemon.start(wait=False)
         there = (number + 1) * files - before  # with what the kills before have left
-        daemon.until(lambda at=before + (7 * number) % (there - 8): daemon.finished() > at, 60)  # type: ignore[misc]
+        daemon.wait_until(lambda at=before + (7 * number) % (there - 8): daemon.count_finished() > at, 60)  # type: ignore[misc]
         daemon.kill()
     daemon.start()
-    daemon.until(lambda: daemon.left() == [], 300)
+    daemon.wait_until(lambda: daemon.list_remaining() == [], 300)
     assert daemon.stop() == 0
     n = rounds * files
     print(f"{rounds} kills: lost {n - len(set(ids(daemon)))}, doubled {len(ids(daemon)) - n}")
@@ -348,7 +350,7 @@ class Rivals:
                 self.refused += code == 2
                 daemon.start(wait=False)
 
-    def until(self, true: Callable[[], bool], seconds: float = 90) -> None:
+    def wait_until(self, true: Callable[[], bool], seconds: float = 90) -> None:
         deadline = time.monotonic() + seconds
         while not true():
             self.supervise()
@@ -379,12 +381,12 @@ def test_several_daemons_on_one_folder_take_turns_when_they_are_killed(daemon: D
     rivals = Rivals(daemon, n)
     try:
         for number in range(kills):
-            before = daemon.finished()
+            before = daemon.count_finished()
             for i in range(files):
                 daemon.drop(f"{number}/{i}.json", record(number * files + i))
-            rivals.until(lambda at=before: daemon.finished() > at)  # type: ignore[misc]
+            rivals.wait_until(lambda at=before: daemon.count_finished() > at)  # type: ignore[misc]
             rivals.befall(kill=number % 3 != 2)
-        rivals.until(lambda: daemon.left() == [], 600)
+        rivals.wait_until(lambda: daemon.list_remaining() == [], 600)
     finally:
         for rival in rivals.daemons:
             rival.close()
@@ -401,7 +403,7 @@ def test_several_daemons_on_one_folder_take_turns_when_they_are_killed(daemon: D
 def test_killed_alone_it_leaves_no_process_behind(daemon: Daemon) -> None:
     daemon.drop("one.json", record(1))
     daemon.start()
-    daemon.until(lambda: daemon.left() == [], 60)
+    daemon.wait_until(lambda: daemon.list_remaining() == [], 60)
     assert daemon.process
     others = psutil.Process(daemon.process.pid).children(recursive=True)
     assert len(others) >= 2  # the server that readers are forked from, and a reader
@@ -419,9 +421,9 @@ def test_asked_to_stop_under_load_it_ends_in_time_and_leaves_no_lease(daemon: Da
     for number in range(times):
         for i in range(files):
             daemon.drop(f"{number}/{i}.json", record(number * files + i))
-        before = daemon.finished()
+        before = daemon.count_finished()
         daemon.start()
-        daemon.until(lambda at=before: daemon.finished() > at, 60)  # type: ignore[misc]
+        daemon.wait_until(lambda at=before: daemon.count_finished() > at, 60)  # type: ignore[misc]
         started = time.monotonic()
         assert daemon.stop() == 0
         took.append(time.monotonic() - started)
@@ -429,7 +431,7 @@ def test_asked_to_stop_under_load_it_ends_in_time_and_leaves_no_lease(daemon: Da
     print(f"{times} times: at most {max(took):.1f} s")
     assert max(took) < 10
     daemon.start()
-    daemon.until(lambda: daemon.left() == [], 300)
+    daemon.wait_until(lambda: daemon.list_remaining() == [], 300)
     daemon.stop()
     assert ids(daemon) == list(range(times * files))
 
@@ -449,7 +451,7 @@ def test_an_hour_at_fifty_files_a_second_holds_no_more_than_a_minute(daemon: Dae
             number += 1
         samples.append((process.memory_info().rss, process.num_fds()))
         time.sleep(0.2)
-    daemon.until(lambda: daemon.finished() == number, 120)
+    daemon.wait_until(lambda: daemon.count_finished() == number, 120)
     daemon.stop()
     early, late = samples[len(samples) // 6 : len(samples) // 3], samples[-len(samples) // 6 :]
     grown = max(m for m, _ in late) - max(m for m, _ in early)

@@ -105,7 +105,7 @@ def test_they_are_one_cluster_for_the_daemon_too(shared: Path, tmp_path: Path) -
         daemon.start()
         for path in sorted((shared / "seeds").glob("*.txt")):
             daemon.drop(path.name, path.read_bytes())
-        daemon.until(lambda: daemon.finished() == 2, 30)
+        daemon.wait_until(lambda: daemon.count_finished() == 2, 30)
         assert daemon.stop() == 0
     finally:
         daemon.close()

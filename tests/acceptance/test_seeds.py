@@ -101,10 +101,10 @@ def test_the_daemon_finds_what_is_expected(daemon: Daemon) -> None:
     daemon.start()
     for path in late:
         daemon.drop(str(path), (SEEDS / path).read_bytes())
-    daemon.until(lambda: daemon.finished() == len(FILES), 60)
+    daemon.wait_until(lambda: daemon.count_finished() == len(FILES), 60)
     assert daemon.stop() == 0
     assert outcome(daemon.path) == expected()
-    assert daemon.left() == []
+    assert daemon.list_remaining() == []
     quarantined = daemon.inbox / ".ingestd/quarantine/meridian-journal"
     assert {p.name for p in quarantined.iterdir()} == {"mj-20250701-0001.json", "mj-20250701-0001.json.reason.json"}
     archived = [p for p in (daemon.inbox / ".ingestd/archive").rglob("*") if p.is_file()]

@@ -337,15 +337,15 @@ class LateWorkers(Workers):
         super().__init__(0)
         self.happen = happen
 
-    def read(self, files: Sequence[SeenFile], limits: ReadLimits) -> Future[list[ExtractionResult]]:
+    def read_files(self, files: Sequence[SeenFile], limits: ReadLimits) -> Future[list[ExtractionResult]]:
         self.happen()
-        return super().read(files, limits)
+        return super().read_files(files, limits)
 
 
 class RefusedWorkers(Workers):
     """The system refuses to open any file, as to a user without the permission; root may read everything."""
 
-    def read(self, files: Sequence[SeenFile], limits: ReadLimits) -> Future[list[ExtractionResult]]:
+    def read_files(self, files: Sequence[SeenFile], limits: ReadLimits) -> Future[list[ExtractionResult]]:
         refused = classify_os_error(PermissionError(errno.EACCES, "Permission denied"))
         future: Future[list[ExtractionResult]] = Future()
         future.set_result([ExtractionResult(file, failure=refused) for file in files])

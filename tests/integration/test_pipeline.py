@@ -55,10 +55,10 @@ class DyingWorkers(Workers):
         super().__init__(0)
         self.killer = killer
 
-    def read(self, files: Sequence[SeenFile], limits: ReadLimits) -> Future[list[ExtractionResult]]:
+    def read_files(self, files: Sequence[SeenFile], limits: ReadLimits) -> Future[list[ExtractionResult]]:
         if any(file.path == self.killer for file in files):
             return died()
-        return super().read(files, limits)
+        return super().read_files(files, limits)
 
 
 class MovingDeath(Workers):
@@ -67,7 +67,7 @@ class MovingDeath(Workers):
     def __init__(self) -> None:
         super().__init__(0)
 
-    def move(self, moves: Sequence[Move]) -> Future[list[str | OSError | None]]:
+    def move_files(self, moves: Sequence[Move]) -> Future[list[str | OSError | None]]:
         return died()
 
 
@@ -77,7 +77,7 @@ class NeverMoving(Workers):
     def __init__(self) -> None:
         super().__init__(0)
 
-    def move(self, moves: Sequence[Move]) -> Future[list[str | OSError | None]]:
+    def move_files(self, moves: Sequence[Move]) -> Future[list[str | OSError | None]]:
         return Future()
 
 
@@ -88,9 +88,9 @@ class NotingWorkers(Workers):
         super().__init__(0)
         self.together: list[Sequence[SeenFile]] = []
 
-    def read(self, files: Sequence[SeenFile], limits: ReadLimits) -> Future[list[ExtractionResult]]:
+    def read_files(self, files: Sequence[SeenFile], limits: ReadLimits) -> Future[list[ExtractionResult]]:
         self.together.append(files)
-        return super().read(files, limits)
+        return super().read_files(files, limits)
 
 
 class CancellingWorkers(Workers):
@@ -100,13 +100,13 @@ class CancellingWorkers(Workers):
         super().__init__(0)
         self.readings = 0
 
-    def read(self, files: Sequence[SeenFile], limits: ReadLimits) -> Future[list[ExtractionResult]]:
+    def read_files(self, files: Sequence[SeenFile], limits: ReadLimits) -> Future[list[ExtractionResult]]:
         self.readings += 1
         if self.readings == 1:
             future: Future[list[ExtractionResult]] = Future()
             future.cancel()
             return future
-        return super().read(files, limits)
+        return super().read_files(files, limits)
 
 
 def died() -> Future[Any]:
@@ -181,7 +181,7 @@ def test_a_reading_that_takes_long_is_named_in_the_log(
     corpus: Corpus, make_pipeline: Callable[..., IngestPipeline]
 ) -> None:
     class Slow(Workers):
-        def read(self, files: Sequence[SeenFile], limits: ReadLimits) -> Future[list[ExtractionResult]]:
+        def read_files(self, files: Sequence[SeenFile], limits: ReadLimits) -> Future[list[ExtractionResult]]:
             return Future()
 
     corpus.write(records(1))

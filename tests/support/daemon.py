@@ -35,7 +35,7 @@ class Daemon:
             # A session of its own, so that a kill reaches the worker processes as well.
             self.process = subprocess.Popen(command, stderr=said, env=self.environment, start_new_session=True)
         if wait:
-            self.until(lambda: b"daemon.started" in self.log.read_bytes()[start:], 30)
+            self.wait_until(lambda: b"daemon.started" in self.log.read_bytes()[start:], 30)
 
     def kill(self) -> None:
         assert self.process is not None
@@ -57,7 +57,7 @@ class Daemon:
         if self.process is not None and self.process.poll() is None:
             self.kill()
 
-    def until(self, true: Callable[[], bool], seconds: float) -> None:
+    def wait_until(self, true: Callable[[], bool], seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while not true():
             assert self.process is None or self.process.poll() is None, self.log.read_text()[-3000:]
@@ -71,7 +71,7 @@ class Daemon:
         finally:
             database.close()
 
-    def finished(self) -> int:
+    def count_finished(self) -> int:
         if not self.path.exists():
             return 0
         try:
@@ -87,7 +87,7 @@ class Daemon:
         partial.write_bytes(content)
         partial.rename(path)
 
-    def left(self) -> list[str]:
+    def list_remaining(self) -> list[str]:
         """Names that are still in the folder."""
         return sorted(
             str(p.relative_to(self.inbox)) for p in self.inbox.rglob("*") if p.is_file() and ".ingestd" not in p.parts
