@@ -33,7 +33,6 @@ from ingestd.pipeline.committer import make_window, record_batch
 from ingestd.progress_bar import bar
 from ingestd.settings import Settings
 from ingestd.store import corpus_state
-from ingestd.store.corpus import read_rows_in_turn
 from ingestd.store.database import Database
 from ingestd.store.tables import (
     ArticleRow,
@@ -43,6 +42,7 @@ from ingestd.store.tables import (
     SourceFile,
 )
 from ingestd.workers.pool import Workers
+from ingestd.workers.row_readers import read_rows_in_turn
 
 _BATCH = 256
 _SHOWN = 20  # articles that would move

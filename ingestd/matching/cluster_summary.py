@@ -81,7 +81,7 @@ def summarise_touched(decision: Decision, corpus: Corpus, window: Window) -> lis
             c.cluster_id: held.get(c.cluster_id) or Medoid(c.canonical_id or c.lowest_article_id, _NO_TERMS)
             for c in counted
         }
-        headlines = corpus.read_headlines(medoid.article_id for medoid in medoids.values())
+        headlines = corpus.read_headlines([medoid.article_id for medoid in medoids.values()])
         keywords = _find_keywords(decision, joined, medoids)
         for counts in counted:
             canonical = medoids[counts.cluster_id].article_id

@@ -37,7 +37,7 @@ class CopyGroups:
         if len(together) == 1:
             return {article_id: CopyMembership(article_id, None, None)}
         if len(together) <= self.most_copies:
-            return group_copies(list(together.values()), self._pairs.find_overlap)
+            return group_copies(list(together.values()), self._pairs.find_matches(list(together)))
         # So many copies are not divided anew: the newcomer goes to the canonical article that matches best, unless
         # articles that were placed in the meantime have the newcomer as their canonical article already.
         overlaps = [

@@ -40,6 +40,15 @@ class PairCache:
         verdict = self.judge(one, other)
         return verdict.overlap if verdict.verdict is PairVerdict.COPY else None
 
+    def find_matches(self, article_ids: Sequence[int]) -> dict[tuple[int, int], Overlap]:
+        """Return the overlap of every ordered pair of articles of which one is a copy of the other."""
+        return {
+            (one, other): shared
+            for one in article_ids
+            for other in article_ids
+            if one != other and (shared := self.find_overlap(one, other)) is not None
+        }
+
     def score_candidates(self, article_ids: Sequence[int], candidates: Sequence[CandidateIds]) -> None:
         """Score all articles of a batch with their candidates at once."""
         counts = [len(c.coverage) for c in candidates]

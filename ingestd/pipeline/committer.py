@@ -22,10 +22,10 @@ from ingestd.pipeline.file_outcome import FileOutcome
 from ingestd.settings import Settings
 from ingestd.store import corpus_state, writer
 from ingestd.store.cluster_status import update_cluster_status
-from ingestd.store.corpus import ReadRows, StoredCorpus
 from ingestd.store.identity import Identities
 from ingestd.workers.extract import ExtractionResult
-from ingestd.workers.row_readers import RowReaders
+from ingestd.workers.row_readers import ReadRows, RowReaders
+from ingestd.workers.stored_corpus import StoredCorpus
 
 log = structlog.get_logger()
 

@@ -21,7 +21,6 @@ from sqlalchemy import Connection, select
 
 from ingestd.core.stored import RowSelection
 from ingestd.core.window.columns import WindowColumns
-from ingestd.store.corpus import read_rows_in_turn
 from ingestd.store.database import TRANSIENT_DB_ERRORS, Database
 from ingestd.store.window_rows import IdPartition, read_rows
 from ingestd.workers import forkserver
@@ -44,6 +43,18 @@ class ReaderLimits:
 
 ReadPartition = Callable[[Connection, RowSelection, IdPartition], Iterator[WindowColumns]]
 Start = Callable[[Connection, Sequence[RowSelection], IdPartition], tuple[BaseProcess, Pipe]]
+
+
+# From connection, selections and the number of articles to expect to the articles.
+ReadRows = Callable[[Connection, Sequence[RowSelection], int], Iterator[WindowColumns]]
+
+
+def read_rows_in_turn(
+    connection: Connection, selections: Sequence[RowSelection], count: int = 0
+) -> Iterator[WindowColumns]:
+    """Yield the articles of some selections, one selection after the other; `count` changes nothing."""
+    for selection in selections:
+        yield from read_rows(connection, selection)
 
 
 class RowReaders:

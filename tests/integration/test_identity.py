@@ -208,7 +208,7 @@ def test_a_cluster_that_has_members_outside_the_window_is_not_merged_away(corpus
     from ingestd.matching.batch_matcher import Decision
     from ingestd.matching.cluster_summary import keep_inhabited, summarise_touched
     from ingestd.store import writer
-    from ingestd.store.corpus import StoredCorpus
+    from ingestd.workers.stored_corpus import StoredCorpus
 
     corpus = corpus_on_each
     corpus.take_in(

@@ -21,7 +21,7 @@ from ingestd.core.text.term_weights import TermWeighter
 from ingestd.core.window.window import Window
 from ingestd.matching.matcher import Matcher
 from ingestd.pipeline.committer import record_batch
-from ingestd.store.corpus import read_rows_in_turn
+from ingestd.workers.row_readers import read_rows_in_turn
 from tests.conftest import Corpus
 from tests.support.listed_corpus import ListedRun
 from tests.support.made_corpus import Made, articles

@@ -14,9 +14,9 @@ from sqlalchemy import Connection, event, text
 
 from ingestd.core.stored import RowSelection
 from ingestd.query import queries
-from ingestd.store.corpus import StoredCorpus
 from ingestd.store.database import Database
 from ingestd.store.ledger import Ledger
+from ingestd.workers.stored_corpus import StoredCorpus
 from tests.conftest import ROOT, Corpus, new_database
 from tests.support.made_corpus import articles
 

@@ -25,10 +25,9 @@ from ingestd.core.window.columns import WindowColumns
 from ingestd.matching.matcher import Matcher
 from ingestd.pipeline.committer import make_window, record_batch
 from ingestd.store import database
-from ingestd.store.corpus import read_rows_in_turn
 from ingestd.store.window_rows import IdPartition, read_rows
 from ingestd.workers import forkserver
-from ingestd.workers.row_readers import ReaderLimits, RowReaders, start_reader
+from ingestd.workers.row_readers import ReaderLimits, RowReaders, read_rows_in_turn, start_reader
 from ingestd.workers.word_frequencies import load_term_weighter
 from tests.conftest import Corpus
 from tests.support.made_corpus import articles

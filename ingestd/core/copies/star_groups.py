@@ -10,7 +10,7 @@ Source: Aslam, Pelekhov and Rus 2004 (star clustering).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -45,9 +45,7 @@ class CopyMembership:
     overlap: Overlap | None  # with the matched article; this article is the first side
 
 
-def group_copies(
-    articles: Sequence[CanonicalRank], compare: Callable[[int, int], Overlap | None]
-) -> dict[int, CopyMembership]:
+def group_copies(articles: Sequence[CanonicalRank], matches: Matches) -> dict[int, CopyMembership]:
     """
     Divide articles into groups of copies and choose the canonical article of each group.
 
@@ -58,13 +56,12 @@ def group_copies(
 
     Args:
         articles: in any order.
-        compare: returns the overlap of two articles that match (first side first), None for a pair that does not.
+        matches: overlap of every ordered pair of articles that match, by id; the first article is the first side.
 
     Returns:
         The membership of each article, by id.
     """
     ids = [article.article_id for article in sorted(articles, key=lambda article: article.sort_key)]
-    matches = {(a, b): overlap for a in ids for b in ids if a != b and (overlap := compare(a, b)) is not None}
     middle_of = _assign_middles(ids, matches)
     holders = _find_holders(middle_of, matches)
     memberships: dict[int, CopyMembership] = {}

@@ -1,25 +1,15 @@
-"""The stored corpus, as matching reads it: the implementation of `matching.corpus.Corpus` over a transaction."""
+"""The stored corpus as matching reads it: `matching.corpus.Corpus` over a transaction, in parallel where large."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from sqlalchemy import Connection
 
 from ingestd.core.stored import Headline, MemberCounts, RowSelection, StoredAssignment, StoredText
 from ingestd.core.window.columns import WindowColumns
 from ingestd.store import assignments, corpus_state, texts, window_rows
-
-# From connection, selections and the number of articles to expect to the articles.
-ReadRows = Callable[[Connection, Sequence[RowSelection], int], Iterator[WindowColumns]]
-
-
-def read_rows_in_turn(
-    connection: Connection, selections: Sequence[RowSelection], count: int
-) -> Iterator[WindowColumns]:
-    """Yield the articles of some selections, one selection after the other."""
-    for selection in selections:
-        yield from window_rows.read_rows(connection, selection)
+from ingestd.workers.row_readers import ReadRows, read_rows_in_turn
 
 
 class StoredCorpus:
