@@ -39,7 +39,10 @@ def select_matches(articles: Sequence[CanonicalRank], overlaps: Mapping[Pair, Ov
 def test_groups_do_not_depend_on_the_order_of_arrival(
     articles: list[CanonicalRank], pairs: set[tuple[int, int]]
 ) -> None:
-    outcomes = [group_copies(list(order), select_matches(articles, match_pairs(pairs))) for order in list(permutations(articles))[:30]]
+    outcomes = [
+        group_copies(list(order), select_matches(articles, match_pairs(pairs)))
+        for order in list(permutations(articles))[:30]
+    ]
     assert all(outcome == outcomes[0] for outcome in outcomes)
 
 
