@@ -1,9 +1,9 @@
 """
-Copies and clusters derived anew from the stored articles: to compare with what is stored, or to take its place.
+Derive copies and clusters anew from the stored articles, to compare them with the stored ones or to replace these.
 
-The articles go through the same decisions as when they came, in the order of their dates, into a database of its own.
-Only when all are decided is the result put in the place of the old one, in one transaction: an interrupted rebuild
-changes nothing. Clusters keep their ids as far as they are the same, and every id ever given still resolves.
+All articles are decided again in the order of their dates, into a temporary database. The result then replaces the
+stored decisions in one transaction: an interrupted rebuild changes nothing. A cluster with the same articles keeps
+its id, and every id ever given still resolves.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def rebuild(settings: Settings, database: Database, *, check: bool, progress: bo
     Derive copies and clusters anew; unless `check`, store them.
 
     Returns:
-        How well the clusters and the groups of copies agree with those stored (adjusted Rand index), and what moves.
+        The agreement of clusters and copies with the stored ones (adjusted Rand index), and the moved articles.
     """
     with tempfile.TemporaryDirectory(prefix="ingestd-rebuild-") as folder, closing(
         Database(f"sqlite:///{Path(folder) / 'rebuild.db'}")
@@ -120,7 +120,7 @@ def _derive(settings: Settings, database: Database, anew: Database, *, progress:
 
 
 def _read_articles(connection: Connection) -> Iterator[Read]:
-    """Yield all articles by their dates, those without one last."""
+    """Yield all articles in the order of their dates, undated articles last."""
     order = (_articles.c.published_at.is_(None), _articles.c.published_at, _articles.c.id)
     for row in connection.execute(select(_articles).order_by(*order).execution_options(yield_per=_BATCH)):
         yield row.id, row.day, Article(
@@ -134,7 +134,7 @@ def _read_articles(connection: Connection) -> Iterator[Read]:
 
 
 def _fingerprint_batches(articles: Iterator[Read], processes: int) -> Iterator[tuple[list[Read], list[Fingerprint]]]:
-    """Yield batches with their fingerprints, which the workers make ahead."""
+    """Yield batches with their fingerprints; the workers compute fingerprints ahead."""
     workers = Workers(processes)
     ahead: deque[tuple[list[Read], Future[list[Fingerprint]]]] = deque()
     try:
@@ -150,7 +150,7 @@ def _fingerprint_batches(articles: Iterator[Read], processes: int) -> Iterator[t
 
 
 def _match_clusters(stored: Mapping[int, int], anew: Mapping[int, int], next_id: int) -> dict[int, int]:
-    """Return the id that each new cluster gets: the one that most of its articles had, the largest cluster first."""
+    """Return the id of each new cluster: the old id of most of its articles; larger clusters choose first."""
     members: dict[int, list[int]] = {}
     for article, cluster in anew.items():
         members.setdefault(cluster, []).append(article)
@@ -208,7 +208,7 @@ def _find_next_cluster(connection: Connection) -> int:
 
 
 def _make_file_row(now: datetime) -> dict[str, Any]:
-    """The row that the articles of the other database name as their file."""
+    """Return the ledger row of the temporary database: all articles name this row as their file."""
     return {
         "id": 1, "root": "", "path": "", "path_bytes": b"", "size_bytes": 0, "mtime_ns": 0, "ctime_ns": 0, "inode": 0,
         "state": FileState.STORED.value, "first_seen_at": now, "finished_at": now,

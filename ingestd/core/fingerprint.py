@@ -1,5 +1,5 @@
 """
-Everything about an article that the program compares: made once, beside the reading, and stored.
+Compute the fingerprint of an article: all features for comparison with other articles, made once and stored.
 
 This is the parallel part of the work; nothing here depends on any other article.
 """

@@ -1,1 +1,1 @@
-"""Which articles belong together: candidates are proposed, verified, grouped and clustered."""
+"""Matching: propose candidates, verify copies, group copies, and cluster the articles on one event."""

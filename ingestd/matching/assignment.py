@@ -1,4 +1,4 @@
-"""Where an article belongs."""
+"""The decision about one article."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Summaries of clusters: counts, canonical article, title, keywords; and the merges that hold."""
+"""Summaries of clusters: counts, canonical article, title and keywords; and the check of merges."""
 
 from __future__ import annotations
 

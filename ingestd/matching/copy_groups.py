@@ -1,4 +1,4 @@
-"""Which articles are copies of which: groups are divided anew, and the window and the clusters follow."""
+"""Divide groups of copies anew, and let the window and the clusters follow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reads that deciding asks of the stored corpus."""
+"""The reads of matching from the stored corpus."""
 
 from __future__ import annotations
 

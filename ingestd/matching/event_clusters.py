@@ -1,4 +1,4 @@
-"""Which articles cover one event: the clusters that an article is near to are divided anew."""
+"""Assign articles to events: the clusters near to an article are divided anew."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ class EventClusters:
         self._changes.add_log_entry("joined", cluster, article=newcomer, mean_score=round(mean, 4))
 
     def _log_moves(self, left: int, to: Counter[int], newcomer: int) -> None:
-        """Log the fate of a cluster that members left; without members it has merged into where most went."""
+        """Log the moves out of a cluster; an empty cluster has merged into the new cluster of most members."""
         if not self._memberships.has_members(left):
             self._changes.merge(left, max(to, key=lambda cluster: (to[cluster], -cluster)))
         else:

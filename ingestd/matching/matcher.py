@@ -1,7 +1,7 @@
 """
-Where articles belong: decides one batch after the other from the corpus and a window of the corpus in memory.
+Decide one batch after the other, from the corpus and from a window of the corpus in memory.
 
-Serial by nature: each article is decided on what all before it have left.
+Serial by nature: the decision about an article depends on all earlier decisions.
 """
 
 from __future__ import annotations

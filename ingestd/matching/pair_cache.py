@@ -1,4 +1,4 @@
-"""The verdicts and scores of the pairs that one batch compares: each pair is compared once."""
+"""Verdicts and scores of the pairs in one batch: each pair is compared once."""
 
 from __future__ import annotations
 

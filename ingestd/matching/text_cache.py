@@ -1,8 +1,7 @@
 """
-The texts that are compared word for word: fetched in bulk, without the lines that recur in their outlet.
+Texts for comparison word by word: fetched in bulk, without the recurring lines of their outlet.
 
-Holds the texts that were compared last, and the last lines of each outlet. Both are caches: missing ones are read from
-the corpus.
+Holds the texts compared last, and the last lines of each outlet. Missing texts and lines are read from the corpus.
 """
 
 from __future__ import annotations

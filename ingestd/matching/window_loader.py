@@ -1,4 +1,4 @@
-"""Which stored articles the window has to read before a batch is decided."""
+"""Load stored articles into the window before a batch is decided."""
 
 from __future__ import annotations
 

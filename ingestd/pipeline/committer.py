@@ -1,4 +1,4 @@
-"""What a transaction stores: every article gets its identity, its group and cluster, and its rows."""
+"""Record articles in a transaction: identity, group of copies, cluster and rows of each."""
 
 from __future__ import annotations
 

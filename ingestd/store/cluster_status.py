@@ -1,4 +1,4 @@
-"""Which clusters are open and which are closed, by the time since their last article."""
+"""Open and close clusters by the time since their last article."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which arriving articles are in the database already: read in bulk, never one article at a time."""
+"""Find arriving articles that are in the database already, in bulk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all queries share."""
+"""Parts common to all queries."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """
 Stored articles for the window, read by several processes: the window is filled again as quickly as all cores allow.
 
-Reading takes longer than indexing, and one process reads on one core however many threads it has.
+Reading takes longer than indexing, and the threads of one process share one core.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-The medoid of a cluster: the member nearest to all others; and the terms that set the cluster apart from its weeks.
+The medoid of a cluster: the member nearest to all others; and the terms that set the cluster apart from all others.
 
 Source: Kaufman and Rousseeuw 1987 (medoids).
 """

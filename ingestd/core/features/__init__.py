@@ -1,5 +1,5 @@
 """
-The features of an article: a sketch each, its stored form, and the index that proposes candidates by the sketch.
+The features of an article: the value, the stored form, and the index for finding candidates.
 
 A further feature is a module of this room with the methods of `Feature`, and an entry in `FEATURES`. Fingerprints,
 stored signatures, the window and the reading of stored rows go through this list.

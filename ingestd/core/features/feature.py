@@ -1,4 +1,4 @@
-"""The interface of a feature: how its values are computed, stored, held for many articles, and indexed."""
+"""The interface of a feature: computing, storing, gathering and indexing values."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class CandidateIndex:
             index.reserve(articles)
 
     def add(self, columns: WindowColumns) -> None:
-        """Index articles that take the next positions."""
+        """Index articles at the next positions."""
         for name, index in self._indexes.items():
             index.add(columns.features[name])
 

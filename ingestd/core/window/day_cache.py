@@ -1,4 +1,4 @@
-"""Which days the window holds, and which days leave when the window is too large."""
+"""The days in the window, and the order in which days leave a window that is too large."""
 
 from __future__ import annotations
 

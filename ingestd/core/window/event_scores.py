@@ -1,4 +1,4 @@
-"""How surely two articles of the window cover the same event: the cosine of their terms, less what time takes off."""
+"""Event scores of pairs of articles in the window: the cosine of the terms, less a penalty for the time apart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the articles of the window belong: the group of copies and the cluster of each."""
+"""The group of copies and the cluster of each article in the window."""
 
 from __future__ import annotations
 
