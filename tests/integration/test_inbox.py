@@ -269,9 +269,13 @@ def test_when_nothing_is_heard_any_more_listening_begins_anew(
     (root / "meanwhile.json").write_text("{}")
     assert names(inbox) == ["meanwhile.json"]  # by the scan
     names(inbox, 1.5)
-    inbox._rescan_s = inbox._next_scan = NEVER_S + time.monotonic()
     (root / "later.json").write_text("{}")
-    assert names(inbox) == ["later.json"]  # by an event
+    assert names(inbox) == ["later.json"]
+    deadline = time.monotonic() + 5
+    while str(root / "later.json") not in ears.heard and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert str(root / "later.json") in ears.heard  # by an event as well
+    assert len(ears.observers) > 1
     assert inbox.ready
 
 
