@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
-from ingestd.cli import app, everywhere_first
+from ingestd.cli import app
 
 
 def main() -> None:
     """Run the command line."""
-    app(args=everywhere_first(sys.argv[1:]), prog_name="ingestd")
+    app(prog_name="ingestd")
 
 
 if __name__ == "__main__":

@@ -1,78 +1,73 @@
-"""A corpus moved to another database: every row of every table, ids kept, and compared at the end."""
+"""Copy a corpus into another database: every row of every table, with the same ids, compared at the end."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Connection, Integer, Table, delete, func, insert, select
 
+from ingestd.core.progress import Advance, ShowProgress, hide_progress
 from ingestd.errors import CannotStartError, IngestdError
-from ingestd.progress_bar import Advance, bar
 from ingestd.store.database import Database
 from ingestd.store.tables import Base, ClusterRow, CorpusState, SourceFile
 
 _ROWS_AT_A_TIME = 1000
 
 
-def move(source: Database, target: Database, *, progress: bool) -> dict[str, int]:
+def copy_database(
+    source: Database,
+    target: Database,
+    *,
+    show_progress: ShowProgress = hide_progress,
+    compare: Callable[[Connection, Connection, Advance], None] | None = None,
+) -> dict[str, int]:
     """
     Copy all rows from one database into another, which must be empty, in one transaction.
 
+    Args:
+        source: read as at one moment.
+        target: with all tables and no rows.
+        show_progress: shows the number of rows.
+        compare: called with both transactions at the end; None: compare every row.
+
     Returns:
-        How many rows of each table were copied.
+        The number of rows of each table.
 
     Raises:
-        CannotStartError: there is something in the target.
-        IngestdError: what was written is not what was read; nothing is kept of it.
+        CannotStartError: the target has rows.
+        IngestdError: the written rows differ from the rows read; nothing is kept.
     """
-    copied = {str(table.name): 0 for table in _tables()}
-    with source.begin_snapshot() as reading, target.begin_write() as writing:
-        if writing.execute(select(SourceFile.id).limit(1)).first():
+    copied = {str(table.name): 0 for table in _list_tables()}
+    with source.begin_snapshot() as reader, target.begin_write() as writer:
+        if writer.execute(select(SourceFile.id).limit(1)).first():
             raise CannotStartError(f"database {target.url!r} is not empty: a corpus is only copied into an empty one")
-        writing.execute(delete(CorpusState))
-        total = sum(_count(reading, table) for table in _tables())
-        with bar("rows", total, shown=progress) as advance:
-            for table in _tables():
-                for rows in _rows(reading, table).partitions():
-                    writing.execute(insert(table), [dict(row._mapping) for row in rows])
+        writer.execute(delete(CorpusState))
+        total = sum(_count_rows(reader, table) for table in _list_tables())
+        with show_progress("rows", total) as advance:
+            for table in _list_tables():
+                for rows in _read_rows(reader, table).partitions():
+                    writer.execute(insert(table), [dict(row._mapping) for row in rows])
                     copied[str(table.name)] += len(rows)
                     advance(sum(copied.values()), table.name)
-            set_sequences(writing)
-        with bar("rows compared", total, shown=progress) as advance:
-            _compare(reading, writing, advance)
+            set_sequences(writer)
+        with show_progress("rows compared", total) as advance:
+            (compare or compare_rows)(reader, writer, advance)
     return copied
 
 
-def set_sequences(connection: Connection) -> None:
-    """Let ids that PostgreSQL gives out go on after those that are there."""
-    if connection.dialect.name != "postgresql":
-        return
-    for table in _tables():
-        key = table.autoincrement_column
-        if key is not None and isinstance(key.type, Integer) and key.autoincrement is not False:
-            sequence = func.pg_get_serial_sequence(str(table.name), str(key.name))
-            following = select(func.coalesce(func.max(key), 0) + 1).scalar_subquery()
-            connection.execute(select(func.setval(sequence, following, False)))
+def compare_rows(reader: Connection, writer: Connection, advance: Advance) -> None:
+    """
+    Compare every row of two databases.
 
-
-def _tables() -> list[Table]:
-    """Return the tables in an order in which every row finds what it refers to."""
-    return Base.metadata.sorted_tables
-
-
-def _rows(connection: Connection, table: Table) -> Any:
-    order = [*table.primary_key]
-    if table is ClusterRow.__table__:  # a merged one refers to one that lives
-        order.insert(0, table.c.merged_into.is_not(None))
-    return connection.execute(select(table).order_by(*order).execution_options(yield_per=_ROWS_AT_A_TIME))
-
-
-def _compare(reading: Connection, writing: Connection, advance: Advance) -> None:
+    Raises:
+        IngestdError: a row or a number of rows differs.
+    """
     done = 0
-    for table in _tables():
-        if _count(reading, table) != _count(writing, table):
+    for table in _list_tables():
+        if _count_rows(reader, table) != _count_rows(writer, table):
             raise IngestdError(f"{table.name}: not as many rows were written as were read; nothing was kept")
-        for one, other in zip(_rows(reading, table), _rows(writing, table), strict=True):
+        for one, other in zip(_read_rows(reader, table), _read_rows(writer, table), strict=True):
             if tuple(one) != tuple(other):
                 raise IngestdError(f"{table.name}: a row is not what was read: {tuple(one)[:2]}; nothing was kept")
             done += 1
@@ -80,5 +75,29 @@ def _compare(reading: Connection, writing: Connection, advance: Advance) -> None
                 advance(done, table.name)
 
 
-def _count(connection: Connection, table: Table) -> int:
+def set_sequences(connection: Connection) -> None:
+    """Let the ids from PostgreSQL go on after the highest id of each table."""
+    if connection.dialect.name != "postgresql":
+        return
+    for table in _list_tables():
+        key = table.autoincrement_column
+        if key is not None and isinstance(key.type, Integer) and key.autoincrement is not False:
+            sequence = func.pg_get_serial_sequence(str(table.name), str(key.name))
+            following = select(func.coalesce(func.max(key), 0) + 1).scalar_subquery()
+            connection.execute(select(func.setval(sequence, following, False)))
+
+
+def _list_tables() -> list[Table]:
+    """Return the tables, every table after the tables that its rows refer to."""
+    return Base.metadata.sorted_tables
+
+
+def _read_rows(connection: Connection, table: Table) -> Any:
+    order = [*table.primary_key]
+    if table is ClusterRow.__table__:  # a merged cluster refers to a live cluster
+        order.insert(0, table.c.merged_into.is_not(None))
+    return connection.execute(select(table).order_by(*order).execution_options(yield_per=_ROWS_AT_A_TIME))
+
+
+def _count_rows(connection: Connection, table: Table) -> int:
     return connection.execute(select(func.count()).select_from(table)).scalar_one()

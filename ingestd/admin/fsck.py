@@ -1,8 +1,8 @@
 """
-Do the ledger, the disk and the articles agree? Looks, and changes nothing.
+Check that the ledger, the disk and the articles agree. Changes nothing.
 
 Damage does not come from the program alone: files are deleted from an archive, a backup is restored beside a newer
-folder, a disk forgets. Every rule that the tables keep is looked at here as well.
+folder, a disk loses data. Every rule between the tables is checked here as well.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,9 @@ from sqlalchemy import Connection, select, text
 
 from ingestd.archive.moves import REASON_SUFFIX
 from ingestd.core.article import Article
+from ingestd.core.progress import ShowProgress, hide_progress
 from ingestd.core.source_file import FileState, escape_unprintable
 from ingestd.inbox.scan import OWN_FOLDER
-from ingestd.progress_bar import Advance
 from ingestd.store.tables import ArticleRow, SourceFile
 
 _table = SourceFile.__table__
@@ -30,18 +30,14 @@ _ROWS_AT_A_TIME = 1000
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that should not be."""
+    """A disagreement."""
 
     kind: str
     what: str  # an id or a path
     detail: str
 
-    def plain(self) -> dict[str, Any]:
-        """Return it for JSON."""
-        return asdict(self)
 
-
-# Rules that hold between tables. Each query yields the id of what breaks the rule, and a word on how.
+# Rules between tables. Each query yields the id of a row that breaks the rule, and a word on the fault.
 _RULES = {
     "article_without_file": (
         "SELECT a.id, 'source_file_id ' || a.source_file_id FROM articles a "
@@ -78,7 +74,7 @@ _RULES = {
         "JOIN cluster_members m ON m.article_id = c.article_id "
         "JOIN cluster_members n ON n.article_id = c.canonical_article_id WHERE m.cluster_id <> n.cluster_id"
     ),
-    # The earliest may have been pruned; there is no gap between those that are left and the present text.
+    # The earliest revisions may have been pruned; no revision is missing between the others and the present text.
     "revision_missing": (
         "SELECT a.id, 'is at revision ' || a.revision || ', earlier texts kept: ' || count(r.revision) FROM articles a "
         "LEFT JOIN article_revisions r ON r.article_id = a.id "
@@ -88,37 +84,44 @@ _RULES = {
 }
 
 
-def problems(connection: Connection, *, hashes: bool, advance: Advance) -> Iterator[Problem]:
+def find_problems(
+    connection: Connection, *, hashes: bool, show_progress: ShowProgress = hide_progress
+) -> Iterator[Problem]:
     """
-    Yield everything that is wrong.
+    Yield every disagreement.
 
     Args:
         connection: to read from.
-        hashes: read every archived file and compare its SHA-256, and not only its size.
-        advance: told how many articles and files were looked at.
+        hashes: read every archived file and compare the SHA-256, and not only the size.
+        show_progress: shows the number of checked articles and files.
     """
-    for kind, query in _RULES.items():
-        for row in connection.execute(text(query)):
-            yield Problem(kind, str(row[0]), str(row[1]))
-    done = 0
-    for done, problem in _texts(connection):
-        advance(done, "articles")
-        if problem:
-            yield problem
-    for more, problem in _archived(connection, hashes=hashes):
-        advance(done + more, "files")
-        if problem:
-            yield problem
-    yield from _unknown(connection)
+    with show_progress("looking", _count_checks(connection)) as advance:
+        yield from _check_rules(connection)
+        done = 0
+        for done, problem in _check_texts(connection):
+            advance(done, "articles")
+            if problem:
+                yield problem
+        for more, problem in _check_archive(connection, hashes=hashes):
+            advance(done + more, "files")
+            if problem:
+                yield problem
+        yield from _find_unknown_files(connection)
 
 
-def total(connection: Connection) -> int:
-    """Return how many articles and files there are to look at."""
+def _count_checks(connection: Connection) -> int:
+    """Return the number of articles and files."""
     counts = text("SELECT (SELECT count(*) FROM articles) + (SELECT count(*) FROM source_files)")
     return int(connection.execute(counts).scalar_one())
 
 
-def _texts(connection: Connection) -> Iterator[tuple[int, Problem | None]]:
+def _check_rules(connection: Connection) -> Iterator[Problem]:
+    for kind, query in _RULES.items():
+        for row in connection.execute(text(query)):
+            yield Problem(kind, str(row[0]), str(row[1]))
+
+
+def _check_texts(connection: Connection) -> Iterator[tuple[int, Problem | None]]:
     columns = ArticleRow.__table__.c
     query = select(columns.id, columns.title, columns.text, columns.text_sha256)
     query = query.where(columns.pruned.is_distinct_from("texts")).execution_options(yield_per=_ROWS_AT_A_TIME)
@@ -127,7 +130,7 @@ def _texts(connection: Connection) -> Iterator[tuple[int, Problem | None]]:
         yield done, None if same else Problem("text_changed", str(row.id), "its text is not the one that was stored")
 
 
-def _archived(connection: Connection, *, hashes: bool) -> Iterator[tuple[int, Problem | None]]:
+def _check_archive(connection: Connection, *, hashes: bool) -> Iterator[tuple[int, Problem | None]]:
     query = select(_table).where(_files.archived_as.is_not(None)).execution_options(yield_per=_ROWS_AT_A_TIME)
     gone: dict[str, bool] = {}
     for done, row in enumerate(connection.execute(query), start=1):
@@ -136,10 +139,10 @@ def _archived(connection: Connection, *, hashes: bool) -> Iterator[tuple[int, Pr
             if gone[row.root]:
                 yield done, Problem("folder_missing", row.root, "none of its files can be looked at")
         if row.archived_as and not gone[row.root]:
-            yield done, _one_archived(row, hashes=hashes)
+            yield done, _check_archived_file(row, hashes=hashes)
 
 
-def _one_archived(row: Any, *, hashes: bool) -> Problem | None:
+def _check_archived_file(row: Any, *, hashes: bool) -> Problem | None:
     path = os.path.join(os.fsencode(row.root), os.fsencode(row.archived_as))
     shown = escape_unprintable(row.archived_as)
     try:
@@ -147,8 +150,8 @@ def _one_archived(row: Any, *, hashes: bool) -> Problem | None:
         if size != row.size_bytes:
             return Problem("file_changed", shown, f"{size} bytes, was {row.size_bytes}")
         if hashes and row.sha256:
-            with open(path, "rb") as opened:
-                if hashlib.file_digest(opened, "sha256").hexdigest() != row.sha256:
+            with open(path, "rb") as archived:
+                if hashlib.file_digest(archived, "sha256").hexdigest() != row.sha256:
                     return Problem("file_changed", shown, "its content is not what was read")
         if row.state == FileState.QUARANTINED and not os.path.exists(path + REASON_SUFFIX):
             return Problem("reason_missing", shown, f"in quarantine without its reason: {row.reason}")
@@ -159,8 +162,8 @@ def _one_archived(row: Any, *, hashes: bool) -> Problem | None:
     return None
 
 
-def _unknown(connection: Connection) -> Iterator[Problem]:
-    """Yield files in archive and quarantine that the ledger does not know."""
+def _find_unknown_files(connection: Connection) -> Iterator[Problem]:
+    """Yield files in archive and quarantine without a row in the ledger."""
     for root in connection.execute(select(_files.root).distinct()).scalars():
         known = set(
             connection.execute(

@@ -1,20 +1,19 @@
-"""What will not work, found before the first file: folders, file systems, inotify, database."""
+"""Find obstacles before the first file: folders, file systems, limits of inotify, database."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from ingestd.errors import CannotStartError
 from ingestd.inbox.scan import OWN_FOLDER
 from ingestd.settings import Settings
 from ingestd.store.database import Database
 
-# File systems that other machines write to as well.
+# File systems shared with other machines, whose writes raise no event here.
 _REMOTE = (
     "nfs",
     "nfs4",
@@ -29,12 +28,12 @@ _REMOTE = (
     "afs",
     "virtiofs",
 )
-_INOTIFY = Path("/proc/sys/fs/inotify")
-_USUAL_QUEUE = 16_384  # events, what Linux has been holding since inotify came
+INOTIFY = Path("/proc/sys/fs/inotify")
+_USUAL_QUEUE = 16_384  # events, the default of Linux since the first inotify
 
 
 class Grade(StrEnum):
-    """How bad it is."""
+    """Severity of a finding."""
 
     OK = "ok"
     WARNING = "warning"  # works, but slower or with less safety
@@ -43,27 +42,30 @@ class Grade(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at."""
+    """Result of one check."""
 
     grade: Grade
     what: str
-    mend: str = ""
-
-    def plain(self) -> dict[str, Any]:
-        """Return it for JSON."""
-        return asdict(self)
+    mend: str = ""  # the remedy
 
 
-def findings(settings: Settings, roots: Sequence[Path]) -> Iterator[Finding]:
-    """Yield everything that was looked at, in the order in which the daemon needs it."""
-    yield _database(settings.database.url)
+def check_surroundings(settings: Settings, roots: Sequence[Path], inotify: Path = INOTIFY) -> Iterator[Finding]:
+    """
+    Check database and folders, in the order in which the daemon needs them.
+
+    Args:
+        settings: in force.
+        roots: folders to watch.
+        inotify: folder with the limits of the kernel.
+    """
+    yield _check_database(settings.database.url)
     if not roots:
         yield Finding(Grade.WARNING, "no folder to watch is set", "name one with --watch DIR or in watch.roots")
     for root in roots:
-        yield from _root(root.resolve(), settings.watch.after)
+        yield from _check_folder(root.resolve(), settings.watch.after, inotify)
 
 
-def _database(url: str) -> Finding:
+def _check_database(url: str) -> Finding:
     try:
         database = Database(url)
         database.prepare()
@@ -75,7 +77,7 @@ def _database(url: str) -> Finding:
     return Finding(Grade.OK, f"database {database.url!r} answers and is at this program's version")
 
 
-def _root(root: Path, after: str) -> Iterator[Finding]:
+def _check_folder(root: Path, after: str, inotify: Path) -> Iterator[Finding]:
     if not root.is_dir():
         yield Finding(Grade.ERROR, f"{root}: no such folder", f"mkdir -p {root}")
         return
@@ -83,7 +85,7 @@ def _root(root: Path, after: str) -> Iterator[Finding]:
         yield Finding(Grade.ERROR, f"{root}: cannot be read", f"chmod u+rx {root}, or run as its owner")
         return
     if after != "keep":
-        yield _writable(root)
+        yield _check_writable(root)
         own = root / os.fsdecode(OWN_FOLDER)
         if own.exists() and own.stat().st_dev != root.stat().st_dev:
             yield Finding(
@@ -91,10 +93,10 @@ def _root(root: Path, after: str) -> Iterator[Finding]:
                 f"{own}: on another file system than {root}",
                 "files are copied instead of linked, which is slower",
             )
-    yield _events(root)
+    yield _check_events(root, inotify)
 
 
-def _writable(root: Path) -> Finding:
+def _check_writable(root: Path) -> Finding:
     probe = root / os.fsdecode(OWN_FOLDER)
     try:
         probe.mkdir(exist_ok=True)
@@ -110,19 +112,19 @@ def _writable(root: Path) -> Finding:
     return Finding(Grade.OK, f"{root}: readable, and finished files can be moved to {probe}")
 
 
-def _events(root: Path) -> Finding:
-    kind = _file_system(root)
+def _check_events(root: Path, inotify: Path) -> Finding:
+    kind = _read_file_system(root)
     if kind in _REMOTE:
         return Finding(
             Grade.WARNING,
             f"{root}: on {kind}, where changes made elsewhere raise no event",
             f'set [watch.modes] "{root}" = "poll"; until then the folder is read every 5 s when that shows',
         )
-    return _watches(root)
+    return _check_limits(root, inotify)
 
 
-def _file_system(root: Path) -> str:
-    """Return the kind of file system that a folder lies on, as the kernel names it; empty where it does not say."""
+def _read_file_system(root: Path) -> str:
+    """Return the kernel's name for the file system of a folder; empty: unknown."""
     mounts = Path("/proc/self/mountinfo")
     if not mounts.exists():
         return ""
@@ -135,8 +137,8 @@ def _file_system(root: Path) -> str:
     return kind
 
 
-def _watches(root: Path) -> Finding:
-    limit_file, queue_file = _INOTIFY / "max_user_watches", _INOTIFY / "max_queued_events"
+def _check_limits(root: Path, inotify: Path) -> Finding:
+    limit_file, queue_file = inotify / "max_user_watches", inotify / "max_queued_events"
     if not limit_file.exists():
         return Finding(
             Grade.WARNING, f"{root}: no inotify here", "the folder is read in full every watch.rescan_seconds"
@@ -149,11 +151,11 @@ def _watches(root: Path) -> Finding:
             f"{root}: {folders} folders, but inotify allows {limit} watches",
             f"sysctl fs.inotify.max_user_watches={2 * folders}; until then new files wait for the next rescan",
         )
-    held = int(queue_file.read_text())
-    if held < _USUAL_QUEUE:
+    queue_size = int(queue_file.read_text())
+    if queue_size < _USUAL_QUEUE:
         return Finding(
             Grade.WARNING,
-            f"{root}: inotify forgets events after {held:,} that are not read yet",
+            f"{root}: inotify forgets events after {queue_size:,} that are not read yet",
             f"sysctl fs.inotify.max_queued_events={_USUAL_QUEUE}; until then files of a burst wait for the next rescan",
         )
     return Finding(Grade.OK, f"{root}: {folders} folders, inotify allows {limit} watches")

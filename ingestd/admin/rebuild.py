@@ -26,11 +26,11 @@ from ingestd.core.article import Article, DatePrecision, DateSource
 from ingestd.core.changeset import NewArticle
 from ingestd.core.events.cluster_metrics import compare_clusterings
 from ingestd.core.fingerprint import Fingerprint
+from ingestd.core.progress import ShowProgress, hide_progress
 from ingestd.core.source_file import FileState
 from ingestd.errors import CannotStartError
 from ingestd.matching.matcher import Matcher
 from ingestd.pipeline.committer import make_window, record_batch
-from ingestd.progress_bar import bar
 from ingestd.settings import Settings
 from ingestd.store import corpus_state
 from ingestd.store.database import Database
@@ -54,7 +54,9 @@ _members = ClusterMemberRow.__table__
 Read = tuple[int, Any, Article]  # id, day, and the article
 
 
-def rebuild(settings: Settings, database: Database, *, check: bool, progress: bool) -> dict[str, Any]:
+def rebuild(
+    settings: Settings, database: Database, *, check: bool, show_progress: ShowProgress = hide_progress
+) -> dict[str, Any]:
     """
     Derive copies and clusters anew; unless `check`, store them.
 
@@ -68,7 +70,7 @@ def rebuild(settings: Settings, database: Database, *, check: bool, progress: bo
         with database.begin_read() as old:
             before = corpus_state.read_version(old)
             _refuse_without_texts(old)
-        _derive(settings, database, anew, progress=progress)
+        _derive(settings, database, anew, show_progress)
         with anew.begin_read() as new, database.begin_read() as old:
             ids = _match_clusters(read_clusters_by_article(old), read_clusters_by_article(new), _find_next_cluster(old))
             found = _compare(old, new, ids)
@@ -90,7 +92,7 @@ def _refuse_without_texts(connection: Connection) -> None:
         )
 
 
-def _derive(settings: Settings, database: Database, anew: Database, *, progress: bool) -> None:
+def _derive(settings: Settings, database: Database, anew: Database, show_progress: ShowProgress) -> None:
     """Decide about all articles of a database anew, and store the decisions in another database."""
     matcher = Matcher(partial(make_window, settings))
     next_cluster, done = 1, 0
@@ -99,7 +101,7 @@ def _derive(settings: Settings, database: Database, anew: Database, *, progress:
         connection.execute(insert(SourceFile), _make_file_row(now))
     with (
         database.begin_read() as connection,
-        bar("articles", _count_rows(connection, ArticleRow), shown=progress) as advance,
+        show_progress("articles", _count_rows(connection, ArticleRow)) as advance,
     ):
         for articles, fingerprints in _fingerprint_batches(_read_articles(connection), settings.ingest.workers):
             batch = [NewArticle(i, a, made, day, 1) for (i, day, a), made in zip(articles, fingerprints, strict=True)]

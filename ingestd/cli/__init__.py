@@ -1,87 +1,70 @@
-"""The command line: reads the settings, calls what does the work, and shows the answer."""
+"""The command line: reads the settings, calls the work, and shows the result."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import typer
 
 from ingestd import __version__
 from ingestd.cli import admin, ingest, query
-from ingestd.cli.session import remember
+from ingestd.cli.options import add_global_options
 
-_EVERYWHERE = ("--config", "--db", "--log-format")
-_EPILOG = "Everywhere, before or after the command: --config FILE, --db URL, --log-format console|json."
+_EPILOG = "--config, --db and --log-format may stand before or after the command."
+_Commands = Mapping[str, Callable[..., None]]
+_COMMANDS: _Commands = {
+    "run": ingest.run,
+    "ingest": ingest.ingest,
+    "status": query.show_status,
+    "clusters": query.list_clusters,
+    "why": query.explain,
+    "files": query.list_files,
+    "retry": ingest.retry,
+    "export": query.export,
+    "rebuild": admin.rebuild,
+    "prune": admin.prune,
+    "evaluate": query.evaluate,
+    "check": admin.check,
+    "fsck": admin.check_corpus,
+}
+_SHOW_COMMANDS: _Commands = {"cluster": query.show_cluster, "article": query.show_article, "file": query.show_file}
+_DB_COMMANDS: _Commands = {"upgrade": admin.upgrade_tables, "current": admin.show_version, "copy": admin.copy_corpus}
+
+
+def start_program(
+    ctx: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Print the version, if asked for."""
+    if version:
+        typer.echo(f"ingestd {__version__}")
+        raise typer.Exit
+
+
+def start_group(ctx: typer.Context) -> None:
+    """Do nothing: a group only has options."""
+
 
 app = typer.Typer(
     help="Watch a folder of news articles. Find copies, and articles on the same event. Query them with SQL.",
     epilog=_EPILOG,
+    callback=add_global_options(start_program),
+    invoke_without_command=True,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-show = typer.Typer(help="Everything about one cluster, article or file.", no_args_is_help=True, epilog=_EPILOG)
-db = typer.Typer(help="The tables: their version, and bringing them up to date.", no_args_is_help=True, epilog=_EPILOG)
-app.add_typer(show, name="show")
-app.add_typer(db, name="db")
-for command in (
-    ingest.run,
-    ingest.ingest,
-    query.status,
-    query.clusters,
-    query.why,
-    ingest.files,
-    ingest.retry,
-    query.export,
-    admin.rebuild,
-    admin.prune,
-    query.evaluate,
-    admin.check,
-    admin.fsck,
+for _name, _command in _COMMANDS.items():
+    app.command(_name)(add_global_options(_command))
+for _group, _help, _commands in (
+    ("show", "Everything about one cluster, article or file.", _SHOW_COMMANDS),
+    ("db", "The tables: their version, and bringing them up to date.", _DB_COMMANDS),
 ):
-    app.command(epilog=_EPILOG)(command)
-show.command("cluster", epilog=_EPILOG)(query.show_cluster)
-show.command("article", epilog=_EPILOG)(query.show_article)
-show.command("file", epilog=_EPILOG)(query.show_file)
-db.command("upgrade", epilog=_EPILOG)(admin.db_upgrade)
-db.command("current", epilog=_EPILOG)(admin.db_current)
-db.command("copy", epilog=_EPILOG)(admin.db_copy)
-
-
-def everywhere_first(arguments: Sequence[str]) -> list[str]:
-    """Move the options that are allowed everywhere in front of the command, where the parser expects them."""
-    front: list[str] = []
-    rest: list[str] = []
-    waiting = iter(arguments)
-    for argument in waiting:
-        if argument == "--":
-            rest += [argument, *waiting]
-        elif argument in _EVERYWHERE:
-            front += [argument, *([value] if (value := next(waiting, None)) is not None else [])]
-        elif argument.startswith(tuple(f"{name}=" for name in _EVERYWHERE)):
-            front.append(argument)
-        else:
-            rest.append(argument)
-    return front + rest
-
-
-@app.callback(invoke_without_command=True)
-def everywhere(
-    config: Annotated[
-        Path | None, typer.Option(help="Settings file.  [default: config/ingestd.toml, if there]")
-    ] = None,
-    db: Annotated[
-        str | None, typer.Option(help="SQLAlchemy URL of the database.  [default: sqlite:///data/ingestd.db]")
-    ] = None,
-    log_format: Annotated[str | None, typer.Option(help="console or json.")] = None,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
-) -> None:
-    """Remember what was given for all commands."""
-    if version:
-        typer.echo(f"ingestd {__version__}")
-        raise typer.Exit
-    database = {"database": {"url": db}} if db is not None else {}
-    remember(config, database | ({"log": {"format": log_format}} if log_format is not None else {}))
+    _commands_of_group = typer.Typer(
+        help=_help, epilog=_EPILOG, callback=add_global_options(start_group), no_args_is_help=True
+    )
+    for _name, _command in _commands.items():
+        _commands_of_group.command(_name)(add_global_options(_command))
+    app.add_typer(_commands_of_group, name=_group)

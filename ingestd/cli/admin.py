@@ -1,30 +1,38 @@
-"""Commands that look after a corpus: checks, decisions made anew, what is old, and the tables."""
+"""Commands for the upkeep of a corpus: checks, rebuilding, pruning, and the tables."""
 
 from __future__ import annotations
 
-import sys
 from contextlib import closing
 from datetime import datetime
 from typing import Annotated
 
 import typer
 
-from ingestd.cli.session import Json, Watch, one_of, open_database, reading, reporting, settings_of, writing_process
+from ingestd.cli.options import Json, Watch
+from ingestd.cli.session import (
+    load_settings,
+    open_database,
+    open_for_deciding,
+    open_for_reading,
+    parse_kind,
+    report_errors,
+)
 
 
-def check(watch: Watch = None, as_json: Json = False) -> None:
+def check(ctx: typer.Context, watch: Watch = None, as_json: Json = False) -> None:
     """Look for what will not work, before the first file: settings, folders, inotify, database. Ends with 1 if so."""
-    from ingestd.admin.preflight import Grade, findings
-    from ingestd.cli import render
+    from ingestd.admin.preflight import Grade, check_surroundings
+    from ingestd.cli import layout, render_admin
 
-    with reporting():
-        settings = settings_of(watch=watch)
-        found = [finding.plain() for finding in findings(settings, settings.watch.roots)]
-    render.as_json(found) if as_json else render.findings(found)
-    raise typer.Exit(1 if any(finding["grade"] == Grade.ERROR for finding in found) else 0)
+    with report_errors():
+        settings = load_settings(ctx, watch)
+        findings = list(check_surroundings(settings, settings.watch.roots))
+    layout.print_json(findings) if as_json else render_admin.print_findings(findings)
+    raise typer.Exit(1 if any(finding.grade is Grade.ERROR for finding in findings) else 0)
 
 
-def fsck(
+def check_corpus(
+    ctx: typer.Context,
     hashes: Annotated[bool, typer.Option("--hash", help="Read every archived file, not only its size.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -35,19 +43,18 @@ def fsck(
     cluster or signature, and counts that do not add up. `ingestd rebuild` mends signatures, copies and clusters; a file
     that is gone can be dropped into the folder again.
     """
-    from ingestd.admin import fsck as work
-    from ingestd.cli import render
-    from ingestd.progress_bar import bar
+    from ingestd.admin.fsck import find_problems
+    from ingestd.cli import layout, render_admin
+    from ingestd.cli.progress_bar import choose_progress
 
-    with reading() as connection:
-        shown = not as_json and sys.stderr.isatty()
-        with bar("looking", work.total(connection), shown=shown) as advance:
-            found = [problem.plain() for problem in work.problems(connection, hashes=hashes, advance=advance)]
-    render.as_json(found) if as_json else render.problems(found)
-    raise typer.Exit(1 if found else 0)
+    with open_for_reading(ctx) as connection:
+        problems = list(find_problems(connection, hashes=hashes, show_progress=choose_progress(as_json=as_json)))
+    layout.print_json(problems) if as_json else render_admin.print_problems(problems)
+    raise typer.Exit(1 if problems else 0)
 
 
 def rebuild(
+    ctx: typer.Context,
     check: Annotated[bool, typer.Option("--check", help="Only compare with what is stored; change nothing.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -58,18 +65,21 @@ def rebuild(
     the same; every id ever given still resolves. Worth it after an upgrade, or after years of late arrivals. --check
     tells how much would change, also while a daemon is at work.
     """
-    from ingestd.cli import render
+    from ingestd.cli import layout, render_admin
+    from ingestd.cli.progress_bar import choose_progress
 
-    with reporting():
-        settings = settings_of()
-        from ingestd.admin.rebuild import rebuild as rebuilt
+    with report_errors():
+        settings = load_settings(ctx)
+        from ingestd.admin import rebuild as work
 
-        with open_database(settings) if check else writing_process(settings, alone=True) as database:
-            found = rebuilt(settings, database, check=check, progress=not as_json and sys.stderr.isatty())
-    render.as_json(found) if as_json else render.rebuilt(found, check=check)
+        show_progress = choose_progress(as_json=as_json)
+        with open_database(settings) if check else open_for_deciding(settings, alone=True) as database:
+            result = work.rebuild(settings, database, check=check, show_progress=show_progress)
+    layout.print_json(result) if as_json else render_admin.print_rebuild(result, check=check)
 
 
 def prune(
+    ctx: typer.Context,
     before: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The first day (UTC) that is kept.")],
     what: Annotated[
         str, typer.Option(help="signatures, texts or articles; each includes those before it.")
@@ -85,42 +95,43 @@ def prune(
     row and the log of each cluster, so that its id still resolves, and the ledger, so that its files are known if they
     come again. Daemons may be at work meanwhile. SQLite gives the room back to the disk with VACUUM.
     """
-    from ingestd.cli import render
+    from ingestd.cli import layout, render_admin
+    from ingestd.cli.progress_bar import choose_progress
 
-    with reporting():
-        settings = settings_of()
-        from ingestd.admin.prune import What
-        from ingestd.admin.prune import prune as pruned
+    with report_errors():
+        settings = load_settings(ctx)
+        from ingestd.admin import prune as work
 
-        kind = one_of(What, what, "--what")
+        kind = parse_kind(work.What, what, "--what")
+        show_progress = choose_progress(as_json=as_json)
         with open_database(settings) as database:
-            shown = not as_json and sys.stderr.isatty()
-            found = pruned(database, before.date(), kind, apply=apply, progress=shown).plain()
-    render.as_json(found | {"applied": apply}) if as_json else render.pruned(found, applied=apply)
+            result = work.prune(database, before.date(), kind, apply=apply, show_progress=show_progress)
+    layout.print_json(result) if as_json else render_admin.print_pruning(result)
 
 
-def db_upgrade() -> None:
+def upgrade_tables(ctx: typer.Context) -> None:
     """Bring the tables up to this program's version."""
-    with reporting(), open_database(settings_of(), prepare=False) as database:
+    with report_errors(), open_database(load_settings(ctx), prepare=False) as database:
         database.make_folder()
         database.lock(alone=True)
         database.upgrade()
         typer.echo(f"{database.url!r} is at version {database.read_revisions()[0]}")
 
 
-def db_current(as_json: Json = False) -> None:
+def show_version(ctx: typer.Context, as_json: Json = False) -> None:
     """Show the version of the tables and the one that this program needs."""
-    with reporting(), open_database(settings_of(), prepare=False) as database:
+    with report_errors(), open_database(load_settings(ctx), prepare=False) as database:
         current, needed = database.read_revisions()
     if as_json:
-        from ingestd.cli import render
+        from ingestd.cli import layout
 
-        render.as_json({"current": current, "needed": needed})
+        layout.print_json({"current": current, "needed": needed})
     else:
         typer.echo(f"tables: {current or 'none yet'}; this program needs {needed}")
 
 
-def db_copy(
+def copy_corpus(
+    ctx: typer.Context,
     source: Annotated[str, typer.Argument(metavar="FROM", help="SQLAlchemy URL of the corpus.")],
     target: Annotated[str, typer.Argument(metavar="TO", help="SQLAlchemy URL of an empty database.")],
     as_json: Json = False,
@@ -131,10 +142,11 @@ def db_copy(
     The corpus is copied as it is when the command begins, also while a daemon is at work; what it takes in afterwards
     is not in the copy. All is written in one transaction: an interrupted copy leaves the target empty.
     """
-    with reporting():
-        settings_of()
-        from ingestd.admin.copy_database import move
-        from ingestd.cli import render
+    with report_errors():
+        load_settings(ctx)
+        from ingestd.admin.copy_database import copy_database
+        from ingestd.cli import layout
+        from ingestd.cli.progress_bar import choose_progress
         from ingestd.store.database import Database
 
         with closing(Database(source)) as old, closing(Database(target)) as new:
@@ -142,5 +154,5 @@ def db_copy(
             new.make_folder()
             new.lock(alone=True)
             new.prepare()
-            copied = move(old, new, progress=not as_json and sys.stderr.isatty())
-    render.as_json(copied) if as_json else render.figures(copied)
+            copied = copy_database(old, new, show_progress=choose_progress(as_json=as_json))
+    layout.print_json(copied) if as_json else layout.print_facts(copied)

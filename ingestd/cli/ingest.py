@@ -1,24 +1,20 @@
-"""Commands that take files in, and those that say what became of them."""
+"""Commands that take files in."""
 
 from __future__ import annotations
 
-import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ingestd.cli.options import Json, Watch
 from ingestd.cli.session import (
-    Json,
-    Watch,
-    load,
+    load_settings,
     open_database,
-    reading,
-    reporting,
-    settings_of,
+    open_for_deciding,
+    read_settings,
+    report_errors,
     start_readers,
-    writing_process,
 )
 from ingestd.errors import SettingsError
 
@@ -26,7 +22,7 @@ if TYPE_CHECKING:
     from ingestd.core.stats import StatsSnapshot
 
 
-def run(watch: Watch = None) -> None:
+def run(ctx: typer.Context, watch: Watch = None) -> None:
     """
     Watch folders and take in what is dropped there, until SIGTERM or Ctrl-C. SIGHUP reads the settings anew.
 
@@ -34,18 +30,19 @@ def run(watch: Watch = None) -> None:
     watch.quiet_seconds. Afterwards it is moved to DIR/.ingestd/archive, or to DIR/.ingestd/quarantine with the reason
     beside it. Nothing is ever deleted unless watch.after = "delete".
     """
-    with reporting():
-        settings = settings_of(watch=watch)
+    with report_errors():
+        settings = load_settings(ctx, watch)
         if not settings.watch.roots:
             raise SettingsError("watch.roots: no folder to watch; give one with --watch DIR")
         start_readers(settings)
         from ingestd.daemon.loop import Daemon
 
-        with writing_process(settings) as database:
-            Daemon(settings, database, reload=lambda: load(watch)).run()
+        with open_for_deciding(settings) as database:
+            Daemon(settings, database, reload=lambda: read_settings(ctx, watch)).run()
 
 
 def ingest(
+    ctx: typer.Context,
     paths: Annotated[
         list[Path], typer.Argument(metavar="PATH...", help="Files, or folders with all that is below them.")
     ],
@@ -58,40 +55,23 @@ def ingest(
     Ends with 0, or with 1 and the list if any file could not be used. What was taken in before and has not changed is
     passed over, so an interrupted run can simply be repeated.
     """
-    with reporting():
-        settings = settings_of()
+    with report_errors():
+        settings = load_settings(ctx)
         start_readers(settings)
+        from ingestd.cli.progress_bar import choose_progress
+        from ingestd.core.progress import hide_progress
         from ingestd.pipeline.one_shot import ingest_paths
-        from ingestd.progress_bar import bar
 
-        show_progress = partial(bar, shown=True) if not as_json and sys.stderr.isatty() else None
-        with writing_process(settings) as database:
-            counts = ingest_paths(settings, database, paths, show_progress=show_progress)
-    _report_ingest(counts, profile=profile, as_json=as_json)
-    raise typer.Exit(1 if counts.quarantined else 0)
-
-
-def files(
-    state: Annotated[
-        str | None, typer.Option(help="claimed, stored, duplicate, quarantined, deferred or vanished.")
-    ] = None,
-    reason: Annotated[str | None, typer.Option(help="Only files quarantined for this reason.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
-    as_json: Json = False,
-) -> None:
-    """Show the ledger of files, newest first."""
-    from ingestd.cli import render
-    from ingestd.core.source_file import FileState
-    from ingestd.query import queries
-
-    with reading() as connection:
-        if state is not None and state not in list(FileState):
-            raise SettingsError(f"--state {state}: allowed: {', '.join(FileState)}")
-        found = queries.files(connection, FileState(state) if state else None, reason, limit)
-    render.as_json(found) if as_json else render.files(found)
+        chosen = choose_progress(as_json=as_json)
+        show_progress = None if chosen is hide_progress else chosen  # None: files are not counted beforehand
+        with open_for_deciding(settings) as database:
+            stats = ingest_paths(settings, database, paths, show_progress=show_progress)
+    _report_ingest(stats, profile=profile, as_json=as_json)
+    raise typer.Exit(1 if stats.quarantined else 0)
 
 
 def retry(
+    ctx: typer.Context,
     paths: Annotated[
         list[str] | None, typer.Argument(metavar="[PATH...]", help="Below their root, or in full.")
     ] = None,
@@ -105,46 +85,47 @@ def retry(
     They are put back where they were dropped; a running daemon takes them up within seconds, else the next `run` or
     `ingest` does. Name files, a reason, or --all.
     """
-    with reporting():
+    with report_errors():
         if not paths and not reason and not everything:
             raise SettingsError("retry: name files, a --reason, or --all")
-        from ingestd.cli import render
         from ingestd.pipeline.one_shot import requeue_files
 
-        with open_database(settings_of()) as database:
-            put, kept = requeue_files(database, paths or [], reason)
+        with open_database(load_settings(ctx)) as database:
+            requeued, problems = requeue_files(database, paths or [], reason)
     if as_json:
-        render.as_json({"put_back": put, "not_put_back": kept})
+        from ingestd.cli import layout
+
+        layout.print_json({"put_back": requeued, "not_put_back": problems})
         return
-    typer.echo(f"{len(put)} files will be taken up again.")
-    for path, problem in kept:
+    typer.echo(f"{len(requeued)} files will be taken up again.")
+    for path, problem in problems:
         typer.echo(f"{path}: {problem}", err=True)
 
 
-def _report_ingest(counts: StatsSnapshot, *, profile: bool, as_json: bool) -> None:
-    from ingestd.cli import render
+def _report_ingest(stats: StatsSnapshot, *, profile: bool, as_json: bool) -> None:
+    from ingestd.cli import layout
 
     summary: dict[str, Any] = {
-        "files": {str(state): count for state, count in counts.files.items() if count},
-        "articles": counts.articles,
-        "repeats": counts.repeats,
-        "revisions": counts.revisions,
-        "rejected_records": counts.rejected,
-        "quarantined": [{"path": path, "reason": reason} for path, reason in counts.quarantined or ()],
+        "files": {str(state): count for state, count in stats.files.items() if count},
+        "articles": stats.articles,
+        "repeats": stats.repeats,
+        "revisions": stats.revisions,
+        "rejected_records": stats.rejected,
+        "quarantined": [{"path": path, "reason": reason} for path, reason in stats.quarantined or ()],
     }
     if profile:
-        summary["seconds"] = {stage: round(seconds, 3) for stage, seconds in counts.seconds.items()}
+        summary["seconds"] = {stage: round(seconds, 3) for stage, seconds in stats.seconds.items()}
     if as_json:
-        render.as_json(summary)
+        layout.print_json(summary)
         return
-    files = ", ".join(f"{count:,} {state}" for state, count in counts.files.items() if count)
+    files = ", ".join(f"{count:,} {state}" for state, count in stats.files.items() if count)
     typer.echo(
-        f"{counts.articles:,} new articles, {counts.repeats:,} repeats, {counts.revisions:,} revisions; "
+        f"{stats.articles:,} new articles, {stats.repeats:,} repeats, {stats.revisions:,} revisions; "
         f"files: {files or 'none'}"
     )
-    if counts.rejected:
-        typer.echo(f"{counts.rejected:,} records left out; `ingestd show file PATH` lists them")
-    for path, reason in counts.quarantined or ():
+    if stats.rejected:
+        typer.echo(f"{stats.rejected:,} records left out; `ingestd show file PATH` lists them")
+    for path, reason in stats.quarantined or ():
         typer.echo(f"not used: {path}: {reason}")
     for stage, seconds in summary.get("seconds", {}).items():
         typer.echo(f"  {stage:<18} {seconds:9.3f} s")

@@ -1,28 +1,29 @@
-"""Commands that answer: what there is, why, and how good it is."""
+"""Commands that answer: listings, one thing in full, explanations, exports."""
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ingestd.cli.session import Json, one_of, reading, settings_of
+from ingestd.cli.options import Json
+from ingestd.cli.session import load_settings, open_for_reading, parse_kind
 
 
-def status(as_json: Json = False) -> None:
+def show_status(ctx: typer.Context, as_json: Json = False) -> None:
     """Show how much there is of everything, and how far behind the work is."""
-    from ingestd.cli import render
-    from ingestd.query import queries
+    from ingestd.cli import layout, render
+    from ingestd.query.status import read_status
 
-    with reading() as connection:
-        found = queries.status(connection, settings_of().window.days)
-    render.as_json(found) if as_json else render.status(found)
+    with open_for_reading(ctx) as connection:
+        status = read_status(connection, load_settings(ctx).window.days)
+    layout.print_json(status) if as_json else render.print_status(status)
 
 
-def clusters(  # noqa: PLR0913 - each is an option
+def list_clusters(  # noqa: PLR0913 - each is an option
+    ctx: typer.Context,
     min_articles: Annotated[int, typer.Option(min=1, help="Only clusters of at least so many articles.")] = 2,
     since: Annotated[
         datetime | None, typer.Option(help="Only clusters with an article published since then (UTC).")
@@ -34,78 +35,105 @@ def clusters(  # noqa: PLR0913 - each is an option
     as_json: Json = False,
 ) -> None:
     """Show clusters with their members, newest first; ★ marks the article that speaks for its cluster."""
-    from ingestd.cli import render
-    from ingestd.query import queries
+    from ingestd.cli import layout, render
+    from ingestd.query import clusters
 
-    with reading() as connection:
-        found = queries.clusters(
-            connection,
-            min_articles=min_articles,
-            since=since.replace(tzinfo=UTC) if since else None,
-            outlet=outlet,
-            lang=lang,
-            limit=limit,
-            largest=largest,
-        )
-    render.as_json(found) if as_json else render.clusters(found)
+    wanted = clusters.ClusterFilter(
+        min_articles=min_articles,
+        since=since.replace(tzinfo=UTC) if since else None,
+        outlet=outlet,
+        lang=lang,
+        limit=limit,
+        largest=largest,
+    )
+    with open_for_reading(ctx) as connection:
+        summaries = clusters.list_clusters(connection, wanted)
+    layout.print_json(summaries) if as_json else render.print_clusters(summaries)
 
 
-def show_cluster(cluster: Annotated[str, typer.Argument(metavar="ID")], as_json: Json = False) -> None:
+def list_files(
+    ctx: typer.Context,
+    state: Annotated[
+        str | None, typer.Option(help="claimed, stored, duplicate, quarantined, deferred or vanished.")
+    ] = None,
+    reason: Annotated[str | None, typer.Option(help="Only files quarantined for this reason.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """Show the ledger of files, newest first."""
+    from ingestd.cli import layout, render
+    from ingestd.core.source_file import FileState
+    from ingestd.errors import SettingsError
+    from ingestd.query import files
+
+    with open_for_reading(ctx) as connection:
+        if state is not None and state not in list(FileState):
+            raise SettingsError(f"--state {state}: allowed: {', '.join(FileState)}")
+        entries = files.list_files(connection, FileState(state) if state else None, reason, limit)
+    layout.print_json(entries) if as_json else render.print_files(entries)
+
+
+def show_cluster(
+    ctx: typer.Context, cluster: Annotated[str, typer.Argument(metavar="ID")], as_json: Json = False
+) -> None:
     """Show a cluster, its members and its history. An id that was merged away leads to where it went."""
-    from ingestd.cli import render
-    from ingestd.query import queries
+    from ingestd.cli import layout, render
+    from ingestd.query.clusters import read_cluster
 
-    with reading() as connection:
-        found = queries.cluster(connection, cluster)
-    render.as_json(found) if as_json else render.cluster(found)
+    with open_for_reading(ctx) as connection:
+        detail = read_cluster(connection, cluster)
+    layout.print_json(detail) if as_json else render.print_cluster(detail)
 
 
 def show_article(
+    ctx: typer.Context,
     article: Annotated[str, typer.Argument(metavar="ARTICLE", help="Id, URL, external id or file name.")],
     as_json: Json = False,
 ) -> None:
     """Show an article: where it came from, where it belongs, and its text."""
-    from ingestd.cli import render
-    from ingestd.query import queries
+    from ingestd.cli import layout, render
+    from ingestd.query.articles import read_article
 
-    with reading() as connection:
-        found = queries.article(connection, article)
-    render.as_json(found) if as_json else render.article(found)
+    with open_for_reading(ctx) as connection:
+        detail = read_article(connection, article)
+    layout.print_json(detail) if as_json else render.print_article(detail)
 
 
 def show_file(
+    ctx: typer.Context,
     path: Annotated[str, typer.Argument(metavar="PATH", help="Below its root, in full, or the bare name.")],
     as_json: Json = False,
 ) -> None:
     """Show what became of a file, every version of it, and which of its records were left out."""
-    from ingestd.cli import render
-    from ingestd.query import queries
+    from ingestd.cli import layout, render
+    from ingestd.query.files import read_file
 
-    with reading() as connection:
-        found = queries.file(connection, path)
-    render.as_json(found) if as_json else render.file(found)
+    with open_for_reading(ctx) as connection:
+        versions = read_file(connection, path)
+    layout.print_json(versions) if as_json else render.print_file_versions(versions)
 
 
-def why(
+def explain(
+    ctx: typer.Context,
     article: Annotated[str, typer.Argument(metavar="ARTICLE", help="Id, URL, external id or file name.")],
     other: Annotated[str | None, typer.Argument(metavar="[ARTICLE]", help="Another one to compare it with.")] = None,
     as_json: Json = False,
 ) -> None:
     """Show why an article is where it is; with two, why they are together or not."""
-    from ingestd.cli import render
-    from ingestd.query import explain
+    from ingestd.cli import layout, render_explanation
+    from ingestd.query.explain import explain_article, explain_pair
 
-    with reading() as connection:
-        found = explain.one(connection, article) if other is None else explain.two(connection, article, other)
-    if as_json:
-        render.as_json(found)
-    elif other is None:
-        render.why_one(found)
-    else:
-        render.why_two(found)
+    with open_for_reading(ctx) as connection:
+        if other is not None:
+            pair = explain_pair(connection, article, other)
+            layout.print_json(pair) if as_json else render_explanation.print_pair_explanation(pair)
+        else:
+            single = explain_article(connection, article)
+            layout.print_json(single) if as_json else render_explanation.print_article_explanation(single)
 
 
 def export(
+    ctx: typer.Context,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A file that does not exist yet; - is standard output.")],
     what: Annotated[
         str, typer.Option("--what", metavar="articles|canonical|clusters|members", help="canonical: without copies.")
@@ -120,18 +148,18 @@ def export(
     What is exported as articles in JSON lines can be ingested again, here or elsewhere, and gives the same articles.
     Parquet needs `pip install 'ingestd[parquet]'`.
     """
-    from ingestd.progress_bar import bar
-    from ingestd.query import export as work
+    from ingestd.cli.progress_bar import choose_progress
+    from ingestd.query.export import Form, What, export_rows, find_form
 
-    with reading() as connection:
-        chosen = one_of(work.What, what, "--what")
-        written_as = one_of(work.Form, form, "--format") if form else work.form_of(out)
-        with bar("rows", work.count(connection, chosen), shown=sys.stderr.isatty()) as advance:
-            written = work.export(connection, chosen, written_as, out, advance)
+    with open_for_reading(ctx) as connection:
+        kind = parse_kind(What, what, "--what")
+        written_as = parse_kind(Form, form, "--format") if form else find_form(out)
+        written = export_rows(connection, kind, written_as, out, choose_progress(as_json=False))
     typer.echo(f"{written:,} rows in {out}", err=True)
 
 
 def evaluate(
+    ctx: typer.Context,
     gold: Annotated[Path, typer.Argument(metavar="GOLD.jsonl", help="A record a line, with `id` and `event`.")],
     as_json: Json = False,
 ) -> None:
@@ -140,9 +168,11 @@ def evaluate(
 
     `id` is an article's external id, URL or number; `event` any name that articles on one event share.
     """
-    from ingestd.cli import render
-    from ingestd.query.evaluate import evaluate as evaluated
+    from dataclasses import asdict
 
-    with reading() as connection:
-        found = evaluated(connection, gold)
-    render.as_json(found) if as_json else render.figures(found)
+    from ingestd.cli import layout
+    from ingestd.query.evaluate import evaluate_clusters
+
+    with open_for_reading(ctx) as connection:
+        evaluation = evaluate_clusters(connection, gold)
+    layout.print_json(evaluation) if as_json else layout.print_facts(asdict(evaluation))

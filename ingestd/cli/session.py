@@ -1,4 +1,4 @@
-"""What every command needs: the settings, the database, and one sentence when something is wrong."""
+"""Settings, database and error messages of a command."""
 
 from __future__ import annotations
 
@@ -7,56 +7,44 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
+from ingestd.cli.options import get_options
 from ingestd.errors import CannotStartError, IngestdError, NotFoundError, SettingsError
 
-if TYPE_CHECKING:  # what a command needs, it imports when it runs: --help stays quick
+if TYPE_CHECKING:  # imported when a command runs: --help stays quick
     from sqlalchemy import Connection
 
     from ingestd.settings import Settings
     from ingestd.store.database import Database
 
 _Kind = TypeVar("_Kind", bound=StrEnum)
-_COLLECT_AFTER = 50_000  # objects made and not freed
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-Watch = Annotated[
-    list[Path] | None, typer.Option("--watch", metavar="DIR", help="A folder to watch; may be given several times.")
-]
-_given: dict[str, dict[str, Any]] = {}
-_config: list[Path] = []
+_COLLECT_AFTER = 50_000  # objects allocated and not freed
 
 
-def remember(config: Path | None, given: dict[str, dict[str, Any]]) -> None:
-    """Remember what was given for all commands: a settings file, and settings that go before it."""
-    _config[:] = [config] if config else []
-    _given.clear()
-    _given.update(given)
-
-
-def load(watch: Sequence[Path] | None) -> Settings:
+def read_settings(ctx: typer.Context, watch: Sequence[Path] | None = None) -> Settings:
     """Read the settings, as they are now."""
     from ingestd import settings
 
-    overrides = {**_given, **({"watch": {"roots": list(watch)}} if watch else {})}
-    return settings.load_settings(_config[0] if _config else None, overrides)
+    options = get_options(ctx)
+    watched = {"watch": {"roots": list(watch)}} if watch else {}
+    return settings.load_settings(options.config, {**options.to_settings(), **watched})
 
 
-def settings_of(watch: Sequence[Path] | None = None) -> Settings:
-    """Read the settings, and log as they say."""
+def load_settings(ctx: typer.Context, watch: Sequence[Path] | None = None) -> Settings:
+    """Read the settings, and configure the log."""
     from ingestd import log_config
 
-    loaded = load(watch)
-    log_config.configure_logging(loaded.log.format, loaded.log.level)
-    return loaded
+    settings = read_settings(ctx, watch)
+    log_config.configure_logging(settings.log.format, settings.log.level)
+    return settings
 
 
 @contextmanager
 def open_database(settings: Settings, *, prepare: bool = True) -> Iterator[Database]:
-    """Open the database that the settings name, and close it."""
+    """Open the database of the settings, and close it at the end."""
     from ingestd.store.database import Database
 
     database = Database(settings.database.url)
@@ -68,19 +56,11 @@ def open_database(settings: Settings, *, prepare: bool = True) -> Iterator[Datab
         database.close()
 
 
-def start_readers(settings: Settings) -> None:
-    """Begin, before the heavy imports, with what takes as long as they do."""
-    if settings.ingest.workers:
-        from ingestd.workers import forkserver
-
-        forkserver.start_server()
-
-
 @contextmanager
-def writing_process(settings: Settings, *, alone: bool = False) -> Iterator[Database]:
-    """Open the database as a process that decides; `alone`: as the only one."""
-    # What a batch makes lives until it is written, and what the window holds for days: to look through all of it for
-    # garbage as often as is usual takes a twentieth of the time.
+def open_for_deciding(settings: Settings, *, alone: bool = False) -> Iterator[Database]:
+    """Open the database as a process that decides; `alone`: as the only such process."""
+    # The objects of a batch live until the batch is written, and the window for days: to search all of them for
+    # garbage as often as by default takes a twentieth of the time.
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER, 20, 100)
     with open_database(settings, prepare=False) as database:
@@ -91,15 +71,15 @@ def writing_process(settings: Settings, *, alone: bool = False) -> Iterator[Data
 
 
 @contextmanager
-def reading() -> Iterator[Connection]:
-    """Open the database to read from it."""
-    with reporting(), open_database(settings_of()) as database, database.begin_read() as connection:
+def open_for_reading(ctx: typer.Context) -> Iterator[Connection]:
+    """Open the database and a transaction that reads."""
+    with report_errors(), open_database(load_settings(ctx)) as database, database.begin_read() as connection:
         yield connection
 
 
 @contextmanager
-def reporting() -> Iterator[None]:
-    """Say what is wrong in one sentence, and end with 2: nothing was done."""
+def report_errors() -> Iterator[None]:
+    """Print an expected error as one sentence, and exit: with 2 if nothing was done, otherwise with 1."""
     try:
         yield
     except (SettingsError, CannotStartError, NotFoundError) as error:
@@ -110,8 +90,16 @@ def reporting() -> Iterator[None]:
         raise typer.Exit(1) from error
 
 
-def one_of(kinds: type[_Kind], given: str, option: str) -> _Kind:
-    """Return the kind that an option names, or say which there are."""
+def start_readers(settings: Settings) -> None:
+    """Start the fork server before the heavy imports, which take as long."""
+    if settings.ingest.workers:
+        from ingestd.workers import forkserver
+
+        forkserver.start_server()
+
+
+def parse_kind(kinds: type[_Kind], given: str, option: str) -> _Kind:
+    """Return the value that an option names, or list the allowed values."""
     try:
         return kinds(given)
     except ValueError as error:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, Select, select
 
+from ingestd.core.text.urls import canonicalise_url
 from ingestd.errors import NotFoundError
 from ingestd.query.clusters import read_log
 from ingestd.query.files import find_files
@@ -67,13 +68,11 @@ def find_article_id(connection: Connection, given: str) -> int:
     Raises:
         NotFoundError: no article matches, or several articles match.
     """
-    from ingestd.formats.urls import canonical  # the readers of all formats come along
-
     a = _articles.c
     queries: list[Select[int]] = []
     if (number := parse_id(given)) is not None:
         queries.append(select(a.id).where(a.id == number))
-    queries.append(select(a.id).where(a.url_canonical.in_({given, canonical(given) or given})))
+    queries.append(select(a.id).where(a.url_canonical.in_({given, canonicalise_url(given) or given})))
     queries.append(select(a.id).where(a.external_id == given))
     for query in queries:
         ids = connection.execute(query.order_by(a.id).limit(_MOST_NAMED + 1)).scalars().all()

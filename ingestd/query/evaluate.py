@@ -1,9 +1,9 @@
-"""How well the clusters that are stored agree with a sample that people have labelled."""
+"""Agreement of the stored clusters with a labelled sample."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,31 @@ from sqlalchemy import Connection
 
 from ingestd.core.events.cluster_metrics import compare_clusterings
 from ingestd.errors import CannotStartError
-from ingestd.query import queries
+from ingestd.query.clusters import map_articles_to_clusters
 
 
-def evaluate(connection: Connection, gold: Path) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """Size of the sample, and agreement of 0 to 1, rounded."""
+
+    articles: int
+    missing: int  # labelled, but not stored
+    events: int
+    clusters: int
+    b3_precision: float
+    b3_recall: float
+    b3_f1: float
+    pair_precision: float
+    pair_recall: float
+    pair_f1: float
+    adjusted_rand: float
+
+
+def evaluate_clusters(connection: Connection, gold: Path) -> Evaluation:
     """
     Return B-cubed, pairwise F1 and the adjusted Rand index of the clusters against a labelled sample.
 
-    An article that is not stored counts as a cluster of its own.
+    An article that is not stored counts as a cluster with one member.
 
     Args:
         connection: to the database.
@@ -29,20 +46,21 @@ def evaluate(connection: Connection, gold: Path) -> dict[str, Any]:
     Raises:
         CannotStartError: the file cannot be read, or holds no labels.
     """
-    labels = _labels(gold)
-    clusters = queries.clusters_of(connection, list(labels))
-    missing = labels.keys() - clusters.keys()
-    found: Mapping[str, Any] = clusters | {article: f"missing {article}" for article in missing}
-    return {
-        "articles": len(labels),
-        "missing": len(missing),
-        "events": len(set(labels.values())),
-        "clusters": len({found[article] for article in labels}),
-        **{name: round(value, 4) for name, value in asdict(compare_clusterings(labels, found)).items()},
-    }
+    labels = _read_labels(gold)
+    stored = map_articles_to_clusters(connection, list(labels))
+    missing = labels.keys() - stored.keys()
+    clusters: Mapping[str, Any] = stored | {article: f"missing {article}" for article in missing}
+    metrics = asdict(compare_clusterings(labels, clusters))
+    return Evaluation(
+        articles=len(labels),
+        missing=len(missing),
+        events=len(set(labels.values())),
+        clusters=len({clusters[article] for article in labels}),
+        **{name: round(value, 4) for name, value in metrics.items()},
+    )
 
 
-def _labels(gold: Path) -> dict[str, str]:
+def _read_labels(gold: Path) -> dict[str, str]:
     labels: dict[str, str] = {}
     try:
         lines = gold.read_bytes().splitlines()

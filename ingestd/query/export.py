@@ -1,4 +1,4 @@
-"""What a corpus is taken away in: JSON lines, CSV or Parquet, written row by row and complete or not at all."""
+"""Export a corpus as JSON lines, CSV or Parquet, row by row; the file appears complete or not at all."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import orjson
 from sqlalchemy import Connection, FromClause, Select, func, select
 
 from ingestd.core.article import DatePrecision
+from ingestd.core.progress import ShowProgress, hide_progress
 from ingestd.errors import CannotStartError
-from ingestd.progress_bar import Advance
 from ingestd.store.tables import ArticleRow, ClusterMemberRow, ClusterRow, CopyRow
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _STANDARD_OUTPUT = Path("-")
 
 
 class What(StrEnum):
-    """What can be exported."""
+    """The rows of an export."""
 
     ARTICLES = "articles"
     CANONICAL = "canonical"
@@ -38,19 +38,19 @@ class What(StrEnum):
 
 
 class Form(StrEnum):
-    """How it is written."""
+    """The form of the file."""
 
     JSONL = "jsonl"
     CSV = "csv"
     PARQUET = "parquet"
 
 
-def form_of(path: Path) -> Form:
+def find_form(path: Path) -> Form:
     """
-    Return the form that the ending of a name stands for.
+    Return the form by the ending of a file name.
 
     Raises:
-        CannotStartError: it stands for none.
+        CannotStartError: the ending names no form.
     """
     try:
         return Form(path.suffix.removeprefix(".").lower())
@@ -58,35 +58,37 @@ def form_of(path: Path) -> Form:
         raise CannotStartError(f"{path}: say --format {'|'.join(Form)}; the name does not") from error
 
 
-def export(connection: Connection, what: What, form: Form, out: Path, advance: Advance) -> int:
+def export_rows(
+    connection: Connection, what: What, form: Form, out: Path, show_progress: ShowProgress = hide_progress
+) -> int:
     """
-    Write rows to a file that appears when it is complete; return how many.
+    Write rows to a file that appears when complete; return the number of rows.
 
     Args:
         connection: to read from.
-        what: which rows.
-        form: how they are written.
+        what: the rows.
+        form: of the file.
         out: a file that does not exist yet; `-` is standard output.
-        advance: told how many rows are written, now and then.
+        show_progress: shows the number of written rows.
 
     Raises:
-        CannotStartError: the file exists or cannot be written, or what writes Parquet is not installed.
+        CannotStartError: the file exists or cannot be written, or pyarrow is needed and not installed.
     """
     if out.exists():
         raise CannotStartError(f"{out} exists already; nothing is overwritten")
     columns = _COLUMNS[what]
     write = {Form.JSONL: _write_jsonl, Form.CSV: _write_csv, Form.PARQUET: _write_parquet}[form]
-    with _complete_or_not_at_all(out) as stream:
+    with show_progress("rows", _count_rows(connection, what)) as advance, _open_complete(out) as stream:
         written = 0
-        rows = (_row(row._mapping) for row in connection.execute(_query(what)))
+        rows = (_to_row(row._mapping) for row in connection.execute(_build_query(what)))
         for written in write(stream, columns, rows):
             advance(written, None)
     return written
 
 
-def count(connection: Connection, what: What) -> int:
-    """Return how many rows an export has."""
-    return connection.execute(select(func.count()).select_from(_query(what).order_by(None).subquery())).scalar_one()
+def _count_rows(connection: Connection, what: What) -> int:
+    rows = _build_query(what).order_by(None).subquery()
+    return connection.execute(select(func.count()).select_from(rows)).scalar_one()
 
 
 _ARTICLE = ("ingestd_id", "external_id", "url", "outlet", "title", "text", "authors", "lang", "lang_confidence",
@@ -103,7 +105,7 @@ _COLUMNS: Mapping[What, Sequence[str]] = {
 }  # fmt: skip
 
 
-def _query(what: What) -> Select[*tuple[Any, ...]]:
+def _build_query(what: What) -> Select[*tuple[Any, ...]]:
     articles, copies = ArticleRow.__table__.c, CopyRow.__table__.c
     clusters, members = ClusterRow.__table__.c, ClusterMemberRow.__table__.c
     known: dict[str, Any]
@@ -142,16 +144,16 @@ def _query(what: What) -> Select[*tuple[Any, ...]]:
     return query.execution_options(yield_per=_ROWS_AT_A_TIME)
 
 
-def _row(row: Mapping[Any, Any]) -> Row:
-    made = dict(row)
-    precision = made.get("published_precision")
-    if precision is not None and made["published_at"] is not None:
-        made["published_at"] = _Given(made["published_at"], precision)
-    return made
+def _to_row(row: Mapping[Any, Any]) -> Row:
+    exported = dict(row)
+    precision = exported.get("published_precision")
+    if precision is not None and exported["published_at"] is not None:
+        exported["published_at"] = _GivenDate(exported["published_at"], precision)
+    return exported
 
 
-class _Given:
-    """A date that is written as precisely as it was given, so that reading it back gives the same."""
+class _GivenDate:
+    """A date written as precisely as given, so that the exported date reads back as the same date."""
 
     def __init__(self, at: datetime, precision: str) -> None:
         self.at, self._precision = at, precision
@@ -164,17 +166,17 @@ class _Given:
         return self.at.isoformat()
 
 
-def _text(value: Any) -> str:
-    """Return a value of a row that JSON has no type for."""
+def _to_text(value: Any) -> str:
+    """Return a value without a JSON type as text."""
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def _write_jsonl(stream: IO[bytes], _columns: Sequence[str], rows: Iterator[Row]) -> Iterator[int]:
     written = 0
-    while some := list(islice(rows, _ROWS_AT_A_TIME)):
+    while chunk := list(islice(rows, _ROWS_AT_A_TIME)):
         options = orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATETIME
-        stream.writelines(orjson.dumps(row, default=_text, option=options) for row in some)
-        yield (written := written + len(some))
+        stream.writelines(orjson.dumps(row, default=_to_text, option=options) for row in chunk)
+        yield (written := written + len(chunk))
 
 
 def _write_csv(stream: IO[bytes], columns: Sequence[str], rows: Iterator[Row]) -> Iterator[int]:
@@ -184,17 +186,17 @@ def _write_csv(stream: IO[bytes], columns: Sequence[str], rows: Iterator[Row]) -
     writer = csv.writer(text)
     writer.writerow(columns)
     written = 0
-    while some := list(islice(rows, _ROWS_AT_A_TIME)):
-        writer.writerows([_cell(row[name]) for name in columns] for row in some)
-        yield (written := written + len(some))
+    while chunk := list(islice(rows, _ROWS_AT_A_TIME)):
+        writer.writerows([_to_cell(row[name]) for name in columns] for row in chunk)
+        yield (written := written + len(chunk))
     text.flush()
     text.detach()
 
 
-def _cell(value: Any) -> Any:
+def _to_cell(value: Any) -> Any:
     if isinstance(value, (list, dict)):
         return orjson.dumps(value).decode()
-    return value if value is None or isinstance(value, (str, int, float)) else _text(value)
+    return value if value is None or isinstance(value, (str, int, float)) else _to_text(value)
 
 
 def _write_parquet(stream: IO[bytes], columns: Sequence[str], rows: Iterator[Row]) -> Iterator[int]:
@@ -203,16 +205,16 @@ def _write_parquet(stream: IO[bytes], columns: Sequence[str], rows: Iterator[Row
         import pyarrow.parquet as pq
     except ImportError as error:
         raise CannotStartError("Parquet needs pyarrow: pip install 'ingestd[parquet]'") from error
-    schema = pa.schema([(name, _arrow_type(pa, name)) for name in columns])
+    schema = pa.schema([(name, _choose_arrow_type(pa, name)) for name in columns])
     written = 0
     with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
-        while some := list(islice(rows, _ROWS_AT_A_TIME)):
-            plain = [{k: v.at if isinstance(v, _Given) else v for k, v in row.items()} for row in some]
+        while chunk := list(islice(rows, _ROWS_AT_A_TIME)):
+            plain = [{k: v.at if isinstance(v, _GivenDate) else v for k, v in row.items()} for row in chunk]
             writer.write_table(pa.Table.from_pylist(plain, schema))
-            yield (written := written + len(some))
+            yield (written := written + len(chunk))
 
 
-def _arrow_type(pa: Any, name: str) -> pyarrow.DataType:
+def _choose_arrow_type(pa: Any, name: str) -> pyarrow.DataType:
     if name.endswith("_at"):
         return pa.timestamp("us", tz="UTC")
     if name in ("authors", "keywords"):
@@ -225,8 +227,8 @@ def _arrow_type(pa: Any, name: str) -> pyarrow.DataType:
 
 
 @contextmanager
-def _complete_or_not_at_all(out: Path) -> Iterator[IO[bytes]]:
-    """Write beside a file and rename: whoever sees the name sees all of it."""
+def _open_complete(out: Path) -> Iterator[IO[bytes]]:
+    """Open a file beside the target, and rename at the end: under the final name the file is always complete."""
     if out == _STANDARD_OUTPUT:
         yield sys.stdout.buffer
         return

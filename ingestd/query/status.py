@@ -36,9 +36,7 @@ def read_status(connection: Connection, window_days: int) -> CorpusStatus:
         articles=_count(connection, select(func.count()).select_from(_articles)),
         copies=_count(connection, select(func.count()).select_from(_copies)),
         clusters=_count(connection, select(func.count()).select_from(_clusters).where(live)),
-        stories=_count(
-            connection, select(func.count()).select_from(_clusters).where(live, _clusters.c.n_articles > 1)
-        ),
+        stories=_count(connection, select(func.count()).select_from(_clusters).where(live, _clusters.c.n_articles > 1)),
         articles_in_reach=articles_in_reach,
         index_bytes=articles_in_reach * BYTES_IN_WINDOW,
         last_stored_at=connection.execute(select(func.max(_files.c.finished_at))).scalar_one(),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from ingestd.admin.fsck import problems
+from ingestd.admin.fsck import find_problems
 from ingestd.inbox.scan import find_files
 from ingestd.pipeline.pipeline import IngestPipeline
 from ingestd.store.database import Database
@@ -42,7 +42,7 @@ def goes_on(url: str, folder: Path, n: int) -> None:
     restored = Corpus(url, folder)
     assert restored.rows("select count(*) from articles") == [n]
     with restored.database.begin_read() as connection:
-        assert list(problems(connection, hashes=False, advance=lambda *_: None)) == []
+        assert list(find_problems(connection, hashes=False)) == []
     restored.take_in(more=records(n, 5))
     assert restored.rows("select count(*) from articles") == [n + 5]
     restored.database.close()

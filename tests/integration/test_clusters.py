@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import permutations
 from typing import Any
 
@@ -77,7 +78,7 @@ def test_an_article_without_a_date_holds_what_lies_apart_together_whenever_it_co
 
 def why(corpus: Corpus, one: str, other: str) -> dict[str, Any]:
     with corpus.database.begin_read() as connection:
-        return dict(explain.two(connection, one, other)["event"])
+        return asdict(explain.explain_pair(connection, one, other).event)
 
 
 def test_why_says_what_would_have_had_to_be_different(corpus: Corpus) -> None:

@@ -67,10 +67,10 @@ def test_two_pages_that_share_an_imprint_which_nobody_else_has_are_taken_for_cop
 def test_why_names_the_lines_that_were_left_out(corpus: Corpus) -> None:
     corpus.take_in(first=[brief(n) for n in range(5)])
     with corpus.database.begin_read() as connection:
-        found = explain.two(connection, "b0", "b1")
-    assert found["copy"]["left_out"] == [IMPRINT, IMPRINT]
-    assert found["copy"]["jaccard"] == 0
-    assert "".join(piece for piece, _ in found["texts"][0]) == BRIEFS[0]
+        found = explain.explain_pair(connection, "b0", "b1")
+    assert found.copy.left_out == [IMPRINT, IMPRINT]
+    assert found.copy.jaccard == 0
+    assert "".join(piece for piece, _ in found.texts[0]) == BRIEFS[0]
 
 
 LONG = [article for article in articles(60, seed=4, words=900) if article.copy_of is None]
@@ -123,7 +123,7 @@ def test_pages_put_together_from_the_same_passages_leave_nobody_a_copy_of_itself
     ]
     counts = corpus.take_in(pages=pages)
     with corpus.database.begin_read() as connection:
-        problems = list(fsck.problems(connection, hashes=False, advance=lambda _done, _what: None))
+        problems = list(fsck.find_problems(connection, hashes=False))
     assert (counts.articles, problems) == (250, [])
 
 

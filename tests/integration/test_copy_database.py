@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select, text
 
-from ingestd.admin import copy_database as moving
-from ingestd.admin.copy_database import move
+from ingestd.admin.copy_database import compare_rows, copy_database
+from ingestd.core.progress import Advance
 from ingestd.errors import CannotStartError, IngestdError
 from ingestd.store.database import Database
 from ingestd.store.tables import Base
@@ -74,7 +74,7 @@ def test_every_row_of_every_table_is_there_and_work_goes_on(
     seeded: Corpus, empty: Empty, kind: str, tmp_path: Path
 ) -> None:
     target = empty(kind)
-    copied = move(seeded.database, target, progress=False)
+    copied = copy_database(seeded.database, target)
     assert everything(target) == everything(seeded.database)
     assert copied["articles"] > 20
     there = Corpus(target.url.render_as_string(hide_password=False), tmp_path / "more")
@@ -87,25 +87,21 @@ def test_every_row_of_every_table_is_there_and_work_goes_on(
 
 def test_only_an_empty_database_is_copied_into(seeded: Corpus, empty: Empty) -> None:
     target = empty("sqlite")
-    move(seeded.database, target, progress=False)
+    copy_database(seeded.database, target)
     with pytest.raises(CannotStartError, match="not empty"):
-        move(seeded.database, target, progress=False)
+        copy_database(seeded.database, target)
     target.close()
 
 
-def test_a_row_that_arrives_changed_is_noticed_and_nothing_is_kept(
-    seeded: Corpus, empty: Empty, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_row_that_arrives_changed_is_noticed_and_nothing_is_kept(seeded: Corpus, empty: Empty) -> None:
     target = empty("sqlite")
-    compare = moving._compare
 
-    def damage(reading: Connection, writing: Connection, advance: Any) -> None:
+    def damage(reading: Connection, writing: Connection, advance: Advance) -> None:
         writing.execute(text("update articles set title = 'changed' where id = 3"))
-        compare(reading, writing, advance)
+        compare_rows(reading, writing, advance)
 
-    monkeypatch.setattr(moving, "_compare", damage)
     with pytest.raises(IngestdError, match="articles: a row is not what was read"):
-        move(seeded.database, target, progress=False)
+        copy_database(seeded.database, target, compare=damage)
     assert everything(target)["articles"] == []
     target.close()
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ingestd.core.progress import Advance
 from ingestd.errors import CannotStartError
-from ingestd.query.export import Form, What, export
+from ingestd.query.export import Form, What, export_rows
 from tests.conftest import Corpus
 from tests.formats.documents import DOCUMENTS
 
@@ -28,7 +30,7 @@ def filled(corpus_on_each: Corpus) -> Corpus:
 
 def out(corpus: Corpus, what: What, form: Form, path: Path) -> int:
     with corpus.database.begin_read() as connection:
-        return export(connection, what, form, path, lambda *_: None)
+        return export_rows(connection, what, form, path)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -94,9 +96,12 @@ def test_nothing_is_overwritten_and_nothing_is_left_half(corpus: Corpus, tmp_pat
         out(corpus, What.ARTICLES, Form.JSONL, there)
     assert there.read_text() == "kept"
 
-    def fail(*_: object) -> None:
+    def interrupt(_done: int, _label: str | None) -> None:
         raise KeyboardInterrupt
 
+    def show_progress(_what: str, _total: int | None, /) -> AbstractContextManager[Advance]:
+        return nullcontext(interrupt)
+
     with corpus.database.begin_read() as connection, pytest.raises(KeyboardInterrupt):
-        export(connection, What.ARTICLES, Form.JSONL, tmp_path / "half.jsonl", fail)
+        export_rows(connection, What.ARTICLES, Form.JSONL, tmp_path / "half.jsonl", show_progress)
     assert sorted(p.name for p in tmp_path.glob("*.jsonl*")) == ["there.jsonl"]

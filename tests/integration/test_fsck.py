@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ingestd.admin.fsck import problems
+from ingestd.admin.fsck import find_problems
 from ingestd.inbox.scan import find_files
 from ingestd.pipeline.pipeline import IngestPipeline
 from tests.conftest import Corpus
@@ -37,7 +37,7 @@ def archived(corpus_on_each: Corpus) -> Corpus:
 
 def found(corpus: Corpus, *, hashes: bool = True) -> set[str]:
     with corpus.database.begin_read() as connection:
-        return {problem.kind for problem in problems(connection, hashes=hashes, advance=lambda *_: None)}
+        return {problem.kind for problem in find_problems(connection, hashes=hashes)}
 
 
 def sql(statement: str) -> Callable[[Corpus], None]:

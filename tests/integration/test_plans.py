@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import Connection, event, text
 
 from ingestd.core.stored import RowSelection
-from ingestd.query import queries
+from ingestd.query.articles import read_article
+from ingestd.query.clusters import ClusterFilter, list_clusters, read_cluster
 from ingestd.store.database import Database
 from ingestd.store.ledger import Ledger
 from ingestd.workers.stored_corpus import StoredCorpus
@@ -201,19 +202,11 @@ def test_most_of_the_cookbook_asks_of_a_few_articles() -> None:
 
 def asked(connection: Connection) -> None:
     """What the commands ask: clusters, show, why, and what taking in an article asks."""
-    options: dict[str, Any] = {
-        "min_articles": 2,
-        "since": None,
-        "outlet": None,
-        "lang": None,
-        "limit": 20,
-        "largest": False,
-    }
-    queries.clusters(connection, **options)
-    queries.clusters(connection, **options | {"since": datetime(2024, 12, 1, tzinfo=UTC)})
-    queries.cluster(connection, "5000")
+    list_clusters(connection, ClusterFilter())
+    list_clusters(connection, ClusterFilter(since=datetime(2024, 12, 1, tzinfo=UTC)))
+    read_cluster(connection, "5000")
     for given in ("5000", "https://www.example.org/5000?utm_source=x", "id-5000"):
-        queries.article(connection, given)
+        read_article(connection, given)
     corpus = StoredCorpus(connection)
     corpus.find_next_article_id()
     corpus.read_texts(range(1, 300))

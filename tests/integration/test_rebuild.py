@@ -9,7 +9,7 @@ import pytest
 
 from ingestd.admin.rebuild import rebuild
 from ingestd.errors import CannotStartError
-from ingestd.query.evaluate import evaluate
+from ingestd.query.evaluate import evaluate_clusters
 from tests.conftest import Corpus
 from tests.support.made_corpus import articles
 
@@ -44,7 +44,7 @@ def filled(corpus_on_each: Corpus) -> Corpus:
 
 def test_a_check_changes_nothing_and_finds_what_is_stored(filled: Corpus) -> None:
     before = state(filled)
-    found = rebuild(filled.settings, filled.database, check=True, progress=False)
+    found = rebuild(filled.settings, filled.database, check=True)
     assert state(filled) == before
     assert found["articles"] == 300
     assert (found["clusters_adjusted_rand"], found["copies_adjusted_rand"]) == (1.0, 1.0)
@@ -74,7 +74,7 @@ def test_what_was_damaged_is_derived_anew_and_keeps_its_ids(filled: Corpus) -> N
             ),
             {"id": largest},
         )
-    found = rebuild(filled.settings, filled.database, check=False, progress=False)
+    found = rebuild(filled.settings, filled.database, check=False)
     assert found["clusters_adjusted_rand"] < 1
     assert found["articles_in_another_cluster"] >= 1
     after = state(filled)
@@ -88,15 +88,15 @@ def test_what_was_damaged_is_derived_anew_and_keeps_its_ids(filled: Corpus) -> N
 
 
 def test_a_rebuild_of_a_rebuild_changes_nothing(filled: Corpus) -> None:
-    rebuild(filled.settings, filled.database, check=False, progress=False)
+    rebuild(filled.settings, filled.database, check=False)
     once = state(filled)
-    found = rebuild(filled.settings, filled.database, check=False, progress=False)
+    found = rebuild(filled.settings, filled.database, check=False)
     assert found["articles_in_another_cluster"] == 0
     assert state(filled) == once
 
 
 def test_new_articles_find_their_place_after_a_rebuild(filled: Corpus) -> None:
-    rebuild(filled.settings, filled.database, check=False, progress=False)
+    rebuild(filled.settings, filled.database, check=False)
     again = records()[-1] | {"id": "again", "outlet": "another"}
     filled.take_in(again=again)
     (row,) = filled.rows("select relation from copies join articles on id = article_id where external_id = 'again'")
@@ -104,7 +104,7 @@ def test_new_articles_find_their_place_after_a_rebuild(filled: Corpus) -> None:
 
 
 def test_an_empty_database_is_rebuilt_into_an_empty_one(corpus: Corpus) -> None:
-    assert rebuild(corpus.settings, corpus.database, check=False, progress=False)["articles"] == 0
+    assert rebuild(corpus.settings, corpus.database, check=False)["articles"] == 0
 
 
 def test_clusters_are_compared_with_labels(filled: Corpus, tmp_path: Path) -> None:
@@ -114,11 +114,11 @@ def test_clusters_are_compared_with_labels(filled: Corpus, tmp_path: Path) -> No
     labels = {a.id: one if a.event == other else a.event for a in MADE} | {"?": "e"}
     gold.write_text("".join(f'{{"id": "{id_}", "event": "{event}"}}\n' for id_, event in labels.items()))
     with filled.database.begin_read() as connection:
-        found = evaluate(connection, gold)
-    assert (found["articles"], found["missing"]) == (301, 1)
-    assert found["b3_precision"] == 1
-    assert 0.95 < found["b3_f1"] < 1
-    assert found["events"] == len(set(labels.values()))
+        found = evaluate_clusters(connection, gold)
+    assert (found.articles, found.missing) == (301, 1)
+    assert found.b3_precision == 1
+    assert 0.95 < found.b3_f1 < 1
+    assert found.events == len(set(labels.values()))
 
 
 @pytest.mark.parametrize(
@@ -132,4 +132,4 @@ def test_labels_that_cannot_be_used_are_named(corpus: Corpus, tmp_path: Path, co
     gold = tmp_path / "gold.jsonl"
     gold.write_text(content)
     with corpus.database.begin_read() as connection, pytest.raises(CannotStartError, match=said):
-        evaluate(connection, gold)
+        evaluate_clusters(connection, gold)
