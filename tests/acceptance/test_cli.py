@@ -76,6 +76,26 @@ def test_options_for_everything_go_before_and_after_the_command(seeded: Run) -> 
     assert json.loads(before)["articles"] == json.loads(after)["articles"] == 24
 
 
+@pytest.mark.parametrize(
+    "question", [("status",), ("files",), ("clusters",), ("show", "cluster", "1"), ("show", "article", "nl-8841")]
+)
+def test_a_question_is_answered_without_the_readers_of_files(ingested: Path, question: tuple[str, ...]) -> None:
+    heavy = {"lxml", "trafilatura", "scipy", "warcio", "alembic", "ingestd.formats", "ingestd.inbox", "ingestd.workers"}
+    program = (
+        "import sys; from ingestd.cli import app; app(sys.argv[1:], standalone_mode=False);"
+        f"print(sorted({heavy!r} & sys.modules.keys()), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *question, *DB], cwd=ingested, capture_output=True, text=True, check=True
+    )
+    assert done.stderr.strip() == "[]"
+
+
+def test_an_option_for_everything_counts_where_it_stands_last(seeded: Run) -> None:
+    assert seeded("--db", "sqlite:///none/none.db", "show", "--db", "sqlite:///c.db", "cluster", "1").returncode == 0
+    assert seeded("show", *DB, "cluster", "--db=sqlite:///empty.db", "1").returncode == 2
+
+
 def test_status_counts_everything(seeded: Run) -> None:
     found = answer(seeded, "status")
     assert (found["articles"], found["copies"], found["stories"]) == (24, 4, 5)
