@@ -17,7 +17,7 @@ from ingestd.inbox.scan import find_files, look_at
 from ingestd.pipeline.pipeline import IngestPipeline
 from ingestd.settings import Settings
 from ingestd.store.database import Database
-from ingestd.store.ledger import requeue
+from ingestd.store.requeue import requeue
 
 _STEP_S = 60.0  # longest wait of one step
 

@@ -132,8 +132,8 @@ class IngestPipeline:
         with self.stats.timed("claim"):
             in_hand = {claim.id for claim in self._list_claims()}
             claimed = self._retry.call(lambda: self._ledger.claim(files, _now(), in_hand))
-        self.stats.files["unchanged"] += len(claimed.settled)
-        self._mover.start_moves(claimed.settled)  # could not be moved before, or were put back
+        self.stats.files["unchanged"] += len(claimed.completed)
+        self._mover.start_moves(claimed.completed)  # could not be moved before, or were put back
         self._reading.start_reading(claimed.claims)
         return list(claimed.busy)
 

@@ -1,10 +1,10 @@
 """
-The way to the database: engine, transactions, migrations, and one writer at a time.
+The database: engine, transactions, migrations, and one writer at a time.
 
-Deciding where an article belongs is serial: two equal articles must not each open a cluster. On PostgreSQL any number
-of processes take turns by an advisory lock that lasts as long as a transaction. On SQLite a lock file beside the
-database admits one deciding process; commands that only mend the ledger take turns with it by transaction. What
-replaces all that was decided (`rebuild`) works alone on both.
+Decisions about articles are serial: two equal articles must not each open a cluster. On PostgreSQL any number of
+processes take turns by an advisory lock for the length of a transaction. On SQLite a lock file beside the database
+admits one deciding process; commands that only change the ledger take turns by transaction. A command that replaces
+all decisions (`rebuild`) works alone on both databases.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, SQLA
 
 from ingestd.errors import CannotStartError, SettingsError
 from ingestd.store.migrations import NEWEST
-from ingestd.store.wal_checkpoint import Checkpoints
+from ingestd.store.wal_checkpoint import MIN_CHECKPOINT_BYTES, WalCheckpointer
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 log = structlog.get_logger()
 
-# What the driver raises when the database is away, full, locked or read-only: wait and try again.
+# Errors of the driver when the database is away, full, locked or read-only: wait and try again.
 TRANSIENT_DB_ERRORS = (OperationalError, InterfaceError)
-# "ingest" and what follows, so that they can be recognised in pg_locks.
+# The bytes of "ingest", and the number after, so that a person recognises the locks in pg_locks.
 _TRANSACTION_LOCK = 0x696E67657374
 _PROCESS_LOCK = _TRANSACTION_LOCK + 1
-# A host that dies or is cut off in the middle of a transaction holds up all others until the server notices: it looks
-# for a sign of life after 10 s without one, and ends a transaction that writes when nothing has been asked in it for a
-# minute. The client gives up as soon, and tries again.
+# A host that dies in the middle of a transaction, or loses the network, blocks all others until the server notices: the
+# server checks a silent connection after 10 s, and ends a writing transaction after a minute without a statement. The
+# client gives up as soon, and tries again.
 _TAKE_TURN = text("SELECT set_config('idle_in_transaction_session_timeout', :idle, true), pg_advisory_xact_lock(:key)")
-_IDLE = "60s"
+IDLE_TIMEOUT_S = 60
 _POSTGRES = {
     "connect_timeout": 10,
     "keepalives_idle": 10,
@@ -60,70 +60,84 @@ _JSON: dict[str, Any] = {"json_serializer": _to_json, "json_deserializer": orjso
 
 
 class Database:
-    """One database, and how to read from it and write to it."""
+    """A database, with transactions that read and transactions that write."""
 
-    def __init__(self, url: str) -> None:
-        """Prepare, without connecting, for a SQLAlchemy URL."""
+    def __init__(
+        self, url: str, *, idle_timeout_s: int = IDLE_TIMEOUT_S, min_checkpoint_bytes: int = MIN_CHECKPOINT_BYTES
+    ) -> None:
+        """
+        Create the engine without a connection.
+
+        Args:
+            url: of SQLAlchemy.
+            idle_timeout_s: PostgreSQL ends a writing transaction after this time without a statement.
+            min_checkpoint_bytes: SQLite's log is copied into the file from this size on.
+
+        Raises:
+            SettingsError: the URL is wrong, or the driver is not installed.
+        """
         try:
             self.url = make_url(url)
             self.is_sqlite = self.url.get_backend_name() == "sqlite"
-            self.engine = _engine(self.url)
+            self.engine = _create_engine(self.url)
         except (ArgumentError, ModuleNotFoundError) as error:
             raise SettingsError(
                 f"database.url: {error}; allowed: sqlite:///FILE, or postgresql+psycopg://USER@HOST/NAME "
                 "with the extra ingestd[postgres] installed"
             ) from error
-        self._file: int | None = None
-        self._session: Connection | None = None
+        self._idle_timeout_s = idle_timeout_s
+        self._lock_descriptor: int | None = None
+        self._lock_session: Connection | None = None
         path = self.url.database if self.is_sqlite else None
-        self._checkpoints = Checkpoints(Path(path)) if path and path != ":memory:" else None
+        in_file = path and path != ":memory:"
+        self._checkpointer = WalCheckpointer(Path(path), min_checkpoint_bytes) if path and in_file else None
 
     @contextmanager
     def begin_read(self) -> Iterator[Connection]:
-        """A transaction that only reads."""
+        """Open a transaction that only reads."""
         with self.engine.connect() as connection:
             yield connection
 
     @contextmanager
     def begin_snapshot(self) -> Iterator[Connection]:
-        """A transaction that reads everything as it was at one moment, while others write."""
+        """Open a transaction that reads the state of one moment, while others write."""
         with self.engine.connect() as connection:
-            if not self.is_sqlite:  # which does so anyway
+            if not self.is_sqlite:  # SQLite does so in every transaction
                 connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
 
     @contextmanager
     def begin_write(self) -> Iterator[Connection]:
-        """A transaction that writes, and the only one that does so while it lasts. Commits at the end."""
+        """Open the only transaction that writes at a time; commit at the end."""
         with self.engine.connect() as connection:
             if self.is_sqlite:
                 connection.execution_options(ingestd_writes=True)
             with connection.begin():
                 if not self.is_sqlite:
-                    connection.execute(_TAKE_TURN, {"key": _TRANSACTION_LOCK, "idle": _IDLE})
+                    connection.execute(_TAKE_TURN, {"key": _TRANSACTION_LOCK, "idle": f"{self._idle_timeout_s}s"})
                 yield connection
-        if self._checkpoints is not None:
-            self._checkpoints.after_commit()
+        if self._checkpointer is not None:
+            self._checkpointer.start_if_due()
 
     def prepare(self) -> None:
         """
-        Make the database ready for use: create what is missing on an empty one.
+        Make the database ready for use: create the tables in an empty database.
 
         Raises:
-            CannotStartError: it cannot be reached, or has another version than this program knows.
+            CannotStartError: the database cannot be reached, or has another version than the program.
         """
         self.make_folder()
         try:
-            if self._revision() == NEWEST:
+            if self._read_revision() == NEWEST:
                 return
             current, newest = self.read_revisions()
             if current is None and not self._has_tables():
                 self.upgrade()
                 current = newest
         except SQLAlchemyError as error:
-            raise CannotStartError(f"database {self.url!r}: {_first_line(error)}") from error
+            raise CannotStartError(f"database {self.url!r}: {_get_first_line(error)}") from error
         if current != newest:
-            known = current in self._known_revisions()
+            known = current in self._list_known_revisions()
             raise CannotStartError(
                 f"database {self.url!r} is at version {current}, this program needs {newest}: "
                 + ("run `ingestd db upgrade`" if known else "it was made by a newer ingestd; upgrade the program")
@@ -138,38 +152,38 @@ class Database:
                 raise CannotStartError(f"database {self.url!r}: {error}") from error
 
     def upgrade(self) -> None:
-        """Bring the tables up to this program's version."""
-        from alembic import command  # takes as long to import as everything else a command needs
+        """Upgrade the tables to the version of the program."""
+        from alembic import command  # as slow to import as all other modules of a command together
 
-        command.upgrade(self._alembic(), "head")
+        command.upgrade(self._configure_alembic(), "head")
 
     def read_revisions(self) -> tuple[str | None, str | None]:
-        """Return the version that the tables have and the one that this program needs."""
+        """Return the version of the tables and the version of the program."""
         from alembic.runtime.migration import MigrationContext
         from alembic.script import ScriptDirectory
 
         with self.begin_read() as connection:
             current = MigrationContext.configure(connection).get_current_revision()
-        return current, ScriptDirectory.from_config(self._alembic()).get_current_head()
+        return current, ScriptDirectory.from_config(self._configure_alembic()).get_current_head()
 
-    def _revision(self) -> str | None:
-        """Return the version that the tables have, without loading Alembic; None where that takes a closer look."""
+    def _read_revision(self) -> str | None:
+        """Return the version of the tables without Alembic; None: only Alembic can tell."""
         with self.begin_read() as connection:
             if not inspect(connection).has_table("alembic_version"):
                 return None
             return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
-    def _known_revisions(self) -> set[str]:
+    def _list_known_revisions(self) -> set[str]:
         from alembic.script import ScriptDirectory
 
-        return {script.revision for script in ScriptDirectory.from_config(self._alembic()).walk_revisions()}
+        return {script.revision for script in ScriptDirectory.from_config(self._configure_alembic()).walk_revisions()}
 
     def lock(self, *, alone: bool = False) -> None:
         """
-        Become a process that decides; freed when the process ends, however it ends.
+        Become a process that decides, until the end of the process.
 
         Args:
-            alone: nobody else may decide meanwhile. On SQLite it is never otherwise.
+            alone: no other process may decide meanwhile; always so on SQLite.
 
         Raises:
             CannotStartError: another process is at work on this database.
@@ -180,25 +194,25 @@ class Database:
             self._lock_file(Path(f"{self.url.database}.lock"))
 
     def _lock_file(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._lock_descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._lock_descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            holder = os.pread(self._file, 32, 0).decode(errors="replace").strip() or "unknown"
+            holder = os.pread(self._lock_descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
             raise CannotStartError(
                 f"another ingestd (process {holder}) is writing to {self.url.database}: "
                 "drop the files into its folder instead, or stop it first"
             ) from error
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        os.ftruncate(self._lock_descriptor, 0)
+        os.pwrite(self._lock_descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def _lock_server(self, *, alone: bool) -> None:
         function = "pg_try_advisory_lock" if alone else "pg_try_advisory_lock_shared"
         try:
-            self._session = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            locked = self._session.execute(text(f"SELECT {function}(:key)"), {"key": _PROCESS_LOCK}).scalar_one()
+            self._lock_session = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            locked = self._lock_session.execute(text(f"SELECT {function}(:key)"), {"key": _PROCESS_LOCK}).scalar_one()
         except SQLAlchemyError as error:
-            raise CannotStartError(f"database {self.url!r}: {_first_line(error)}") from error
+            raise CannotStartError(f"database {self.url!r}: {_get_first_line(error)}") from error
         if not locked:
             raise CannotStartError(
                 f"another ingestd is writing to {self.url!r}: stop it first"
@@ -207,22 +221,22 @@ class Database:
             )
 
     def close(self) -> None:
-        """Let go of all connections and of the lock."""
-        if self._session is not None:
-            self._session.invalidate()  # ends the session, and its lock with it
-            self._session.close()
-            self._session = None
-        if self._checkpoints is not None:
-            self._checkpoints.close()
+        """Close all connections, and release the lock."""
+        if self._lock_session is not None:
+            self._lock_session.invalidate()  # the lock ends with the session
+            self._lock_session.close()
+            self._lock_session = None
+        if self._checkpointer is not None:
+            self._checkpointer.close()
         self.engine.dispose()
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        if self._lock_descriptor is not None:
+            os.close(self._lock_descriptor)
+            self._lock_descriptor = None
 
     def _has_tables(self) -> bool:
         return bool(inspect(self.engine).get_table_names())
 
-    def _alembic(self) -> Config:
+    def _configure_alembic(self) -> Config:
         from alembic.config import Config
 
         config = Config()
@@ -231,10 +245,10 @@ class Database:
         return config
 
 
-def _engine(url: URL) -> Engine:
+def _create_engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
-        of_libpq = url.get_driver_name() in ("psycopg", "psycopg2")
-        given = {name: value for name, value in _POSTGRES.items() if of_libpq and name not in url.query}
+        is_libpq = url.get_driver_name() in ("psycopg", "psycopg2")
+        given = {name: value for name, value in _POSTGRES.items() if is_libpq and name not in url.query}
         return create_engine(url, pool_pre_ping=True, connect_args=given, **_JSON)
     engine = create_engine(url, connect_args={"timeout": 30}, **_JSON)
     event.listen(engine, "connect", _configure_sqlite)
@@ -243,14 +257,14 @@ def _engine(url: URL) -> Engine:
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:
-    # Leave BEGIN to us: the driver would begin only at the first write, and reads before it would not be covered.
+    # No implicit BEGIN: the driver would begin at the first write, and earlier reads would not be covered.
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode = WAL")  # readers work while the daemon writes
     cursor.execute("PRAGMA synchronous = FULL")  # a file is archived only after its articles are on the disk
     cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute("PRAGMA cache_size = -16384")  # 16 MiB: what is hot of the indexes of a month of news
-    cursor.execute("PRAGMA wal_autocheckpoint = 40000")  # pages, 160 MB: what was not copied beside the work by then
+    cursor.execute("PRAGMA cache_size = -16384")  # 16 MiB: the hot pages of the indexes of a month of news
+    cursor.execute("PRAGMA wal_autocheckpoint = 40000")  # pages, 160 MB: the rest after the copies beside the work
     cursor.close()
 
 
@@ -259,5 +273,5 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _first_line(error: Exception) -> str:
+def _get_first_line(error: Exception) -> str:
     return str(error).splitlines()[0]

@@ -1,4 +1,4 @@
-"""SQLite's log is copied into the database beside the work, not between one commit and the next."""
+"""Copies SQLite's write-ahead log into the database file beside the work, not between two commits."""
 
 from __future__ import annotations
 
@@ -11,34 +11,35 @@ import structlog
 
 log = structlog.get_logger()
 
-# Pages that change again and again are copied once for all of that; and who reads the database waits while it is copied
-# into. With a million articles stored, one that comes in costs a tenth less than with 4 MB.
-_WORTH_IT_BYTES = 64 << 20
+# A page that changes often is copied once for many changes, and readers wait during a copy. With a million articles
+# stored, one more article costs a tenth less than with 4 MB.
+MIN_CHECKPOINT_BYTES = 64 << 20
 
 
-class Checkpoints:
-    """Begins one whenever the log has grown enough and none is under way."""
+class WalCheckpointer:
+    """Starts a checkpoint whenever the log has grown enough and no checkpoint is running."""
 
-    def __init__(self, database: Path) -> None:
-        """Start nothing yet."""
+    def __init__(self, database: Path, min_bytes: int = MIN_CHECKPOINT_BYTES) -> None:
+        """Start no checkpoint yet; the log is copied from `min_bytes` on."""
         self._database, self._wal = database, Path(f"{database}-wal")
-        self._beside = ThreadPoolExecutor(1, "checkpoint")
-        self._under_way: Future[None] | None = None
+        self._min_bytes = min_bytes
+        self._executor = ThreadPoolExecutor(1, "checkpoint")
+        self._running: Future[None] | None = None
 
-    def after_commit(self) -> None:
-        """Copy what has been committed, unless it is little."""
-        if self._under_way is not None and not self._under_way.done():
+    def start_if_due(self) -> None:
+        """Start a checkpoint if the log is large; call after each commit."""
+        if self._running is not None and not self._running.done():
             return
-        if self._wal.exists() and self._wal.stat().st_size >= _WORTH_IT_BYTES:
-            self._under_way = self._beside.submit(self._copy)
+        if self._wal.exists() and self._wal.stat().st_size >= self._min_bytes:
+            self._running = self._executor.submit(self._checkpoint)
 
     def close(self) -> None:
-        """Wait for the one under way."""
-        self._beside.shutdown()
+        """Wait for the running checkpoint."""
+        self._executor.shutdown()
 
-    def _copy(self) -> None:
+    def _checkpoint(self) -> None:
         try:
             with closing(sqlite3.connect(self._database)) as connection:
-                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")  # waits for nobody, and nobody for it
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")  # blocks no process and waits for no process
         except sqlite3.Error as error:
-            log.debug("database.no_checkpoint", error=str(error))  # the one who commits does it, later
+            log.debug("database.no_checkpoint", error=str(error))  # a later commit makes the copy

@@ -11,7 +11,6 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 from ingestd.errors import CannotStartError, SettingsError
-from ingestd.store import wal_checkpoint
 from ingestd.store.database import Database
 from ingestd.store.migrations import NEWEST
 from ingestd.store.tables import Base
@@ -117,7 +116,7 @@ def test_the_version_that_is_needed_is_the_last_migration(corpus: Corpus) -> Non
 
 
 def test_what_is_committed_goes_from_the_log_of_sqlite_into_the_file_while_the_database_is_open(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     def cluster(id_: int) -> None:
         with database.begin_write() as connection:
@@ -140,7 +139,9 @@ def test_what_is_committed_goes_from_the_log_of_sqlite_into_the_file_while_the_d
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         cluster(1)
         assert in_the_file_alone() == 0  # it is little
-        monkeypatch.setattr(wal_checkpoint, "_WORTH_IT_BYTES", 1)
+    database.close()
+    database = Database(f"sqlite:///{tmp_path / 'c.db'}", min_checkpoint_bytes=1)
+    with database.begin_read():
         cluster(2)
         end = time.monotonic() + 10
         while in_the_file_alone() < 2 and time.monotonic() < end:

@@ -56,7 +56,7 @@ def test_a_finished_file_is_settled_until_it_changes(database: Database) -> None
     ledger = Ledger(database, lease_s=60)
     (claim,) = ledger.claim([seen()], NOW).claims
     settle(database, ledger, FileResult(claim=claim, state=FileState.STORED))
-    assert [f.path for f in ledger.claim([seen()], NOW).settled] == [seen().path]
+    assert [f.path for f in ledger.claim([seen()], NOW).completed] == [seen().path]
     (again,) = ledger.claim([seen(size=11)], NOW).claims
     assert again.id != claim.id
 

@@ -35,7 +35,7 @@ TABLES = (
 
 
 def revisions(database: Database) -> list[str]:
-    scripts = ScriptDirectory.from_config(database._alembic())
+    scripts = ScriptDirectory.from_config(database._configure_alembic())
     return [script.revision for script in reversed(list(scripts.walk_revisions()))]
 
 
@@ -114,7 +114,7 @@ def feed(corpus: Corpus) -> None:
 def earlier(request: pytest.FixtureRequest, database_url: str) -> Iterator[Database]:
     """A database as an earlier version left it."""
     database = Database(database_url)
-    command.upgrade(database._alembic(), request.param)
+    command.upgrade(database._configure_alembic(), request.param)
     kept = json.loads((KEPT / f"{request.param}.json").read_text())
     with database.begin_write() as connection:
         for table in tables(database):

@@ -24,7 +24,7 @@ from ingestd.core.stored import RowSelection
 from ingestd.core.window.columns import WindowColumns
 from ingestd.matching.matcher import Matcher
 from ingestd.pipeline.committer import make_window, record_batch
-from ingestd.store import database
+from ingestd.store.database import Database
 from ingestd.store.window_rows import IdPartition, read_rows
 from ingestd.workers import forkserver
 from ingestd.workers.row_readers import ReaderLimits, RowReaders, read_rows_in_turn, start_reader
@@ -111,13 +111,14 @@ def read_slowly(connection: Connection, selection: RowSelection, partition: IdPa
     yield from read_rows(connection, selection, partition)
 
 
-def test_the_transaction_outlasts_a_slow_reading(filled: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "_IDLE", f"{SLOW_S - 1}s")
+def test_the_transaction_outlasts_a_slow_reading(filled: Corpus) -> None:
+    database = Database(filled.url, idle_timeout_s=SLOW_S - 1)
     readers = RowReaders(replace(LIMITS, keepalive_s=0.2), start=partial(start_reader, read=read_slowly))
     forkserver.start_server()  # what is slow here is to be the reading
-    with filled.database.begin_write() as connection:
+    with database.begin_write() as connection:
         came = list(readers(connection, [RowSelection(first_id=1)], N))
         assert connection.execute(text("select count(*) from articles")).scalar_one() == N
+    database.close()
     assert came
 
 
