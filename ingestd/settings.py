@@ -1,5 +1,5 @@
 """
-Every setting, its default, unit and meaning. `config/ingestd.toml` shows them all; a test holds the two together.
+Every setting with default, unit and meaning. `config/ingestd.toml` is written from here; a test holds both together.
 
 Order of precedence: command line, environment (`INGESTD_WATCH__QUIET_SECONDS=2`), the file given with `--config`,
 `config/ingestd.toml` below the current folder, the defaults here.
@@ -7,12 +7,15 @@ Order of precedence: command line, environment (`INGESTD_WATCH__QUIET_SECONDS=2`
 
 from __future__ import annotations
 
+import json
 import os
+import textwrap
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from ingestd.errors import SettingsError
@@ -20,12 +23,17 @@ from ingestd.log_config import LogFormat, LogLevel
 
 DEFAULT_FILE = Path("config/ingestd.toml")
 _PREFIX = "INGESTD_"
-# What a record can say of an article; formats/fields.py knows the usual names of each.
+# Fields of a record; formats/fields.py has the usual names of each field.
 RECORD_FIELDS = ("title", "text", "published", "url", "outlet", "authors", "lang", "external_id")
+_FILE_WIDTH = 118  # columns of a comment
+_FILE_HEADER = """\
+# Every setting of ingestd with its default. `ingestd` reads this file from ./config, or another with --config FILE.
+# The environment overrides the file (INGESTD_WATCH__QUIET_SECONDS=2), and options of the command line override both.
+# An unknown setting, or a value out of bounds, is refused with its name."""
 _NOT_SETTINGS = ("INGESTD_TEST_",)  # read by the tests
 
 
-def _known_zone(name: str) -> str:
+def _validate_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError) as error:
@@ -41,92 +49,141 @@ class _Section(BaseModel):
 
 
 class DatabaseSettings(_Section):
-    """Where articles and clusters are kept."""
+    """The database of articles and clusters."""
 
     url: str = Field(
-        "sqlite:///data/ingestd.db", description="SQLAlchemy URL: sqlite:///FILE or postgresql+psycopg://..."
+        "sqlite:///data/ingestd.db",
+        description="SQLAlchemy URL. SQLite needs nothing else; for PostgreSQL: postgresql+psycopg://USER@HOST/NAME "
+        "(ingestd[postgres]).",
     )
     lease_seconds: float = Field(
-        300, gt=0, description="after this long without a word, a claimed file may be taken over"
+        300.0,
+        gt=0,
+        description="Seconds without a sign of life from a process until other processes may take over "
+        "its claimed files.",
     )
-    retry_seconds: float = Field(30, gt=0, description="longest pause between attempts when database or disk are away")
+    retry_seconds: float = Field(
+        30.0, gt=0, description="Seconds, the longest pause between attempts while the database or the disk is away."
+    )
 
 
 class WatchSettings(_Section):
-    """The folders and when a file in them is complete."""
+    """The folders, and the sign of a complete file."""
 
-    roots: tuple[Path, ...] = Field((), description="folders to watch; --watch replaces them")
+    roots: tuple[Path, ...] = Field(
+        (), description="Folders to watch, with all folders below. --watch replaces the list."
+    )
     quiet_seconds: float = Field(
-        1.0, gt=0, description="a file unchanged for this long is complete; a renamed one at once"
+        1.0,
+        gt=0,
+        description="Seconds without a change after which a file is complete. A file renamed into place is complete at "
+        "once.",
     )
-    rescan_seconds: float = Field(30.0, gt=0, description="every folder is read in full this often, events or not")
+    rescan_seconds: float = Field(
+        30.0, gt=0, description="Seconds between readings of the folders in full, which find files without events."
+    )
     mode: _Mode = Field(
-        "auto", description="auto: events, reading more often where none come; inotify; poll: read only"
+        "auto",
+        description='How changes are noticed: "auto" by events of the file system, and by reading the folder every 5 s '
+        'while events are missing; "inotify" by events only, started again whenever events stop; "poll" by '
+        "reading only, for network mounts.",
     )
-    modes: dict[Path, _Mode] = Field(default_factory=dict, description="of single folders, where it is another")
+    modes: dict[Path, _Mode] = Field(
+        default_factory=dict, description="The mode of single folders.", examples=['"/mnt/share" = "poll"']
+    )
     done_suffix: str = Field(
-        "", pattern=r"^[^/]*$", description="a file is complete when another of its name with this ending is there"
+        "",
+        pattern=r"^[^/]*$",
+        description='With a suffix such as ".done", a file is taken up when NAME.done appears beside the file, and not '
+        "before.",
     )
-    ignore: tuple[str, ...] = Field((), description="further name patterns to leave alone, such as *.lock")
+    ignore: tuple[str, ...] = Field(
+        (),
+        description='Further name patterns to leave alone, such as "*.lock". Names beginning with a dot, *.part, *.tmp '
+        "and *~ always are.",
+    )
     after: Literal["archive", "keep", "delete"] = Field(
-        "archive", description="finished files: move below .ingestd/archive, leave in place, or delete"
+        "archive", description='Finished files: "archive" below .ingestd/archive, "keep" in place, or "delete".'
     )
 
 
 class IngestSettings(_Section):
-    """How much is done at once."""
+    """The amount of parallel work."""
 
     workers: int = Field(
         default_factory=lambda: os.cpu_count() or 1,
         ge=0,
-        description="processes that read and fingerprint; 0: in the main process; default: as many as there are cores",
+        description="Processes that read and fingerprint; 0: in the main process. Default: as many as there are cores.",
+        examples=["workers = 2"],
     )
     batch_files: int = Field(
-        512, ge=1, le=4096, description="files taken up at a time, and stored together if they are small"
+        512, ge=1, le=4096, description="Files taken up at a time, and stored in one transaction if they are small."
     )
 
 
 class FormatSettings(_Section):
-    """How files are understood."""
+    """The reading of files."""
 
-    timezone: Annotated[str, AfterValidator(_known_zone)] = Field("UTC", description="of dates that name none")
+    timezone: Annotated[str, AfterValidator(_validate_zone)] = Field(
+        "UTC", description="Time zone of dates without a zone: a name of the IANA database."
+    )
     max_file_bytes: int = Field(
         256 * 1024 * 1024,
         ge=1,
-        description="of what must be in memory as a whole: a page, a JSON array, a feed, a line, a file in an archive",
+        description="Bytes that have to be in memory as a whole: a page, a JSON array, a feed, a line, a member of an "
+        "archive. More is refused unread. Files of a record a line, web archives and archives of files may be"
+        " of any size.",
     )
-    max_records: int = Field(1_000_000, ge=1, description="records in one file; the rest of it is not read")
-    max_unpacked_bytes: int = Field(64 * 1024**3, ge=1, description="that a compressed file may unpack to")
-    max_unpack_ratio: int = Field(200, ge=1, description="of unpacked to packed bytes; beyond 64 MiB more is a bomb")
-    max_members: int = Field(100_000, ge=1, description="files in one archive")
+    max_records: int = Field(1_000_000, ge=1, description="Records in one file; the rest of the file is not read.")
+    max_unpacked_bytes: int = Field(64 * 1024**3, ge=1, description="Bytes that a compressed file may unpack to.")
+    max_unpack_ratio: int = Field(
+        200,
+        ge=1,
+        description="Unpacked to packed bytes; a file that unpacks to more than 64 MiB, and beyond this ratio, "
+        "is a bomb.",
+    )
+    max_members: int = Field(100_000, ge=1, description="Files in one archive.")
     keys: dict[str, tuple[str, ...]] = Field(
         default_factory=dict,
-        description="further names of the fields of a record, tried before the known ones; outer.inner reaches inside",
+        description='Further names of the fields of a record, tried before the known ones; "outer.inner" reaches '
+        f"inside an object. Fields: {', '.join(RECORD_FIELDS)}.",
+        examples=['title = ["overskrift"]', 'text = ["payload.body"]'],
     )
 
     @field_validator("keys")
     @classmethod
-    def _known_fields(cls, keys: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    def _validate_fields(cls, keys: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         if unknown := sorted(set(keys) - set(RECORD_FIELDS)):
             raise ValueError(f"no such field: {', '.join(unknown)}; allowed: {', '.join(RECORD_FIELDS)}")
         return keys
 
 
 class WindowSettings(_Section):
-    """Which articles a new one is compared with."""
+    """The articles that a new article is compared with."""
 
-    days: int = Field(30, ge=1, le=3650, description="articles published further apart are never compared")
-    quiet_days: int = Field(7, ge=1, le=3650, description="a cluster that got no article for so long is closed")
+    days: int = Field(30, ge=1, le=3650, description="Days; articles published further apart are never compared.")
+    quiet_days: int = Field(
+        7,
+        ge=1,
+        le=3650,
+        description="Days; a cluster whose last article is older is closed: a later article is another event.",
+    )
     max_articles: int = Field(
-        500_000, ge=1000, description="held in memory, about 2.9 kB each; days unused longest go first"
+        500_000,
+        ge=1000,
+        description="Articles held in memory, about 2.9 kB each. The days unused for longest are evicted first, and "
+        "read again if needed.",
     )
 
 
 class LogSettings(_Section):
-    """What is said on standard error."""
+    """The log on standard error."""
 
-    format: LogFormat = Field(LogFormat.CONSOLE, description="console: for people; json: a JSON object a line")
-    level: LogLevel = Field(LogLevel.INFO, description="debug, info, warning or error")
+    format: LogFormat = Field(
+        LogFormat.CONSOLE,
+        description='"console" for people, "json" for machines: one object a line, on standard error.',
+    )
+    level: LogLevel = Field(LogLevel.INFO, description="debug, info, warning or error.")
 
 
 class Settings(BaseSettings):
@@ -162,6 +219,24 @@ class Settings(BaseSettings):
         return tuple(source for source in (init_settings, env_settings, file) if source is not None)
 
 
+def render_settings_file() -> str:
+    """Return a settings file (TOML) with every setting: the description as a comment, and the default."""
+    parts = [_FILE_HEADER]
+    for section, field in Settings.model_fields.items():
+        settings: dict[str, FieldInfo] = getattr(field.annotation, "model_fields", {})
+        lines, tables = [f"[{section}]"], []
+        for name, setting in settings.items():
+            comment = [f"# {line}" for line in textwrap.wrap(setting.description or "", _FILE_WIDTH)]
+            examples = [f"# {example}" for example in setting.examples or ()]
+            if setting.default_factory is dict:  # a table of the user's own names
+                tables.append("\n".join([f"[{section}.{name}]", *comment, *examples]))
+            else:
+                lines += comment
+                lines += examples or [f"{name} = {json.dumps(setting.default, default=str)}"]
+        parts += ["\n".join(lines), *tables]
+    return "\n\n".join(parts) + "\n"
+
+
 def load_settings(file: Path | None, overrides: dict[str, dict[str, Any]]) -> Settings:
     """
     Return the settings in force.
@@ -171,7 +246,7 @@ def load_settings(file: Path | None, overrides: dict[str, dict[str, Any]]) -> Se
         overrides: by section, from the command line.
 
     Raises:
-        SettingsError: names the setting, says what is wrong with it and what is allowed.
+        SettingsError: names the setting, the fault and the allowed values.
     """
     if file is not None and not file.is_file():
         raise SettingsError(f"{file}: no such settings file")
@@ -181,12 +256,12 @@ def load_settings(file: Path | None, overrides: dict[str, dict[str, Any]]) -> Se
     try:
         return from_file(**overrides)  # type: ignore[no-any-return] # type() is untyped
     except ValidationError as error:
-        raise SettingsError("\n".join(_explained(problem) for problem in error.errors())) from error
-    except ValueError as error:  # TOML that does not parse
+        raise SettingsError("\n".join(_explain_problem(problem) for problem in error.errors())) from error
+    except ValueError as error:  # wrong TOML
         raise SettingsError(f"{chosen}: {error}") from error
 
 
-def _explained(problem: Any) -> str:
+def _explain_problem(problem: Any) -> str:
     name = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         section = Settings.model_fields.get(str(problem["loc"][0]))

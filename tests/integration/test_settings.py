@@ -1,3 +1,9 @@
+"""
+The settings: defaults, the file, the environment, and refusals.
+
+    python -m tests.integration.test_settings     writes config/ingestd.toml anew
+"""
+
 from __future__ import annotations
 
 import re
@@ -18,6 +24,10 @@ FILE = ROOT / "config/ingestd.toml"
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+
+
+def test_the_file_is_the_one_that_the_settings_describe() -> None:
+    assert FILE.read_text() == settings.render_settings_file()
 
 
 def test_the_file_shows_every_setting_with_its_default() -> None:
@@ -103,3 +113,7 @@ def test_a_warning_of_a_library_is_a_line_of_the_log_too(tmp_path: Path) -> None
         "thing.happened",
         "new\\nline",
     )  # what a terminal must not be sent is escaped
+
+
+if __name__ == "__main__":
+    FILE.write_text(settings.render_settings_file())
