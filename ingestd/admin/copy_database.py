@@ -23,7 +23,7 @@ def copy_database(
     compare: Callable[[Connection, Connection, Advance], None] | None = None,
 ) -> dict[str, int]:
     """
-    Copy all rows from one database into another, which must be empty, in one transaction.
+    Copy all rows from one database into an empty database, in one transaction.
 
     Args:
         source: read as at one moment.

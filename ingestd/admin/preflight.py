@@ -51,7 +51,7 @@ class Finding:
 
 def check_surroundings(settings: Settings, roots: Sequence[Path], inotify: Path = INOTIFY) -> Iterator[Finding]:
     """
-    Check database and folders, in the order in which the daemon needs them.
+    Check database and folders, in the order of their use by the daemon.
 
     Args:
         settings: in force.

@@ -252,7 +252,7 @@ def _find_deciding_terms(x: TermVector, y: TermVector, margin: float) -> list[st
 
 
 def _find_missing_terms(x: TermVector, y: TermVector, missing: float) -> list[str] | None:
-    """Return the heaviest terms of one article alone that, in both articles, would (about) bring them together."""
+    """Return the heaviest terms of one article alone whose presence in both would (about) bring both together."""
     mine, theirs = _map_weights(x), _map_weights(y)
     alone = [(word, (mine | theirs)[word] ** 2) for word in mine.keys() ^ theirs.keys()]
     return _take_until(missing, sorted(alone, key=_sort_heaviest))

@@ -1,5 +1,5 @@
 """
-The tables. Names and columns are what users' queries rely on: add freely, rename never.
+The tables. Queries of users rely on the names and columns: add freely, rename never.
 
 All times are UTC. SQLite keeps no time zone, so times are stored there without one and read back with UTC.
 """
@@ -35,7 +35,7 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def bind_processor(self, dialect: Dialect) -> Any:
-        """Return what converts a time on its way to the database; one batch writes the same few again and again."""
+        """Return the conversion of times for the database, with a cache: a batch writes the same times again."""
         convert = super().bind_processor(dialect)
         return convert and lru_cache(_TIMES_REMEMBERED)(convert)
 
@@ -56,7 +56,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Base(DeclarativeBase):
-    """All tables, with SQLite's types chosen to read well in its shell."""
+    """All tables, with types that read well in the shell of SQLite."""
 
     type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[str]: JSON}  # noqa: RUF012 - as SQLAlchemy reads it
 
@@ -83,7 +83,7 @@ class SourceFile(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     root: Mapped[str]
     path: Mapped[str]  # below the root, printable
-    path_bytes: Mapped[bytes] = mapped_column(LargeBinary)  # as the file system has it
+    path_bytes: Mapped[bytes] = mapped_column(LargeBinary)  # as in the file system
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     mtime_ns: Mapped[int] = mapped_column(BigInteger)
     ctime_ns: Mapped[int] = mapped_column(BigInteger)
@@ -105,7 +105,7 @@ class SourceFile(Base):
 
 
 class RejectedRecord(Base):
-    """A record that was left out of a file whose other records were stored."""
+    """A record left out of a file; the other records of the file were stored."""
 
     __tablename__ = "rejected_records"
 
@@ -116,7 +116,7 @@ class RejectedRecord(Base):
 
 
 class ArticleRow(Base):
-    """An article as it stands now; earlier texts are in article_revisions."""
+    """An article with the present text; earlier texts are in article_revisions."""
 
     __tablename__ = "articles"
     __table_args__ = (
@@ -162,12 +162,12 @@ class ArticleRow(Base):
     revision: Mapped[int] = mapped_column(default=1)
     source_file_id: Mapped[int] = mapped_column(ForeignKey("source_files.id"), index=True)
     record_no: Mapped[int]
-    text: Mapped[str]  # late: SQLite then reaches the columns before it without reading through it
-    pruned: Mapped[str | None]  # signatures, texts: what was given up of it
+    text: Mapped[str]  # a late column: SQLite reaches the columns before without reading the text
+    pruned: Mapped[str | None]  # signatures, texts: the removed part
 
 
 class ArticleRevision(Base):
-    """A text that an article had before its present one."""
+    """An earlier text of an article."""
 
     __tablename__ = "article_revisions"
 
@@ -181,7 +181,7 @@ class ArticleRevision(Base):
 
 
 class CopyRow(Base):
-    """An article that is a copy, and of which. An article without a row here is itself canonical."""
+    """A copy and the canonical article. An article without a row here is canonical."""
 
     __tablename__ = "copies"
     __table_args__ = (
@@ -200,7 +200,7 @@ class CopyRow(Base):
 
 
 class ClusterRow(Base):
-    """An event. A merged cluster keeps its row and points to the one it went into."""
+    """An event. A merged cluster keeps the row and points to the remaining cluster."""
 
     __tablename__ = "clusters"
     __table_args__ = (
@@ -225,7 +225,7 @@ class ClusterRow(Base):
 
 
 class ClusterMemberRow(Base):
-    """Which cluster an article is in, and why. Its history is in cluster_log."""
+    """The cluster of an article, and the evidence. The history is in cluster_log."""
 
     __tablename__ = "cluster_members"
     __table_args__ = (CheckConstraint("score BETWEEN 0 AND 1", name="ck_cluster_members_score"),)
@@ -233,16 +233,16 @@ class ClusterMemberRow(Base):
     article_id: Mapped[int] = mapped_column(ForeignKey("articles.id"), primary_key=True)
     cluster_id: Mapped[int] = mapped_column(ForeignKey("clusters.id"), index=True)
     relation: Mapped[str]  # seed, coverage, copy
-    # Probability that it belongs here, 0..1; of a copy its Jaccard or containment; null: the first of its cluster.
+    # Probability of the membership, 0..1; of a copy the Jaccard or containment; null: the first article of the cluster.
     score: Mapped[float | None]
     matched_article_id: Mapped[int | None] = mapped_column(ForeignKey("articles.id"), index=True)
     evidence: Mapped[dict[str, Any]]
     joined_at: Mapped[datetime]
-    batch: Mapped[int] = mapped_column(BigInteger, server_default="0", index=True)  # that put it there
+    batch: Mapped[int] = mapped_column(BigInteger, server_default="0", index=True)  # of the last change
 
 
 class ClusterLogRow(Base):
-    """What happened to a cluster, in order."""
+    """The changes of clusters, in order."""
 
     __tablename__ = "cluster_log"
 
@@ -256,7 +256,7 @@ class ClusterLogRow(Base):
 
 
 class CorpusState(Base):
-    """One row: how often the corpus has changed. By it a process sees what others have decided since it last did."""
+    """A single row with the number of changes of the corpus, from which a process learns of decisions by others."""
 
     __tablename__ = "corpus_state"
     __table_args__ = (CheckConstraint("id = 1", name="ck_corpus_state_one"),)
@@ -269,7 +269,7 @@ class CorpusState(Base):
 
 
 class SignatureRow(Base):
-    """What is compared of an article, as bytes. Only equal schemes compare."""
+    """The fingerprint of an article, as bytes. Only equal schemes compare."""
 
     __tablename__ = "signatures"
 

@@ -1,4 +1,4 @@
-"""Runs the migrations on the database that the program is using."""
+"""Runs the migrations on the database of the program."""
 
 from alembic import context
 
