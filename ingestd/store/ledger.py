@@ -19,12 +19,13 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
 
 from ingestd.core.source_file import FileStamp, FileState, Reason, Rejected, SeenFile
+from ingestd.store.bulk_insert import BulkStatement
 from ingestd.store.database import Database
 from ingestd.store.sql import split_keys
 from ingestd.store.tables import RejectedRecord, SourceFile
 
 _files = SourceFile.__table__
-_UPDATE = update(SourceFile).where(_files.c.id == bindparam("file_id"))
+_UPDATE = BulkStatement(update(SourceFile).where(_files.c.id == bindparam("file_id")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +149,8 @@ class Ledger:
 
     def complete(self, connection: Connection, results: Sequence[FileResult], now: datetime) -> None:
         """Write the results of files, in the transaction that stores the articles."""
-        if not results:
-            return
-        connection.execute(
-            _UPDATE,
+        _UPDATE.execute(
+            connection,
             [
                 {
                     "file_id": s.claim.id,
@@ -209,7 +208,7 @@ class Ledger:
         """Write the new names of moved files, by row id."""
         if names:
             with self._database.begin_write() as connection:
-                connection.execute(_UPDATE, [{"file_id": id_, "archived_as": name} for id_, name in names])
+                _UPDATE.execute(connection, [{"file_id": id_, "archived_as": name} for id_, name in names])
 
     def find_pending_moves(self, roots: Sequence[str]) -> list[CompletedFile]:
         """Return completed files that may still be in the folder, because the process ended before the move."""

@@ -16,6 +16,7 @@ from ingestd.core.changeset import (
     NewArticle,
 )
 from ingestd.core.features import FEATURES, Feature
+from ingestd.store.bulk_insert import BulkStatement
 from ingestd.store.sql import split_keys
 from ingestd.store.tables import (
     ArticleRevision,
@@ -31,6 +32,11 @@ _articles = ArticleRow.__table__
 _copies = CopyRow.__table__
 _clusters = ClusterRow.__table__
 _members = ClusterMemberRow.__table__
+_INSERT = {
+    table: BulkStatement(insert(table))
+    for table in (ArticleRow, SignatureRow, CopyRow, ClusterRow, ClusterMemberRow, ClusterLogRow)
+}
+_UPDATE_CLUSTER = BulkStatement(update(ClusterRow).where(_clusters.c.id == bindparam("cluster")))
 
 
 def write_members(connection: Connection, changes: ChangeSet, opened: Sequence[ClusterSummary]) -> None:
@@ -43,7 +49,7 @@ def write_members(connection: Connection, changes: ChangeSet, opened: Sequence[C
         opened: a summary of every new cluster.
     """
     _write_articles(connection, changes)
-    _insert(connection, ClusterRow, [_make_cluster_row(changes, summary) for summary in opened])
+    _INSERT[ClusterRow].execute(connection, [_make_cluster_row(changes, summary) for summary in opened])
     new = {article.article_id for article in changes.articles if not article.revised}
     copies = {article_id: None if link is None else _make_copy_row(link) for article_id, link in changes.copies.items()}
     _replace(connection, CopyRow, copies, new)
@@ -64,15 +70,17 @@ def write_clusters(connection: Connection, changes: ChangeSet, summaries: Sequen
     for same_columns in (with_keywords, without):
         if same_columns:
             rows = [{"cluster": s.cluster_id, **_list_counts(changes, s)} for s in same_columns]
-            connection.execute(update(ClusterRow).where(_clusters.c.id == bindparam("cluster")), rows)
-    _insert(connection, ClusterLogRow, [_make_log_row(changes, entry) for entry in changes.log])
+            _UPDATE_CLUSTER.execute(connection, rows)
+    _INSERT[ClusterLogRow].execute(connection, [_make_log_row(changes, entry) for entry in changes.log])
 
 
 def _write_articles(connection: Connection, changes: ChangeSet) -> None:
     new = [article for article in changes.articles if not article.revised]
     revised = [article for article in changes.articles if article.revised]
     first = {"revision": 1, "first_seen_at": changes.now}
-    _insert(connection, ArticleRow, [{"id": a.article_id, **first, **_make_article_row(changes, a)} for a in new])
+    _INSERT[ArticleRow].execute(
+        connection, [{"id": a.article_id, **first, **_make_article_row(changes, a)} for a in new]
+    )
     if revised:
         a = _articles.c
         for chunk in split_keys([article.article_id for article in revised]):
@@ -88,9 +96,8 @@ def _write_articles(connection: Connection, changes: ChangeSet) -> None:
             update(ArticleRow).where(a.id == bindparam("article")).values(revision=a.revision + 1, pruned=None),
             [{"article": article.article_id, **_make_article_row(changes, article)} for article in revised],
         )
-    _insert(
+    _INSERT[SignatureRow].execute(
         connection,
-        SignatureRow,
         [_make_signature_row(article, feature) for article in changes.articles for feature in FEATURES],
     )
 
@@ -115,12 +122,7 @@ def _replace(
     """Replace the rows of articles, of which the new ones have none."""
     for chunk in split_keys([article_id for article_id in rows if article_id not in new]):
         connection.execute(delete(table).where(table.article_id.in_(chunk)))
-    _insert(connection, table, [row for row in rows.values() if row is not None])
-
-
-def _insert(connection: Connection, table: type[Any], rows: Sequence[dict[str, Any]]) -> None:
-    if rows:
-        connection.execute(insert(table), rows)
+    _INSERT[table].execute(connection, [row for row in rows.values() if row is not None])
 
 
 # Rows

@@ -3,17 +3,19 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import closing
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import inspect, text
+from sqlalchemy import bindparam, insert, inspect, select, text, update
 
 from ingestd.errors import CannotStartError, SettingsError
+from ingestd.store.bulk_insert import BulkStatement
 from ingestd.store.database import Database
 from ingestd.store.migrations import NEWEST
-from ingestd.store.tables import Base
+from ingestd.store.tables import Base, ClusterRow
 from tests.conftest import Corpus
 
 TABLES = {
@@ -84,6 +86,32 @@ def test_an_error_rolls_everything_back(database: Database) -> None:
         raise ZeroDivisionError
     with database.begin_read() as connection:
         assert connection.execute(text("SELECT count(*) FROM clusters")).scalar_one() == 0
+
+
+def test_rows_written_in_bulk_are_those_that_sqlalchemy_writes(database: Database) -> None:
+    when = datetime(2025, 3, 4, 12, 30, 15, 250, tzinfo=timezone(timedelta(hours=5)))
+    given = [
+        {"id": number, "status": "open", "title": title, "keywords": words, "n_articles": 1, "n_originals": 1, "n_outlets": 0,
+         "first_published_at": published, "created_at": when, "updated_at": when}
+        for number, (title, words, published) in enumerate(
+            [(None, [], None), ("50 % of “Štúr's” café\\", ["a%sb", ":x", "?"], when), ("\n", ["Ω"], when.astimezone(UTC))], 1
+        )
+    ]  # fmt: skip
+    by_id = BulkStatement(update(ClusterRow).where(ClusterRow.__table__.c.id == bindparam("of")))
+    with database.begin_write() as connection:
+        BulkStatement(insert(ClusterRow)).execute(connection, given)
+        connection.execute(insert(ClusterRow), [row | {"id": number + 3} for number, row in enumerate(given, 1)])
+        by_id.execute(connection, [{"of": number, "lang": "en"} for number in (2, 5)])
+        by_id.execute(connection, [{"lang": "de", "of": 3, "n_outlets": 2}, {"lang": "de", "of": 6, "n_outlets": 2}])
+        by_id.execute(connection, [])
+    with database.begin_read() as connection:
+        found = connection.execute(select(ClusterRow.__table__).order_by(ClusterRow.id)).mappings()
+        rows = [{name: value for name, value in row.items() if name != "id"} for row in found]
+    assert rows[:3] == rows[3:]
+    assert [row["keywords"] for row in rows[:3]] == [row["keywords"] for row in given]
+    assert [(row["title"], row["lang"], row["n_outlets"]) for row in rows[:3]] == [
+        (given[0]["title"], None, 0), (given[1]["title"], "en", 0), (given[2]["title"], "de", 2)
+    ]  # fmt: skip
 
 
 def test_an_id_that_was_merged_away_resolves_for_ever(database: Database) -> None:
