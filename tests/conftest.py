@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from ingestd import settings
@@ -17,6 +18,10 @@ from ingestd.core.stats import StatsSnapshot
 from ingestd.pipeline.one_shot import ingest_paths
 from ingestd.settings import Settings
 from ingestd.store.database import Database
+
+# A busy machine makes an example slow; how slow says nothing about the code.
+hypothesis.settings.register_profile("ingestd", deadline=None)
+hypothesis.settings.load_profile("ingestd")
 
 ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("INGESTD_TEST_SHARED", ROOT.parent / "shared"))

@@ -15,7 +15,7 @@ from ingestd.core.window.candidates import CandidateIds
 from ingestd.core.window.columns import WindowColumns
 from ingestd.core.window.window import Window
 from ingestd.matching.assignment import Assignment
-from ingestd.matching.copy_groups import CopyGroups
+from ingestd.matching.copy_groups import MOST_COPIES, CopyGroups
 from ingestd.matching.corpus import Corpus
 from ingestd.matching.event_clusters import EventClusters
 from ingestd.matching.pair_cache import PairCache
@@ -52,11 +52,19 @@ class _AnewStep:
 class BatchMatcher:
     """Decides one batch, and gathers the changes."""
 
-    def __init__(self, corpus: Corpus, window: Window, texts: TextCache, changes: ChangeSet, next_cluster: int) -> None:
-        """Number new clusters from `next_cluster`; the window and the texts are as earlier batches left them."""
+    def __init__(  # noqa: PLR0913 - all that decisions depend on
+        self,
+        corpus: Corpus,
+        window: Window,
+        texts: TextCache,
+        changes: ChangeSet,
+        next_cluster: int,
+        most_copies: int = MOST_COPIES,
+    ) -> None:
+        """Number new clusters from `next_cluster`; divide up to `most_copies` copies anew at once."""
         self._corpus, self._window, self._texts, self._changes = corpus, window, texts, changes
         self._pairs = PairCache(corpus, window, texts)
-        self._copies = CopyGroups(corpus, window, self._pairs, changes)
+        self._copies = CopyGroups(corpus, window, self._pairs, changes, most_copies)
         self._events = EventClusters(window, self._pairs, changes, next_cluster)
         self._columns: WindowColumns | None = None  # of the batch
         self._freed: deque[int] = deque()  # articles without a group, to be placed anew

@@ -15,6 +15,7 @@ from ingestd.core.changeset import ChangeSet, NewArticle
 from ingestd.core.stored import CorpusVersion, StoredAssignment
 from ingestd.core.window.window import Window
 from ingestd.matching.batch_matcher import BatchMatcher, Decision
+from ingestd.matching.copy_groups import MOST_COPIES
 from ingestd.matching.corpus import Corpus
 from ingestd.matching.text_cache import TextCache
 
@@ -26,9 +27,9 @@ _MOST_CAUGHT_UP = 10_000  # articles of other processes that are read at once: a
 class Matcher:
     """Decides batches, and keeps in memory between batches the part of the corpus that decisions need."""
 
-    def __init__(self, make_window: Callable[[], Window]) -> None:
+    def __init__(self, make_window: Callable[[], Window], most_copies: int = MOST_COPIES) -> None:
         """Begin with an empty window, and with a new one whenever the held articles are out of date."""
-        self._make_window = make_window
+        self._make_window, self._most_copies = make_window, most_copies
         self.window, self._texts = make_window(), TextCache()
         self._seen: CorpusVersion | None = None  # the version of the corpus that the window shows
 
@@ -49,7 +50,8 @@ class Matcher:
         """
         self._catch_up(corpus, version)
         changes = ChangeSet(now, version.batch)
-        decision = BatchMatcher(corpus, self.window, self._texts, changes, next_cluster).decide(batch)
+        matcher = BatchMatcher(corpus, self.window, self._texts, changes, next_cluster, self._most_copies)
+        decision = matcher.decide(batch)
         self._texts.evict()
         self._seen = version
         return decision

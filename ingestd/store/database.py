@@ -134,6 +134,8 @@ class Database:
             if current is None and not self._has_tables():
                 self.upgrade()
                 current = newest
+            elif current is None:  # another process made the tables since the version was read
+                current, newest = self.read_revisions()
         except SQLAlchemyError as error:
             raise CannotStartError(f"database {self.url!r}: {_get_first_line(error)}") from error
         if current != newest:

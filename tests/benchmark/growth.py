@@ -154,13 +154,13 @@ def serve(url: str, folder: Path) -> None:
     import structlog
 
     from ingestd import settings
-    from ingestd.cli.session import writing_process
+    from ingestd.cli.session import open_for_deciding
     from ingestd.inbox.scan import find_files
     from ingestd.pipeline.pipeline import IngestPipeline
 
     structlog.configure(processors=[lambda *_: (_ for _ in ()).throw(structlog.DropEvent)])
     loaded = settings.load_settings(None, {"database": {"url": url}})
-    with writing_process(loaded) as database:
+    with open_for_deciding(loaded) as database:
         line = IngestPipeline(loaded, database, after="keep")
         line.workers.warm_up()
         seen = list(find_files(folder))

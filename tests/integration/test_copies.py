@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ingestd.admin import fsck
 from ingestd.matching import copy_groups
 from ingestd.query import explain
 from tests.conftest import Corpus
@@ -110,33 +108,16 @@ def test_an_excerpt_that_came_first_is_filed_under_the_original_when_that_arrive
     assert set(corpus_on_each.rows("select id from cluster_resolve")) >= {cluster for _, cluster in log}
 
 
-def test_pages_put_together_from_the_same_passages_leave_nobody_a_copy_of_itself_or_of_a_copy(
-    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Round-ups that overlap in every way, with so few divided anew at once that newcomers must choose a speaker.
-    monkeypatch.setattr(copy_groups, "MOST_TOGETHER", 6)
-    passages = [" ".join(article.text.split()[:60]) for article in LONG[:14]]
-    rng = random.Random(2)
-    pages = [
-        {"id": f"p{n}", "title": f"Round-up {n}", "text": "\n\n".join(rng.sample(passages, rng.randint(2, 5)))}
-        for n in range(250)
-    ]
-    counts = corpus.take_in(pages=pages)
-    with corpus.database.begin_read() as connection:
-        problems = list(fsck.find_problems(connection, hashes=False))
-    assert (counts.articles, problems) == (250, [])
-
-
 def test_two_articles_that_would_leave_each_other_alone_for_ever_come_to_rest(
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    regroup = copy_groups.Copies.regroup
+    regroup = copy_groups.CopyGroups.regroup
 
     def freeing_the_other(self: Any, newcomer: int, places: Any) -> list[int]:
         regroup(self, newcomer, places)
         return [3 - newcomer] if 3 - newcomer in self._window else []
 
-    monkeypatch.setattr(copy_groups.Copies, "regroup", freeing_the_other)
+    monkeypatch.setattr(copy_groups.CopyGroups, "regroup", freeing_the_other)
     counts = corpus.take_in(pair=[brief(0), brief(1)])
     assert counts.articles == 2
     assert corpus.rows("select count(*) from cluster_members") == [2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -107,3 +108,25 @@ def test_a_window_that_starts_anew_decides_as_one_that_was_there_all_the_time() 
         assert restarting.decide(batch, NOW).assignments == standing.decide(batch, NOW).assignments
     assert len(standing.corpus.canonical) > 5
     assert len(standing.corpus.clusters) < len(MADE)
+
+
+def test_pages_put_together_from_the_same_passages_leave_nobody_a_copy_of_itself_or_of_a_copy() -> None:
+    # Round-ups that overlap in every way, with so few divided anew at once that newcomers must choose a canonical one.
+    passages = [" ".join(made.text.split()[:60]) for made in articles(14, seed=9, words=90)]
+    rng = random.Random(2)
+    pages = [
+        Article(title=f"Round-up {n}", text="\n\n".join(rng.sample(passages, rng.randint(2, 5))), lang="en")
+        for n in range(250)
+    ]
+    prints = fingerprint_articles(pages, make_weighter)
+    new = [
+        NewArticle(n, page, made, NOW.date(), 1) for n, (page, made) in enumerate(zip(pages, prints, strict=True), 1)
+    ]
+    run = ListedRun(most_copies=6)
+    for start in range(0, len(new), 50):
+        run.decide(new[start : start + 50], NOW)
+    canonical = run.corpus.canonical
+    assert len(canonical) > 100
+    assert not canonical.keys() & set(canonical.values())
+    assert all(run.corpus.members[a].cluster_id == run.corpus.members[c].cluster_id for a, c in canonical.items())
+    assert run.corpus.members.keys() == run.corpus.articles.keys()

@@ -19,6 +19,7 @@ from ingestd.core.window.columns import WindowColumns
 from ingestd.core.window.window import Window
 from ingestd.matching.batch_matcher import Decision
 from ingestd.matching.cluster_summary import keep_inhabited, summarise_opened, summarise_touched
+from ingestd.matching.copy_groups import MOST_COPIES
 from ingestd.matching.matcher import Matcher
 
 
@@ -137,12 +138,13 @@ class ListedRun:
     """Decides batches over lists, one after the other."""
 
     make_window: Callable[[], Window] = lambda: Window(days=30, max_articles=10_000)
+    most_copies: int = MOST_COPIES
     corpus: ListedCorpus = field(default_factory=ListedCorpus)
     batch: int = 0
     next_cluster: int = 1
 
     def __post_init__(self) -> None:
-        self.matcher = Matcher(self.make_window)
+        self.matcher = Matcher(self.make_window, self.most_copies)
 
     def decide(self, batch: Sequence[NewArticle], now: datetime) -> Decision:
         self.batch += 1
