@@ -13,6 +13,7 @@ from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
@@ -45,6 +46,7 @@ from ingestd.workers.pool import Workers
 from ingestd.workers.row_readers import read_rows_in_turn
 
 _BATCH = 256
+_FINGERPRINT_LIMIT_S = 600.0  # for one batch: minutes more than the slowest takes
 _SHOWN = 20  # articles that would move
 _articles = ArticleRow.__table__
 _clusters = ClusterRow.__table__
@@ -54,9 +56,32 @@ _members = ClusterMemberRow.__table__
 Read = tuple[int, Any, Article]  # id, day, and the article
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovedArticle:
+    """An article that the rebuild puts into another cluster."""
+
+    article_id: int
+    title: str | None
+    cluster: int | None  # before; None: the article had no cluster
+    new_cluster: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RebuildReport:
+    """The changes of a rebuild."""
+
+    articles: int
+    clusters_adjusted_rand: float  # agreement with the stored clusters
+    copies_adjusted_rand: float  # agreement with the stored groups of copies
+    clusters: tuple[int, int]  # before and after
+    copies: tuple[int, int]  # before and after
+    articles_in_another_cluster: int
+    first_of_them: tuple[MovedArticle, ...]
+
+
 def rebuild(
     settings: Settings, database: Database, *, check: bool, show_progress: ShowProgress = hide_progress
-) -> dict[str, Any]:
+) -> RebuildReport:
     """
     Derive copies and clusters anew; unless `check`, store them.
 
@@ -73,14 +98,14 @@ def rebuild(
         _derive(settings, database, anew, show_progress)
         with anew.begin_read() as new, database.begin_read() as old:
             ids = _match_clusters(read_clusters_by_article(old), read_clusters_by_article(new), _find_next_cluster(old))
-            found = _compare(old, new, ids)
+            report = _compare(old, new, ids)
         if not check:
             with anew.begin_read() as new, database.begin_write() as connection:
                 state = corpus_state.begin_batch(connection, generation=before.generation + 1)
                 if state.batch != before.batch + 1:
                     raise CannotStartError("articles came while all were decided anew: stop the daemons and repeat it")
                 replace_clusters(connection, new, ids, state.batch, datetime.now(UTC))
-    return found
+    return report
 
 
 def _refuse_without_texts(connection: Connection) -> None:
@@ -146,7 +171,7 @@ def _fingerprint_batches(articles: Iterator[Read], processes: int) -> Iterator[t
             if not ahead:
                 return
             batch, prints = ahead.popleft()
-            yield batch, prints.result()
+            yield batch, prints.result(timeout=_FINGERPRINT_LIMIT_S)
     finally:
         workers.close()
 
@@ -168,24 +193,25 @@ def _match_clusters(stored: Mapping[int, int], anew: Mapping[int, int], next_id:
     return ids
 
 
-def _compare(old: Connection, new: Connection, ids: Mapping[int, int]) -> dict[str, Any]:
+def _compare(old: Connection, new: Connection, ids: Mapping[int, int]) -> RebuildReport:
+    """Compare the stored decisions with the new ones."""
     stored, anew = read_clusters_by_article(old), read_clusters_by_article(new)
     groups, new_groups = _read_groups(old), _read_groups(new)
     moved = sorted(a for a, cluster in anew.items() if ids[cluster] != stored.get(a))
     named = {row.id: row.title for row in old.execute(select(_articles.c.id, _articles.c.title).where(
         _articles.c.id.in_(moved[:_SHOWN])))}  # fmt: skip
-    return {
-        "articles": len(anew),
-        "clusters_adjusted_rand": _compute_rand_index(stored, anew),
-        "copies_adjusted_rand": _compute_rand_index(groups, new_groups),
-        "clusters": [len(set(stored.values())), len(ids)],
-        "copies": [_count_rows(old, CopyRow), _count_rows(new, CopyRow)],
-        "articles_in_another_cluster": len(moved),
-        "first_of_them": [
-            {"article_id": a, "title": named[a], "cluster": stored.get(a), "new_cluster": ids[anew[a]]}
+    return RebuildReport(
+        articles=len(anew),
+        clusters_adjusted_rand=_compute_rand_index(stored, anew),
+        copies_adjusted_rand=_compute_rand_index(groups, new_groups),
+        clusters=(len(set(stored.values())), len(ids)),
+        copies=(_count_rows(old, CopyRow), _count_rows(new, CopyRow)),
+        articles_in_another_cluster=len(moved),
+        first_of_them=tuple(
+            MovedArticle(article_id=a, title=named[a], cluster=stored.get(a), new_cluster=ids[anew[a]])
             for a in moved[:_SHOWN]
-        ],
-    }
+        ),
+    )
 
 
 def _compute_rand_index(stored: Mapping[int, int], anew: Mapping[int, int]) -> float:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import Any
 
 from rich.markup import escape
 from rich.text import Text
@@ -12,6 +11,7 @@ from rich.text import Text
 from ingestd.admin.fsck import Problem
 from ingestd.admin.preflight import Finding, Grade
 from ingestd.admin.prune import PruneResult
+from ingestd.admin.rebuild import RebuildReport
 from ingestd.cli.layout import build_table, format_title, open_console, print_facts
 
 _GRADE_STYLES = {Grade.OK: "green", Grade.WARNING: "yellow", Grade.ERROR: "bold red"}
@@ -48,19 +48,19 @@ def print_pruning(result: PruneResult) -> None:
         open_console().print("Nothing was changed; --apply does it.")
 
 
-def print_rebuild(result: Mapping[str, Any], *, check: bool) -> None:
+def print_rebuild(report: RebuildReport, *, check: bool) -> None:
     """Print the changes of a rebuild."""
     console = open_console()
-    (clusters_before, clusters_after), (copies_before, copies_after) = result["clusters"], result["copies"]
+    (clusters_before, clusters_after), (copies_before, copies_after) = report.clusters, report.copies
     print_facts(
         {
-            "articles": result["articles"],
-            "clusters": f"{clusters_before:,} -> {clusters_after:,}, adjusted Rand {result['clusters_adjusted_rand']}",
-            "copies": f"{copies_before:,} -> {copies_after:,}, adjusted Rand {result['copies_adjusted_rand']}",
-            "in another cluster": result["articles_in_another_cluster"],
+            "articles": report.articles,
+            "clusters": f"{clusters_before:,} -> {clusters_after:,}, adjusted Rand {report.clusters_adjusted_rand}",
+            "copies": f"{copies_before:,} -> {copies_after:,}, adjusted Rand {report.copies_adjusted_rand}",
+            "in another cluster": report.articles_in_another_cluster,
         }
     )
-    for moved in result["first_of_them"]:
-        title = format_title(moved["title"])
-        console.print(Text(f"{moved['article_id']:>8}  {moved['cluster'] or '-'} -> {moved['new_cluster']}  {title}"))
+    for moved in report.first_of_them:
+        title = format_title(moved.title)
+        console.print(Text(f"{moved.article_id:>8}  {moved.cluster or '-'} -> {moved.new_cluster}  {title}"))
     console.print("Nothing was changed." if check else "Stored.", style="dim")

@@ -46,9 +46,9 @@ def test_a_check_changes_nothing_and_finds_what_is_stored(filled: Corpus) -> Non
     before = state(filled)
     found = rebuild(filled.settings, filled.database, check=True)
     assert state(filled) == before
-    assert found["articles"] == 300
-    assert (found["clusters_adjusted_rand"], found["copies_adjusted_rand"]) == (1.0, 1.0)
-    assert found["articles_in_another_cluster"] == 0
+    assert found.articles == 300
+    assert (found.clusters_adjusted_rand, found.copies_adjusted_rand) == (1.0, 1.0)
+    assert found.articles_in_another_cluster == 0
 
 
 def test_what_was_damaged_is_derived_anew_and_keeps_its_ids(filled: Corpus) -> None:
@@ -75,8 +75,8 @@ def test_what_was_damaged_is_derived_anew_and_keeps_its_ids(filled: Corpus) -> N
             {"id": largest},
         )
     found = rebuild(filled.settings, filled.database, check=False)
-    assert found["clusters_adjusted_rand"] < 1
-    assert found["articles_in_another_cluster"] >= 1
+    assert found.clusters_adjusted_rand < 1
+    assert found.articles_in_another_cluster >= 1
     after = state(filled)
     assert after["copies"] == before["copies"]
     assert after["signatures"] == before["signatures"]
@@ -91,7 +91,7 @@ def test_a_rebuild_of_a_rebuild_changes_nothing(filled: Corpus) -> None:
     rebuild(filled.settings, filled.database, check=False)
     once = state(filled)
     found = rebuild(filled.settings, filled.database, check=False)
-    assert found["articles_in_another_cluster"] == 0
+    assert found.articles_in_another_cluster == 0
     assert state(filled) == once
 
 
@@ -104,7 +104,7 @@ def test_new_articles_find_their_place_after_a_rebuild(filled: Corpus) -> None:
 
 
 def test_an_empty_database_is_rebuilt_into_an_empty_one(corpus: Corpus) -> None:
-    assert rebuild(corpus.settings, corpus.database, check=False)["articles"] == 0
+    assert rebuild(corpus.settings, corpus.database, check=False).articles == 0
 
 
 def test_clusters_are_compared_with_labels(filled: Corpus, tmp_path: Path) -> None:
