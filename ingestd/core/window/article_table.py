@@ -51,6 +51,10 @@ class ArticleTable:
         """Return the position of an article; None: not held."""
         return self._positions.get(article_id)
 
+    def find_position(self, article_id: int) -> int:
+        """Return the position of an article that is held."""
+        return self._positions[article_id]
+
     def find_positions(self, article_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the positions of articles, all of which are held."""
         return np.array([self._positions[a] for a in article_ids.tolist()], dtype=np.int64)

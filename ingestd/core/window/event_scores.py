@@ -71,11 +71,11 @@ class EventScores:
 
     def find_lowest(self, cluster_id: int) -> float:
         """Return the lowest score between two members of a cluster, infinite for less than two; it is remembered."""
-        members = self._memberships.list_members(cluster_id)
-        if members.size < 2:
-            return np.inf
         remembered = self._memberships.lowest_scores
         if cluster_id not in remembered:
+            members = self._memberships.list_members(cluster_id)
+            if members.size < 2:
+                return np.inf
             scores = self.score_all_pairs(members)
             np.fill_diagonal(scores, np.inf)
             remembered[cluster_id] = float(scores.min())

@@ -94,7 +94,7 @@ class Memberships:
 
     def set_cluster(self, article_id: int, cluster_id: int) -> None:
         """Move a canonical article to a cluster."""
-        (position,) = self._articles.find_positions(np.array([article_id])).tolist()
+        position = self._articles.find_position(article_id)
         if int(self._cluster[position]) != cluster_id:
             self._leave_cluster(position)
             self._cluster[position] = cluster_id
@@ -118,10 +118,10 @@ class Memberships:
         of the two arrives last.
         """
         published = self._articles.published
-        near, own = self._articles.find_positions(np.array([member, article_id])).tolist()
-        if np.isnan(published[near]):
+        if np.isnan(published[self._articles.find_position(member)]):
             return True
-        distances = np.abs(published[self._members.get(cluster_id, [])] - published[own])
+        own_date = published[self._articles.find_position(article_id)]
+        distances = np.abs(published[self._members.get(cluster_id, [])] - own_date)
         nearest = np.fmin.reduce(distances, initial=np.nan)
         return not nearest > quiet_days
 
