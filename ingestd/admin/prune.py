@@ -38,7 +38,7 @@ _members = ClusterMemberRow.__table__
 _files = SourceFile.__table__
 
 
-class What(StrEnum):
+class PrunedPart(StrEnum):
     """The part to be removed; each value includes the values before."""
 
     SIGNATURES = "signatures"  # no article is compared with the old articles any more
@@ -57,7 +57,7 @@ class PruneResult:
 
 
 def prune(
-    database: Database, before: date, what: What, *, apply: bool, show_progress: ShowProgress = hide_progress
+    database: Database, before: date, what: PrunedPart, *, apply: bool, show_progress: ShowProgress = hide_progress
 ) -> PruneResult:
     """
     Remove the past of the corpus before a day (UTC); unless `apply`, only count.
@@ -82,12 +82,12 @@ def prune(
                     _remove(connection, clusters, articles, what)
                     _log_pruning(connection, before, clusters, what)
             advance(min(len(old), done * _CLUSTERS_AT_A_TIME), None)
-    if apply and what is What.ARTICLES:
+    if apply and what is PrunedPart.ARTICLES:
         _repair_ledger(database)
     return PruneResult(n_clusters, n_articles, n_characters, applied=apply)
 
 
-def _select_old(before: date, what: What) -> Select[int]:
+def _select_old(before: date, what: PrunedPart) -> Select[int]:
     """Select the clusters that are old and have something left to remove."""
     other, others = _members.alias(), _articles.alias()
     young = exists().where(
@@ -97,10 +97,10 @@ def _select_old(before: date, what: What) -> Select[int]:
     return old.where(_articles.c.day < before, ~young, *_NOT_YET_REMOVED[what]).distinct()
 
 
-_NOT_YET_REMOVED: dict[What, tuple[Any, ...]] = {
-    What.SIGNATURES: (_articles.c.pruned.is_(None),),
-    What.TEXTS: (_articles.c.pruned.is_distinct_from(What.TEXTS.value),),
-    What.ARTICLES: (),
+_NOT_YET_REMOVED: dict[PrunedPart, tuple[Any, ...]] = {
+    PrunedPart.SIGNATURES: (_articles.c.pruned.is_(None),),
+    PrunedPart.TEXTS: (_articles.c.pruned.is_distinct_from(PrunedPart.TEXTS.value),),
+    PrunedPart.ARTICLES: (),
 }
 
 
@@ -115,17 +115,17 @@ def _count_characters(connection: Connection, ids: Sequence[int]) -> int:
     )
 
 
-def _remove(connection: Connection, clusters: Sequence[int], ids: Sequence[int], what: What) -> None:
+def _remove(connection: Connection, clusters: Sequence[int], ids: Sequence[int], what: PrunedPart) -> None:
     for chunk in split_keys(ids):
         connection.execute(delete(SignatureRow).where(SignatureRow.article_id.in_(chunk)))
-        if what is not What.SIGNATURES:
+        if what is not PrunedPart.SIGNATURES:
             connection.execute(delete(ArticleRevision).where(ArticleRevision.article_id.in_(chunk)))
-        if what is What.ARTICLES:
+        if what is PrunedPart.ARTICLES:
             _remove_references(connection, chunk)
         else:
-            values = {"pruned": what.value} | ({"text": ""} if what is What.TEXTS else {})
+            values = {"pruned": what.value} | ({"text": ""} if what is PrunedPart.TEXTS else {})
             connection.execute(update(ArticleRow).where(_articles.c.id.in_(chunk)).values(values))
-    if what is What.ARTICLES:
+    if what is PrunedPart.ARTICLES:
         empty = {"status": "closed", "canonical_article_id": None, "n_articles": 0, "n_originals": 0, "n_outlets": 0}
         for chunk in split_keys(clusters):
             connection.execute(update(ClusterRow).where(ClusterRow.id.in_(chunk)).values(empty))
@@ -155,7 +155,7 @@ def _repair_ledger(database: Database) -> None:
             connection.execute(update(SourceFile).where(these, lost).values(article_id=first, detail=said))
 
 
-def _log_pruning(connection: Connection, before: date, clusters: Sequence[int], what: What) -> None:
+def _log_pruning(connection: Connection, before: date, clusters: Sequence[int], what: PrunedPart) -> None:
     """Log the pruning in each cluster, and tell the daemons that parts of their windows are outdated."""
     now, state = datetime.now(UTC), corpus_state.read_version(connection)
     rows = [

@@ -102,7 +102,7 @@ def prune(
         settings = load_settings(ctx)
         from ingestd.admin import prune as work
 
-        kind = parse_kind(work.What, what, "--what")
+        kind = parse_kind(work.PrunedPart, what, "--what")
         show_progress = choose_progress(as_json=as_json)
         with open_database(settings) as database:
             result = work.prune(database, before.date(), kind, apply=apply, show_progress=show_progress)

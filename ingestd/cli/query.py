@@ -149,11 +149,11 @@ def export(
     Parquet needs `pip install 'ingestd[parquet]'`.
     """
     from ingestd.cli.progress_bar import choose_progress
-    from ingestd.query.export import Form, What, export_rows, find_form
+    from ingestd.query.export import ExportedRows, ExportFormat, export_rows, find_form
 
     with open_for_reading(ctx) as connection:
-        kind = parse_kind(What, what, "--what")
-        written_as = parse_kind(Form, form, "--format") if form else find_form(out)
+        kind = parse_kind(ExportedRows, what, "--what")
+        written_as = parse_kind(ExportFormat, form, "--format") if form else find_form(out)
         written = export_rows(connection, kind, written_as, out, choose_progress(as_json=False))
     typer.echo(f"{written:,} rows in {out}", err=True)
 

@@ -27,11 +27,11 @@ from ingestd.query.results import (
     ClusterDetail,
     ClusterLogEntry,
     ClusterMember,
-    ClusterSummary,
     Copy,
     CorpusStatus,
     FileDetail,
     LedgerEntry,
+    ListedCluster,
     Membership,
     RejectedEntry,
 )
@@ -72,7 +72,7 @@ def print_status(status: CorpusStatus) -> None:
     )
 
 
-def print_clusters(clusters: Sequence[ClusterSummary]) -> None:
+def print_clusters(clusters: Sequence[ListedCluster]) -> None:
     """Print clusters with their members: outlets, times and relations."""
     console = open_console()
     if not clusters:
@@ -178,7 +178,7 @@ def describe_copy(copy: Copy) -> str:
     )
 
 
-def _build_cluster_tree(cluster: ClusterSummary | ClusterDetail) -> Tree:
+def _build_cluster_tree(cluster: ListedCluster | ClusterDetail) -> Tree:
     n, outlets = cluster.n_articles, cluster.n_outlets
     size = f"{n} article{'s' if n != 1 else ''}"
     if n != cluster.n_originals:

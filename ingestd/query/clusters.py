@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, String, cast, or_, select, tex
 
 from ingestd.errors import NotFoundError
 from ingestd.query.ids import parse_id
-from ingestd.query.results import ClusterDetail, ClusterLogEntry, ClusterMember, ClusterSummary, from_row
+from ingestd.query.results import ClusterDetail, ClusterLogEntry, ClusterMember, ListedCluster, from_row
 from ingestd.store.sql import split_keys
 from ingestd.store.tables import ArticleRow, ClusterLogRow, ClusterMemberRow, ClusterRow, CopyRow, SourceFile
 
@@ -34,7 +34,7 @@ class ClusterFilter:
     largest: bool = False  # the largest cluster first, instead of the newest
 
 
-def list_clusters(connection: Connection, wanted: ClusterFilter) -> list[ClusterSummary]:
+def list_clusters(connection: Connection, wanted: ClusterFilter) -> list[ListedCluster]:
     """Return live clusters with their members, newest or largest first."""
     c = _clusters.c
     query = select(_clusters).where(c.status != "merged", c.n_articles >= wanted.min_articles)
@@ -49,7 +49,7 @@ def list_clusters(connection: Connection, wanted: ClusterFilter) -> list[Cluster
     order = (c.n_articles.desc(), *newest) if wanted.largest else newest
     rows = connection.execute(query.order_by(*order).limit(wanted.limit)).all()
     members = _read_members(connection, [row.id for row in rows])
-    return [from_row(ClusterSummary, row, members=members[row.id]) for row in rows]
+    return [from_row(ListedCluster, row, members=members[row.id]) for row in rows]
 
 
 def read_cluster(connection: Connection, given: str) -> ClusterDetail:

@@ -28,7 +28,7 @@ _ROWS_AT_A_TIME = 1000
 _STANDARD_OUTPUT = Path("-")
 
 
-class What(StrEnum):
+class ExportedRows(StrEnum):
     """The rows of an export."""
 
     ARTICLES = "articles"
@@ -37,7 +37,7 @@ class What(StrEnum):
     MEMBERS = "members"
 
 
-class Form(StrEnum):
+class ExportFormat(StrEnum):
     """The form of the file."""
 
     JSONL = "jsonl"
@@ -45,7 +45,7 @@ class Form(StrEnum):
     PARQUET = "parquet"
 
 
-def find_form(path: Path) -> Form:
+def find_form(path: Path) -> ExportFormat:
     """
     Return the form by the ending of a file name.
 
@@ -53,13 +53,17 @@ def find_form(path: Path) -> Form:
         CannotStartError: the ending names no form.
     """
     try:
-        return Form(path.suffix.removeprefix(".").lower())
+        return ExportFormat(path.suffix.removeprefix(".").lower())
     except ValueError as error:
-        raise CannotStartError(f"{path}: say --format {'|'.join(Form)}; the name does not") from error
+        raise CannotStartError(f"{path}: say --format {'|'.join(ExportFormat)}; the name does not") from error
 
 
 def export_rows(
-    connection: Connection, what: What, form: Form, out: Path, show_progress: ShowProgress = hide_progress
+    connection: Connection,
+    what: ExportedRows,
+    form: ExportFormat,
+    out: Path,
+    show_progress: ShowProgress = hide_progress,
 ) -> int:
     """
     Write rows to a file that appears when complete; return the number of rows.
@@ -77,7 +81,7 @@ def export_rows(
     if out.exists():
         raise CannotStartError(f"{out} exists already; nothing is overwritten")
     columns = _COLUMNS[what]
-    write = {Form.JSONL: _write_jsonl, Form.CSV: _write_csv, Form.PARQUET: _write_parquet}[form]
+    write = {ExportFormat.JSONL: _write_jsonl, ExportFormat.CSV: _write_csv, ExportFormat.PARQUET: _write_parquet}[form]
     with show_progress("rows", _count_rows(connection, what)) as advance, _open_complete(out) as stream:
         written = 0
         rows = (_to_row(row._mapping) for row in connection.execute(_build_query(what)))
@@ -86,7 +90,7 @@ def export_rows(
     return written
 
 
-def _count_rows(connection: Connection, what: What) -> int:
+def _count_rows(connection: Connection, what: ExportedRows) -> int:
     rows = _build_query(what).order_by(None).subquery()
     return connection.execute(select(func.count()).select_from(rows)).scalar_one()
 
@@ -94,23 +98,23 @@ def _count_rows(connection: Connection, what: What) -> int:
 _ARTICLE = ("ingestd_id", "external_id", "url", "outlet", "title", "text", "authors", "lang", "lang_confidence",
             "published_at", "published_source", "published_precision", "first_seen_at", "n_words", "revision",
             "canonical_ingestd_id", "relation", "cluster_id")  # fmt: skip
-_COLUMNS: Mapping[What, Sequence[str]] = {
-    What.ARTICLES: _ARTICLE,
-    What.CANONICAL: _ARTICLE,
-    What.CLUSTERS: ("cluster_id", "status", "merged_into", "canonical_ingestd_id", "title", "lang", "keywords",
+_COLUMNS: Mapping[ExportedRows, Sequence[str]] = {
+    ExportedRows.ARTICLES: _ARTICLE,
+    ExportedRows.CANONICAL: _ARTICLE,
+    ExportedRows.CLUSTERS: ("cluster_id", "status", "merged_into", "canonical_ingestd_id", "title", "lang", "keywords",
                     "n_articles", "n_originals", "n_outlets", "first_published_at", "last_published_at", "created_at",
                     "updated_at"),
-    What.MEMBERS: ("cluster_id", "ingestd_id", "relation", "score", "matched_ingestd_id", "joined_at", "outlet",
+    ExportedRows.MEMBERS: ("cluster_id", "ingestd_id", "relation", "score", "matched_ingestd_id", "joined_at", "outlet",
                    "title", "url", "published_at"),
 }  # fmt: skip
 
 
-def _build_query(what: What) -> Select[*tuple[Any, ...]]:
+def _build_query(what: ExportedRows) -> Select[*tuple[Any, ...]]:
     articles, copies = ArticleRow.__table__.c, CopyRow.__table__.c
     clusters, members = ClusterRow.__table__.c, ClusterMemberRow.__table__.c
     known: dict[str, Any]
     joined: FromClause
-    if what in (What.ARTICLES, What.CANONICAL):
+    if what in (ExportedRows.ARTICLES, ExportedRows.CANONICAL):
         known = {
             **{column.name: column for column in articles},
             "ingestd_id": articles.id,
@@ -122,7 +126,7 @@ def _build_query(what: What) -> Select[*tuple[Any, ...]]:
             ClusterMemberRow, members.article_id == articles.id
         )
         order = articles.id
-    elif what is What.CLUSTERS:
+    elif what is ExportedRows.CLUSTERS:
         known = {
             **{column.name: column for column in clusters},
             "cluster_id": clusters.id,
@@ -139,7 +143,7 @@ def _build_query(what: What) -> Select[*tuple[Any, ...]]:
         joined = ClusterMemberRow.__table__.join(ArticleRow, articles.id == members.article_id)
         order = members.article_id
     query = select(*(known[name].label(name) for name in _COLUMNS[what])).select_from(joined).order_by(order)
-    if what is What.CANONICAL:
+    if what is ExportedRows.CANONICAL:
         query = query.where(copies.article_id.is_(None))
     return query.execution_options(yield_per=_ROWS_AT_A_TIME)
 

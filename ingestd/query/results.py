@@ -106,7 +106,7 @@ class ClusterColumns:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterSummary(ClusterColumns):
+class ListedCluster(ClusterColumns):
     """A cluster in a listing."""
 
     members: Sequence[ClusterMember]  # by date

@@ -12,7 +12,7 @@ import pytest
 
 from ingestd.core.progress import Advance
 from ingestd.errors import CannotStartError
-from ingestd.query.export import Form, What, export_rows
+from ingestd.query.export import ExportedRows, ExportFormat, export_rows
 from tests.conftest import Corpus
 from tests.formats.documents import DOCUMENTS
 
@@ -28,7 +28,7 @@ def filled(corpus_on_each: Corpus) -> Corpus:
     return corpus_on_each
 
 
-def out(corpus: Corpus, what: What, form: Form, path: Path) -> int:
+def out(corpus: Corpus, what: ExportedRows, form: ExportFormat, path: Path) -> int:
     with corpus.database.begin_read() as connection:
         return export_rows(connection, what, form, path)
 
@@ -40,7 +40,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 def test_articles_exported_as_json_lines_are_read_back_as_the_same(filled: Corpus, tmp_path: Path) -> None:
     inbox = tmp_path / "again"
     inbox.mkdir()
-    written = out(filled, What.ARTICLES, Form.JSONL, inbox / "all.jsonl")
+    written = out(filled, ExportedRows.ARTICLES, ExportFormat.JSONL, inbox / "all.jsonl")
     assert written > 30
     again = Corpus(f"sqlite:///{tmp_path / 'again.db'}", inbox)
     assert again.ingest().articles == written
@@ -67,22 +67,24 @@ def normal(value: Any) -> str:
 def test_every_form_holds_every_row(filled: Corpus, tmp_path: Path) -> None:
     pq = pytest.importorskip("pyarrow.parquet")
     tables = {
-        What.ARTICLES: "articles",
-        What.CANONICAL: "canonical_articles",
-        What.CLUSTERS: "clusters",
-        What.MEMBERS: "cluster_members",
+        ExportedRows.ARTICLES: "articles",
+        ExportedRows.CANONICAL: "canonical_articles",
+        ExportedRows.CLUSTERS: "clusters",
+        ExportedRows.MEMBERS: "cluster_members",
     }
     for what, table in tables.items():
         (expected,) = filled.rows(f"select count(*) from {table}")
-        paths = {form: tmp_path / f"{what}.{form}" for form in Form}
-        assert {form: out(filled, what, form, path) for form, path in paths.items()} == dict.fromkeys(Form, expected)
-        as_lines = lines(paths[Form.JSONL])
-        with paths[Form.CSV].open(newline="") as opened:
+        paths = {form: tmp_path / f"{what}.{form}" for form in ExportFormat}
+        assert {form: out(filled, what, form, path) for form, path in paths.items()} == dict.fromkeys(
+            ExportFormat, expected
+        )
+        as_lines = lines(paths[ExportFormat.JSONL])
+        with paths[ExportFormat.CSV].open(newline="") as opened:
             as_csv = list(csv.DictReader(opened))
-        as_parquet = pq.read_table(paths[Form.PARQUET]).to_pylist()
+        as_parquet = pq.read_table(paths[ExportFormat.PARQUET]).to_pylist()
         assert len(as_lines) == len(as_csv) == len(as_parquet) == expected
         assert list(as_lines[0]) == list(as_csv[0]) == list(as_parquet[0])
-        key = "cluster_id" if what is What.CLUSTERS else "ingestd_id"
+        key = "cluster_id" if what is ExportedRows.CLUSTERS else "ingestd_id"
         assert [row[key] for row in as_lines] == [int(row[key]) for row in as_csv] == [row[key] for row in as_parquet]
         assert [row["title"] for row in as_lines] == [row["title"] or None for row in as_csv]
         assert [row["title"] for row in as_lines] == [row["title"] for row in as_parquet]
@@ -93,7 +95,7 @@ def test_nothing_is_overwritten_and_nothing_is_left_half(corpus: Corpus, tmp_pat
     there = tmp_path / "there.jsonl"
     there.write_text("kept")
     with pytest.raises(CannotStartError, match="exists already"):
-        out(corpus, What.ARTICLES, Form.JSONL, there)
+        out(corpus, ExportedRows.ARTICLES, ExportFormat.JSONL, there)
     assert there.read_text() == "kept"
 
     def interrupt(_done: int, _label: str | None) -> None:
@@ -103,5 +105,5 @@ def test_nothing_is_overwritten_and_nothing_is_left_half(corpus: Corpus, tmp_pat
         return nullcontext(interrupt)
 
     with corpus.database.begin_read() as connection, pytest.raises(KeyboardInterrupt):
-        export_rows(connection, What.ARTICLES, Form.JSONL, tmp_path / "half.jsonl", show_progress)
+        export_rows(connection, ExportedRows.ARTICLES, ExportFormat.JSONL, tmp_path / "half.jsonl", show_progress)
     assert sorted(p.name for p in tmp_path.glob("*.jsonl*")) == ["there.jsonl"]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ingestd.admin.fsck import find_problems
-from ingestd.admin.prune import PruneResult, What, prune
+from ingestd.admin.prune import PrunedPart, PruneResult, prune
 from ingestd.admin.rebuild import rebuild
 from ingestd.errors import CannotStartError
 from ingestd.inbox.scan import find_files
@@ -61,7 +61,7 @@ def damage(corpus: Corpus) -> list[Any]:
         return list(find_problems(connection, hashes=False))
 
 
-def counted(corpus: Corpus, what: What, *, apply: bool) -> PruneResult:
+def counted(corpus: Corpus, what: PrunedPart, *, apply: bool) -> PruneResult:
     return prune(corpus.database, DAY, what, apply=apply)
 
 
@@ -70,20 +70,20 @@ def everything(corpus: Corpus) -> list[Any]:
     return [corpus.rows(f"select * from {table} order by 1, 2") for table in tables]
 
 
-@pytest.mark.parametrize("what", list(What))
-def test_without_being_told_to_nothing_is_changed_and_the_count_is_right(aged: Corpus, what: What) -> None:
+@pytest.mark.parametrize("what", list(PrunedPart))
+def test_without_being_told_to_nothing_is_changed_and_the_count_is_right(aged: Corpus, what: PrunedPart) -> None:
     before = everything(aged)
     said = counted(aged, what, apply=False)
     assert everything(aged) == before
     assert replace(said, applied=True) == counted(aged, what, apply=True)
     assert said.articles > 80
-    if what is not What.ARTICLES:
+    if what is not PrunedPart.ARTICLES:
         assert counted(aged, what, apply=True) == PruneResult(0, 0, 0, applied=True)
 
 
 def test_old_articles_go_and_what_is_left_holds_together(aged: Corpus) -> None:
     total, ids = aged.rows("select count(*) from articles")[0], aged.rows("select id from clusters order by id")
-    said = counted(aged, What.ARTICLES, apply=True)
+    said = counted(aged, PrunedPart.ARTICLES, apply=True)
     assert aged.rows("select count(*) from articles") == [total - said.articles]
     assert damage(aged) == []
     assert aged.rows("select id from cluster_resolve order by id") == ids
@@ -100,7 +100,7 @@ def test_old_articles_go_and_what_is_left_holds_together(aged: Corpus) -> None:
 
 
 def test_a_file_that_comes_again_is_known_though_its_article_is_gone(aged: Corpus, tmp_path: Path) -> None:
-    counted(aged, What.ARTICLES, apply=True)
+    counted(aged, PrunedPart.ARTICLES, apply=True)
     total = aged.rows("select count(*) from articles")
     (aged.folder / "again.json").rename(aged.folder / "once-more.json")
     aged.ingest()
@@ -111,7 +111,7 @@ def test_a_file_that_comes_again_is_known_though_its_article_is_gone(aged: Corpu
 
 def test_texts_go_and_all_else_stays(aged: Corpus) -> None:
     members = aged.rows("select article_id, cluster_id from cluster_members order by 1")
-    said = counted(aged, What.TEXTS, apply=True)
+    said = counted(aged, PrunedPart.TEXTS, apply=True)
     assert aged.rows("select count(*) from articles where text = '' and title <> ''") == [said.articles]
     assert aged.rows("select article_id, cluster_id from cluster_members order by 1") == members
     assert damage(aged) == []
@@ -120,7 +120,7 @@ def test_texts_go_and_all_else_stays(aged: Corpus) -> None:
 
 
 def test_an_article_whose_text_was_given_up_and_that_comes_with_another_is_whole_again(aged: Corpus) -> None:
-    counted(aged, What.TEXTS, apply=True)
+    counted(aged, PrunedPart.TEXTS, apply=True)
     early = record(MADE[5])
     aged.take_in(
         again=early | {"text": "Nothing of what it said at first has turned out to be true.", "title": "Corrected"}
@@ -128,11 +128,11 @@ def test_an_article_whose_text_was_given_up_and_that_comes_with_another_is_whole
     found = aged.rows("select pruned, revision, text from articles where external_id = :id", id=early["id"])
     assert found == [(None, 2, "Nothing of what it said at first has turned out to be true.")]
     assert damage(aged) == []
-    assert counted(aged, What.TEXTS, apply=True).clusters == 1
+    assert counted(aged, PrunedPart.TEXTS, apply=True).clusters == 1
 
 
 def test_signatures_go_and_a_rebuild_makes_them_again(aged: Corpus) -> None:
-    said = counted(aged, What.SIGNATURES, apply=True)
+    said = counted(aged, PrunedPart.SIGNATURES, apply=True)
     assert aged.rows("select count(*) from articles where pruned = 'signatures'") == [said.articles]
     assert damage(aged) == []
     rebuild(aged.settings, aged.database, check=False)
@@ -140,8 +140,8 @@ def test_signatures_go_and_a_rebuild_makes_them_again(aged: Corpus) -> None:
     assert damage(aged) == []
 
 
-@pytest.mark.parametrize("what", list(What))
-def test_a_process_at_work_goes_on_with_what_is_left(aged: Corpus, tmp_path: Path, what: What) -> None:
+@pytest.mark.parametrize("what", list(PrunedPart))
+def test_a_process_at_work_goes_on_with_what_is_left(aged: Corpus, tmp_path: Path, what: PrunedPart) -> None:
     root = tmp_path / "root"
     root.mkdir()
     line = IngestPipeline(aged.settings, aged.database, after="archive")
