@@ -82,6 +82,12 @@ class WatchSettings(_Section):
     rescan_seconds: float = Field(
         30.0, gt=0, description="Seconds between readings of the folders in full, which find files without events."
     )
+    recheck_seconds: float = Field(
+        3600.0,
+        ge=0,
+        description="Seconds after the end of the work on a file during which writing on the file, in archive or "
+        "quarantine, is noticed: the file is taken up again as a new version. 0: never. Not with done_suffix.",
+    )
     mode: _Mode = Field(
         "auto",
         description='How changes are noticed: "auto" by events of the file system, and by reading the folder every 5 s '

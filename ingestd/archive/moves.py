@@ -167,7 +167,7 @@ def _find_earlier_target(base: bytes, folder: bytes, name: bytes, stamp: FileSta
             status = os.lstat(os.path.join(base, target))
         except FileNotFoundError:
             return None
-        if (status.st_size, status.st_mtime_ns) == (stamp.size, stamp.mtime_ns):  # a copy has another inode
+        if FileStamp(status.st_size, status.st_mtime_ns, stamp.inode) == stamp:  # a copy has another inode
             return target
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Mapping
 from typing import Annotated
 
@@ -36,7 +37,10 @@ def start_program(
     ctx: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
-    """Print the version, if asked for."""
+    """Print the version, if asked for; let signals end a command as usual. The daemon handles signals itself."""
+    if ctx.invoked_subcommand != "run":
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if version:
         typer.echo(f"ingestd {__version__}")
         raise typer.Exit

@@ -44,13 +44,28 @@ class Reason(StrEnum):
     INTERNAL = "internal"  # a fault of ours
 
 
+_INT64_END = 2**63  # BIGINT of SQL, and INTEGER of SQLite: 64 bits with a sign
+
+
 @dataclass(frozen=True, slots=True)
 class FileStamp:
-    """Size, time and inode: equal stamps mean no writing in between."""
+    """
+    Size, time and inode: equal stamps mean no writing in between.
+
+    A file system may give any number: a time of the year 2300 in nanoseconds, an inode with the highest bit set. A
+    number that no database holds is folded into 64 bits with a sign, in every stamp alike.
+    """
 
     size: int  # bytes
     mtime_ns: int
     inode: int
+
+    def __post_init__(self) -> None:
+        """Fold numbers beyond 64 bits with a sign."""
+        if not all(-_INT64_END <= number < _INT64_END for number in (self.size, self.mtime_ns, self.inode)):
+            object.__setattr__(self, "size", fold_int64(self.size))
+            object.__setattr__(self, "mtime_ns", fold_int64(self.mtime_ns))
+            object.__setattr__(self, "inode", fold_int64(self.inode))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +98,11 @@ class Rejected:
     record_no: int
     reason: Reason
     detail: str
+
+
+def fold_int64(number: int) -> int:
+    """Return a number of 64 bits with a sign: the number itself, or the number modulo 2**64 (two's complement)."""
+    return (number + _INT64_END) % (2 * _INT64_END) - _INT64_END
 
 
 def escape_unprintable(name: str) -> str:

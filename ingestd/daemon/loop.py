@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 import os
 import signal
 import time
@@ -14,7 +15,7 @@ import structlog
 
 from ingestd.core.source_file import SeenFile
 from ingestd.daemon.sd_notify import ServiceManager
-from ingestd.errors import SettingsError
+from ingestd.errors import IngestdError, SettingsError
 from ingestd.inbox.inbox import Inbox
 from ingestd.inbox.listener import Mode
 from ingestd.inbox.wakeup import Wakeup
@@ -29,6 +30,8 @@ SHUTDOWN_S = 7.0  # for what is in flight when the end is asked for; with the la
 _IDLE_WAIT_S = 1.0
 _BUSY_WAIT_S = 0.02  # between looks at the folder while readers are at work
 _BUSY_FILE_S = 5.0  # until a file that another process holds is tried again
+_FIRST_PAUSE_S = 1.0  # after a fault of ours; doubled with every further fault
+_LONGEST_PAUSE_S = 30.0  # as while the database is away; a fault after so long a time of work counts as the first
 _LEDGER_EVERY_S = 5.0  # looks for files that are to be tried again
 
 
@@ -49,26 +52,53 @@ class Daemon:
         self._wakeup = Wakeup()
         self._interrupted = False  # something other than files is asked for
         self._stop_signal = ""
+        self._has_worked = False
+        self._pause_s = 0.5 * _FIRST_PAUSE_S
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT; then finish the work in flight. SIGHUP reads the settings anew."""
         with _handle_signals(self._note_signal):
             while not self._stop_signal:
-                self._work()
-                if not self._stop_signal:
+                if self._work_safely() and not self._stop_signal:
                     self._read_settings()
+
+    def _work_safely(self) -> bool:
+        """
+        Work until a signal comes; return False after a fault of ours: then the work begins anew after a pause.
+
+        What is in hand is given back, and the inbox and the pipeline are made anew: nothing half-done stays in memory.
+        An expected error ends the daemon, and so does a fault before the first files were taken in.
+        """
+        began_at = time.monotonic()
+        try:
+            self._work()
+        except IngestdError:
+            raise
+        except Exception:
+            if not self._has_worked:
+                raise
+            worked_s = time.monotonic() - began_at
+            self._pause_s = _FIRST_PAUSE_S if worked_s > _LONGEST_PAUSE_S else min(2 * self._pause_s, _LONGEST_PAUSE_S)
+            log.exception("daemon.failed", retry_in_s=self._pause_s, hint="a fault of ingestd: please report it")
+            self._pause(self._pause_s)
+            return self._interrupted
+        return True
 
     def _work(self) -> None:
         """Work with the present settings, until a signal comes."""
         watch = FolderWatch(self._settings, self._database, self._wakeup, self._pause)
+        faulty = True
         try:
             watch.begin()
+            self._has_worked = True
             self._manager.notify_ready(f"watching {', '.join(watch.roots)}")
             while not self._interrupted:
                 watch.step()
                 self._manager.notify_alive(watch.describe_status)
             log.info("daemon.stopping", signal=self._stop_signal or "SIGHUP", batches_in_flight=watch.depth)
+            faulty = False
         except ShutdownRequested:
+            faulty = False
             log.warning(
                 "daemon.database_unavailable",
                 hint="the database was away; nothing was lost, the files are where they were",
@@ -76,7 +106,7 @@ class Daemon:
         finally:
             if self._stop_signal:
                 self._manager.notify_stopping()
-            watch.finish()
+            watch.finish(give_back=faulty)
 
     def _read_settings(self) -> None:
         """Take the new settings whole, or go on with the old settings."""
@@ -133,7 +163,9 @@ class FolderWatch:
         self._inbox = _make_inbox(settings.watch, wakeup)
         self.roots = [str(root) for root in self._inbox.roots]
         self._look_again: list[tuple[float, str, bytes]] = []  # a heap: when to look at a file again
+        self._look_at: dict[tuple[str, bytes], float] = {}  # the earliest such time of each file; others are void
         self._next_ledger_look = 0.0
+        self._next_recheck = 0.0
 
     @property
     def depth(self) -> int:
@@ -156,11 +188,16 @@ class FolderWatch:
         """Claim complete files, and store a batch after the reading."""
         now = time.monotonic()
         while self._look_again and self._look_again[0][0] <= now:
-            _, root, path = heapq.heappop(self._look_again)
-            self._inbox.offer_again([(root, path)])
+            due, root, path = heapq.heappop(self._look_again)
+            if self._look_at.get((root, path)) == due:
+                del self._look_at[root, path]
+                self._inbox.offer_again([(root, path)])
         if now >= self._next_ledger_look:
             self._next_ledger_look = now + _LEDGER_EVERY_S
             self._inbox.offer_again(self._pipeline.find_retryable(self.roots))
+        if now >= self._next_recheck:
+            self._next_recheck = now + self._settings.watch.rescan_seconds
+            self._pipeline.take_up_changed(self.roots)
         if not self._pipeline.full:
             wait_s = 0.0 if self._pipeline.depth else _IDLE_WAIT_S
             files = self._inbox.take_complete(self._settings.ingest.batch_files, wait_s)
@@ -168,14 +205,14 @@ class FolderWatch:
                 self._schedule_look(self._pipeline.submit(files), _BUSY_FILE_S)
         self._schedule_look(self._pipeline.step(_IDLE_WAIT_S if self._pipeline.full else _BUSY_WAIT_S), 0.0)
 
-    def finish(self) -> None:
-        """Listen no longer, and finish the work in flight, as far as there is time."""
+    def finish(self, *, give_back: bool = False) -> None:
+        """Listen no longer, and finish the work in flight as far as there is time, or give all of it back."""
         self._inbox.stop()
         deadline = time.monotonic() + SHUTDOWN_S
         # From now on a database that is away ends the work, instead of being waited for.
         try:
             self._pipeline.release_large_files()
-            while self._pipeline.depth and time.monotonic() < deadline:
+            while not give_back and self._pipeline.depth and time.monotonic() < deadline:
                 self._pipeline.step(deadline - time.monotonic())
             self._pipeline.close()
         except (ShutdownRequested, *TRANSIENT_DB_ERRORS) as error:
@@ -190,8 +227,11 @@ class FolderWatch:
         return f"{sum(stats.files.values())} files and {stats.articles} articles since the start{blind}"
 
     def _schedule_look(self, files: Sequence[SeenFile], after_s: float) -> None:
+        due = time.monotonic() + after_s
         for file in files:
-            heapq.heappush(self._look_again, (time.monotonic() + after_s, file.root, file.path))
+            if due < self._look_at.get((file.root, file.path), math.inf):
+                self._look_at[file.root, file.path] = due
+                heapq.heappush(self._look_again, (due, file.root, file.path))
 
 
 def _make_inbox(watch: WatchSettings, wakeup: Wakeup) -> Inbox:

@@ -19,7 +19,8 @@ import structlog
 from ingestd.core.source_file import FileStamp, SeenFile
 from ingestd.errors import CannotStartError
 from ingestd.inbox.listener import DEFAULT_LIMITS, Listener, ListenerLimits, MakeObserver, Mode, make_observer
-from ingestd.inbox.scan import find_files, is_regular, look_at
+from ingestd.inbox.open_writers import AskForWriters, Writers, ask_for_writers
+from ingestd.inbox.scan import find_files, full_path, is_regular, look_at
 from ingestd.inbox.settling import EMPTY_QUIET_S, Settling
 from ingestd.inbox.wakeup import Wakeup
 
@@ -51,6 +52,7 @@ class Inbox:
         wakeup: Wakeup | None = None,
         listener_limits: ListenerLimits = DEFAULT_LIMITS,
         make_observer: MakeObserver = make_observer,
+        ask_for_writers: AskForWriters = ask_for_writers,
     ) -> None:
         """
         Watch some folders; nothing happens before `start`.
@@ -68,16 +70,20 @@ class Inbox:
             wakeup: ends a wait for files when set.
             listener_limits: until events count as lost.
             make_observer: returns the observer to listen with.
+            ask_for_writers: tells whether anybody has a file open for writing.
         """
         self.roots = [Path(root).resolve() for root in roots]
         self._ignore, self._rescan_s, self._clock = tuple(ignore), rescan_s, clock
         self._blind_rescan_s = blind_rescan_s
         self._done = done_suffix
         self._unfinished: set[Key] = set()  # files that were named in the log
+        self._held_open: set[Key] = set()  # likewise, because somebody has them open for writing
+        self._ask_for_writers = ask_for_writers
         self._settling: Settling[Key] = Settling(quiet_s, empty_quiet_s)
         self._hints: deque[tuple[str, bytes, bool]] = deque(maxlen=2 * MAX_WAITING)
         self._wakeup = wakeup or Wakeup()
-        self._handed_out: dict[Key, FileStamp] = {}  # at work, or finished and left in place
+        # At work, or finished and left in place: the stamp, and the time.
+        self._handed_out: dict[Key, tuple[FileStamp, float]] = {}
         self._next_scan = 0.0
         self._has_more = False  # the last scan stopped before the end
         by_root = {Path(root).resolve(): mode for root, mode in (modes or {}).items()}
@@ -149,11 +155,15 @@ class Inbox:
 
     def _collect(self, max_files: int) -> list[SeenFile]:
         now = self._clock()
-        complete: list[SeenFile] = []
+        complete: dict[
+            Key, SeenFile
+        ] = {}  # by name: of a name that is renamed over again and again, the latest version
         due = self._settling.list_due(now)
         # Where more files come than can be stored, files with events and files of the scan get half each.
         max_hinted = max_files - min(len(due), max_files // 2)
-        while self._hints and len(complete) < max_hinted:
+        for _ in range(len(self._hints)):  # hints that come meanwhile wait: a quick writer holds nobody up
+            if len(complete) >= max_hinted:
+                break
             root, path, is_complete = self._hints.popleft()
             self._examine(root, path, is_complete, now, complete)
         for root, path in due:
@@ -162,7 +172,7 @@ class Inbox:
             self._examine(root, path, False, now, complete)
         if self._take_overflow() or now >= self._next_scan or (self._has_more and self.waiting < MAX_WAITING // 2):
             self._scan(now)
-        return complete
+        return list(complete.values())
 
     def _take_overflow(self) -> bool:
         """Tell whether events were lost since the last call: then the folders are read at once."""
@@ -171,8 +181,8 @@ class Inbox:
             event.clear()
         return bool(overflows)
 
-    def _examine(self, root: str, path: bytes, is_complete: bool, now: float, complete: list[SeenFile]) -> None:
-        """Look at a file, and append a complete file to `complete`, unless handed out before."""
+    def _examine(self, root: str, path: bytes, is_complete: bool, now: float, complete: dict[Key, SeenFile]) -> None:
+        """Look at a file, and add a complete file to `complete`, unless handed out before."""
         key = (root, path)
         seen = look_at(root, path) if path else None
         if self._done and seen is not None:
@@ -183,14 +193,54 @@ class Inbox:
             if not is_complete:
                 return
         if seen is None:
-            self._settling.drop(key)
+            self._let_go(key)
             self._handed_out.pop(key, None)
-        elif self._handed_out.get(key) == seen.stamp:
-            self._settling.drop(key)
-        elif (is_complete and seen.size) or not is_regular(seen) or self._settling.see(key, seen.stamp, now):
-            self._settling.drop(key)
-            self._handed_out[key] = seen.stamp
-            complete.append(seen)
+        elif self._is_handed_out(key, seen):
+            self._let_go(key)
+        elif not is_regular(seen) or self._is_complete(key, seen, is_complete, now):
+            self._let_go(key)
+            self._handed_out[key] = (seen.stamp, now)
+            complete[key] = seen
+
+    def _is_handed_out(self, key: Key, seen: SeenFile) -> bool:
+        return key in self._handed_out and self._handed_out[key][0] == seen.stamp
+
+    def _let_go(self, key: Key) -> None:
+        self._settling.drop(key)
+        self._held_open.discard(key)
+
+    def _is_complete(self, key: Key, seen: SeenFile, is_complete: bool, now: float) -> bool:
+        """
+        Tell whether a file is complete: quiet, or said to be complete, and nobody has the file open for writing.
+
+        Where nobody can tell, a writer that made pauses before gets twice as long.
+        """
+        if self._settle(key, seen, now) or (is_complete and seen.size):
+            writers = self._ask_for_writers(full_path(seen))
+            if writers is Writers.SOME:
+                self._report_held_open(key, seen, self._settling.hold(key, seen.stamp, now))
+                return False
+            return is_complete or writers is Writers.NONE or self._settling.is_past_pauses(key, now)
+        return False
+
+    def _settle(self, key: Key, seen: SeenFile, now: float) -> bool:
+        """Record a file as seen, and tell whether the file is quiet."""
+        stamp, at = self._handed_out.get(key, (None, now))
+        # Written on after the file was taken for complete: the writer had made a pause.
+        grown = stamp is not None and stamp.inode == seen.inode
+        return self._settling.see(key, seen.stamp, now, now - at if grown else 0.0)
+
+    def _report_held_open(self, key: Key, seen: SeenFile, unchanged_s: float) -> None:
+        """Log once that somebody has a file open for writing and has written nothing for so long."""
+        if unchanged_s > _UNFINISHED_S and key not in self._held_open:
+            self._held_open.add(key)
+            log.warning(
+                "file.held_open",
+                root=seen.root,
+                path=seen.name,
+                unchanged_s=round(unchanged_s),
+                hint="not taken in: a process has it open for writing, and may write on",
+            )
 
     def _scan(self, now: float) -> None:
         """Read all folders; remember new files, up to a bound."""
@@ -212,11 +262,11 @@ class Inbox:
             present.add(seen.path)
             if self._done and not self._is_marked(root, seen.path):
                 continue
-            if self._handed_out.get(key) != seen.stamp and key not in self._settling:
+            if not self._is_handed_out(key, seen) and key not in self._settling:
                 if self.waiting >= MAX_WAITING:
                     self._has_more = True  # the rest waits in the folder
                     return
-                self._settling.see(key, seen.stamp, now)
+                self._settle(key, seen, now)
         self._report_unfinished(root, unfinished)
         for key in [k for k in self._handed_out if k[0] == str(root) and k[1] not in present]:
             del self._handed_out[key]

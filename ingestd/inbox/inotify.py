@@ -31,9 +31,11 @@ class FolderObserver(BaseObserver):
 
     def on_thread_stop(self) -> None:
         """Let go of all folders."""
-        super().on_thread_stop()
-        self.descriptor.stop()
-        self.descriptor.join(_END_LIMIT_S)
+        try:
+            super().on_thread_stop()  # KeyError where folders were exchanged or moved (watchdog 7.1)
+        finally:
+            self.descriptor.stop()
+            self.descriptor.join(_END_LIMIT_S)
 
 
 class FolderDescriptor(InotifyFD):

@@ -46,6 +46,7 @@ _EVENTS: list[type[FileSystemEvent]] = [
     DirCreatedEvent,
     DirMovedEvent,
 ]
+_END_LIMIT_S = 5.0  # for a thread of watchdog to end
 _CANARY = os.path.join(OWN_FOLDER, b"canary")
 
 AddHint = Callable[[Path, bytes, bool], None]  # root, path below it, whether the file is known to be complete
@@ -136,10 +137,10 @@ class Listener:
             observer = self._make_observer(self.report_overflow)
             observer.schedule(handler, str(self.root), recursive=True, event_filter=_EVENTS)
             observer.start()
-        except OSError as error:  # out of inotify watches or instances, or the folder is gone
+        except Exception as error:  # noqa: BLE001 - OSError: out of inotify watches, or no folder; others: a fault of watchdog
             if observer is not None:
-                observer.stop()
-            self._give_up(str(error))
+                _stop_observer(observer, self.root)
+            self._give_up(f"{type(error).__name__}: {error}")
             return
         self._observer = observer
         self._overflows.clear()
@@ -147,11 +148,9 @@ class Listener:
 
     def stop(self) -> None:
         """Listen no longer."""
-        if self._observer is not None:
-            self._observer.stop()
-            if self._observer.is_alive():
-                self._observer.join(timeout=5)
-            self._observer = None
+        observer, self._observer = self._observer, None
+        if observer is not None:
+            _stop_observer(observer, self.root)
 
     def check(self) -> None:
         """Find out whether events still come, and help if not. The folder has just been read."""
@@ -232,6 +231,16 @@ class Listener:
                 pass
         except OSError:
             self._canary_at = None
+
+
+def _stop_observer(observer: BaseObserver, root: Path) -> None:
+    """Stop an observer; a fault of watchdog is logged, and concerns nothing but the events of this folder."""
+    try:
+        observer.stop()
+        if observer.is_alive():
+            observer.join(timeout=_END_LIMIT_S)
+    except Exception:
+        log.exception("watch.stop_failed", root=str(root), hint="listening begins anew; the folder is read meanwhile")
 
 
 class HintHandler(FileSystemEventHandler):

@@ -71,13 +71,22 @@ def is_left_alone(name: bytes, ignore: Sequence[str]) -> bool:
 
 
 def look_at(root: str | Path, path: bytes) -> SeenFile | None:
-    """Return the present state of a file, without following links; None: the file is gone, or is a folder."""
+    """
+    Return the present state of a file, without following links; None: the file is gone, is a folder, or cannot be seen.
+
+    A pipe, socket or device has neither size nor times: using a pipe changes the times, and makes no other version.
+    """
     try:
         status = os.lstat(os.path.join(os.fsencode(root), path))
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:  # the folder may not be searched, the disk is damaged: the next scan tries again
+        log.warning("file.not_seen", root=str(root), path=os.fsdecode(path), error=str(error))
+        return None
     if stat.S_ISDIR(status.st_mode):
         return None
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISLNK(status.st_mode):
+        return SeenFile(str(root), path, 0, 0, 0, status.st_ino, status.st_mode)
     return SeenFile(
         str(root), path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_mode
     )

@@ -111,7 +111,9 @@ class BatchCommitter:
         next_article, next_cluster = corpus_state.find_next_ids(connection)
         batch: list[tuple[FileOutcome, NewArticle]] = []
         for outcome, article, fingerprint in _list_articles(files):
-            known = identities.find(article, fingerprint.text_sha256)
+            known = identities.find(article, fingerprint.text_sha256) or identities.find_earlier_version(
+                outcome.claim.superseded, article
+            )
             if known is not None and fingerprint.text_sha256 in known.texts:
                 outcome.repeats += 1
                 outcome.first_article = outcome.first_article or known.article_id

@@ -13,7 +13,7 @@ import structlog
 
 from ingestd.archive import moves
 from ingestd.archive.policy import MovePolicy, finish_moves, plan_move
-from ingestd.core.source_file import FileState
+from ingestd.core.source_file import FileState, Reason
 from ingestd.pipeline.database_retry import DatabaseRetry
 from ingestd.store.ledger import CompletedFile, Ledger
 from ingestd.workers.pool import Workers
@@ -51,8 +51,8 @@ class FileMover:
         self._pending: deque[PendingMoves] = deque()
 
     def start_moves(self, files: Sequence[CompletedFile]) -> None:
-        """Have files moved; a vanished file has nothing to move."""
-        files = [file for file in files if file.state is not FileState.VANISHED]
+        """Have files moved; a vanished file has nothing to move, and a pipe, socket or device is never touched."""
+        files = [f for f in files if f.state is not FileState.VANISHED and f.reason != Reason.NOT_REGULAR]
         if files and self._policy.after != "keep":
             planned = [plan_move(file, self._policy.after) for file in files]
             self._pending.append(PendingMoves(files, planned, self._workers.move_files(planned)))

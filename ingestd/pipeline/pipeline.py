@@ -19,13 +19,15 @@ from typing import Any
 import structlog
 
 from ingestd.archive.policy import After, MovePolicy
-from ingestd.core.source_file import SeenFile
+from ingestd.core.source_file import Reason, SeenFile
 from ingestd.core.stats import IngestStats, StatsSnapshot
 from ingestd.core.window.window import Window
+from ingestd.errors import IngestdError
 from ingestd.pipeline.committer import BatchCommitter
-from ingestd.pipeline.database_retry import DatabaseRetry, Pause
+from ingestd.pipeline.database_retry import DatabaseRetry, Pause, ShutdownRequested
 from ingestd.pipeline.file_outcome import FileOutcome
 from ingestd.pipeline.large_file import LargeFile, LargeFileQueue
+from ingestd.pipeline.late_changes import LateChanges
 from ingestd.pipeline.leases import LeaseKeeper
 from ingestd.pipeline.limits import PipelineLimits
 from ingestd.pipeline.mover import FileMover
@@ -35,6 +37,7 @@ from ingestd.settings import Settings
 from ingestd.store.database import Database
 from ingestd.store.ledger import Claim, Ledger
 from ingestd.workers.extract import explain_unusable
+from ingestd.workers.faults import describe_fault
 from ingestd.workers.pool import Workers
 
 log = structlog.get_logger()
@@ -87,6 +90,9 @@ class IngestPipeline:
         self._storer = BatchStorer(database, self._ledger, self._committer, self._retry, self.stats)
         policy = MovePolicy(after, settings.watch.done_suffix)
         self._mover = FileMover(self.workers, self._ledger, self._retry, policy, limits.slow_s)
+        # A file with a marker is complete: its writer says so.
+        recheck_s = 0.0 if settings.watch.done_suffix else settings.watch.recheck_seconds
+        self._late_changes = LateChanges(database, self._retry, recheck_s)
 
     @property
     def window(self) -> Window:
@@ -127,11 +133,33 @@ class IngestPipeline:
         """Return root and path of deferred files due for another attempt."""
         return self._retry.call(lambda: self._ledger.find_retryable(roots, _now()))
 
+    def take_up_changed(self, roots: Sequence[str]) -> int:
+        """Put finished files that somebody wrote on back into the folders; return the number of files."""
+        with self.stats.timed("recheck"):
+            return self._late_changes.take_up(roots)
+
     def submit(self, files: Sequence[SeenFile]) -> list[SeenFile]:
-        """Claim and read files; return files held by another process or not due yet."""
-        with self.stats.timed("claim"):
-            in_hand = {claim.id for claim in self._list_claims()}
-            claimed = self._retry.call(lambda: self._ledger.claim(files, _now(), in_hand))
+        """
+        Claim and read files.
+
+        Returns:
+            Files held by another process, not due yet, or impossible to claim: to be looked at again later.
+        """
+        try:
+            with self.stats.timed("claim"):
+                in_hand = {claim.id for claim in self._list_claims()}
+                claimed = self._retry.call(lambda: self._ledger.claim(files, _now(), in_hand))
+        except (ShutdownRequested, IngestdError):
+            raise
+        except Exception as error:
+            # A fault of ours in one file: the others are claimed without that file.
+            if len(files) > 1:
+                return [later for file in files for later in self.submit([file])]
+            log.exception("file.not_claimed", path=files[0].name, hint="the file stays where it is; tried again later")
+            self.stats.files["not_claimed"] += 1
+            if self.stats.quarantined is not None:
+                self.stats.quarantined.append((files[0].name, f"{Reason.INTERNAL}: {describe_fault(error)}"))
+            return list(files)
         self.stats.files["unchanged"] += len(claimed.completed)
         self._mover.start_moves(claimed.completed)  # could not be moved before, or were put back
         self._reading.start_reading(claimed.claims)
@@ -167,10 +195,7 @@ class IngestPipeline:
             self._mover.record_finished(self._limits.last_moves_s)
         finally:
             self._mover.drop_moves()
-            if claims:
-                self.workers.abandon()
-            else:
-                self.workers.close()
+            self.workers.abandon()  # an exit would wait for a process that is stopped, or waits for the disk
         if claims:
             self._ledger.defer(claims, _now(), "released at shutdown")
 

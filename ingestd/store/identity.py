@@ -52,7 +52,9 @@ class Identities:
             for chunk in split_keys(sorted(keys)):
                 for row in connection.execute(select(*columns).where(column.in_(chunk)).order_by(_articles.c.id)):
                     self._remember(row.id, row.outlet, row.text_sha256, row.url_canonical, row.external_id)
-        self._load_revisions(connection)
+        self._load_revisions(connection, [*self._by_url.values(), *self._by_id.values()])
+        self._connection = connection
+        self._by_record: dict[tuple[int, ...], dict[int, tuple[str | None, KnownArticle]]] = {}
 
     def find(self, article: Article, sha256: str) -> KnownArticle | None:
         """Return the stored article that an article with this text is; None: a new article."""
@@ -65,12 +67,45 @@ class Identities:
                 return known
         return None
 
+    def find_earlier_version(self, files: tuple[int, ...], article: Article) -> KnownArticle | None:
+        """
+        Return the stored article that is the beginning of an article: read before the writer of the file had finished.
+
+        Only for an article without URL and id. The record has the same number, and the earlier title begins the present
+        title; of a file of several articles no title is no sign.
+
+        Args:
+            files: ids of the earlier versions of the file.
+            article: from the present version.
+        """
+        if not files or article.url_canonical or article.external_id:
+            return None
+        if files not in self._by_record:
+            self._by_record[files] = self._load_records(files)
+        records = self._by_record[files]
+        title, known = records.get(article.record_no, (None, None))
+        is_begun = (article.title or "").startswith(title or "") and bool(title or len(records) == 1)
+        return known if is_begun else None
+
     def add(self, article_id: int, article: Article, sha256: str) -> None:
         """Remember an article that was just given an id."""
         self._remember(article_id, article.outlet, sha256, article.url_canonical, article.external_id)
 
-    def _load_revisions(self, connection: Connection) -> None:
-        by_article = {known.article_id: known for known in (*self._by_url.values(), *self._by_id.values())}
+    def _load_records(self, files: tuple[int, ...]) -> dict[int, tuple[str | None, KnownArticle]]:
+        """Return title and article of each record of some files, without those that have a URL or an id."""
+        a = _articles.c
+        query = select(a.id, a.outlet, a.text_sha256, a.record_no, a.title).where(
+            a.source_file_id.in_(files), a.url_canonical.is_(None), a.external_id.is_(None)
+        )
+        records = {
+            row.record_no: (row.title, KnownArticle(row.id, row.outlet, {row.text_sha256}))
+            for row in self._connection.execute(query.order_by(a.source_file_id, a.id))
+        }
+        self._load_revisions(self._connection, [known for _, known in records.values()])
+        return records
+
+    def _load_revisions(self, connection: Connection, articles: Sequence[KnownArticle]) -> None:
+        by_article = {known.article_id: known for known in articles}
         revisions = ArticleRevision.__table__.c
         for chunk in split_keys(sorted(by_article)):
             query = select(revisions.article_id, revisions.text_sha256).where(revisions.article_id.in_(chunk))

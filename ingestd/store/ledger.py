@@ -12,15 +12,16 @@ import os
 import secrets
 import socket
 from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
 
-from ingestd.core.source_file import FileStamp, FileState, Reason, Rejected, SeenFile
+from ingestd.core.source_file import FileStamp, FileState, Reason, Rejected, SeenFile, fold_int64
 from ingestd.store.bulk_insert import BulkStatement
 from ingestd.store.database import Database
+from ingestd.store.late_changes import CHANGED_AFTERWARDS
 from ingestd.store.sql import split_keys
 from ingestd.store.tables import RejectedRecord, SourceFile
 
@@ -35,6 +36,7 @@ class Claim:
     id: int  # of the row in source_files
     file: SeenFile
     fence: int  # rises with each claim of the file
+    superseded: tuple[int, ...] = ()  # rows of earlier versions that were read before their writer had finished
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +104,7 @@ class Ledger:
         Claim files to work on.
 
         Args:
-            files: to claim.
+            files: to claim; of several versions of one name, the last counts.
             now: start of the leases.
             in_hand: ids of the known claims of this process. Every other claim of this process was committed, but the
                 answer of the database was lost: such a claim is returned again.
@@ -110,8 +112,9 @@ class Ledger:
         claims: list[Claim] = []
         completed: list[CompletedFile] = []
         busy: list[SeenFile] = []
+        files = list({(file.root, file.path): file for file in files}.values())
         with self._database.begin_write() as connection:
-            rows = self._find_newest(connection, files)
+            rows, superseded = self._find_newest(connection, files)
             fresh: list[SeenFile] = []
             for file in files:
                 row = rows.get((file.root, file.path))
@@ -120,11 +123,14 @@ class Ledger:
                 elif row.finished_at is not None:
                     completed.append(_to_completed_file(row))
                 elif self._can_claim(row, now, in_hand):
-                    claims.append(Claim(row.id, file, row.fence + 1))
+                    claims.append(Claim(row.id, file, row.fence + 1, superseded.get((file.root, file.path), ())))
                 else:
                     busy.append(file)
             self._take_over(connection, claims, now)
-            claims.extend(self._insert_claims(connection, fresh, now))
+            claims.extend(
+                replace(claim, superseded=superseded.get((claim.file.root, claim.file.path), ()))
+                for claim in self._insert_claims(connection, fresh, now)
+            )
         return ClaimResult(tuple(claims), tuple(completed), tuple(busy))
 
     def find_leased(self, connection: Connection, claims: Iterable[Claim]) -> set[int]:
@@ -213,7 +219,10 @@ class Ledger:
     def find_pending_moves(self, roots: Sequence[str]) -> list[CompletedFile]:
         """Return completed files that may still be in the folder, because the process ended before the move."""
         query = select(_files).where(
-            _files.c.root.in_(roots), _files.c.finished_at.is_not(None), _files.c.archived_as.is_(None)
+            _files.c.root.in_(roots),
+            _files.c.finished_at.is_not(None),
+            _files.c.archived_as.is_(None),
+            _files.c.reason.is_distinct_from(Reason.NOT_REGULAR),  # such a file stays where it is
         )
         with self._database.begin_read() as connection:
             return [
@@ -247,11 +256,17 @@ class Ledger:
 
     def _find_newest(
         self, connection: Connection, files: Sequence[SeenFile]
-    ) -> dict[tuple[str, bytes], Row[*tuple[Any, ...]]]:
-        """Return the decisive row of each file: the unfinished row, else the latest row."""
+    ) -> tuple[dict[tuple[str, bytes], Row[*tuple[Any, ...]]], dict[tuple[str, bytes], tuple[int, ...]]]:
+        """
+        Return the decisive row of each file, and the rows of versions that were read too early.
+
+        Decisive is the unfinished row, else the latest row.
+        """
         rows: dict[tuple[str, bytes], Row[*tuple[Any, ...]]] = {}
+        superseded: dict[tuple[str, bytes], tuple[int, ...]] = {}
         for root in sorted({file.root for file in files}):
-            for paths in split_keys([file.path for file in files if file.root == root]):
+            stamps = {file.path: file.stamp for file in files if file.root == root}
+            for paths in split_keys(list(stamps)):
                 query = (
                     select(_files).where(_files.c.root == root, _files.c.path_bytes.in_(paths)).order_by(_files.c.id)
                 )
@@ -259,7 +274,9 @@ class Ledger:
                     known = rows.get((root, row.path_bytes))
                     if known is None or known.finished_at is not None:
                         rows[root, row.path_bytes] = row
-        return rows
+                    if _has_grown(row, stamps[row.path_bytes]):
+                        superseded[root, row.path_bytes] = (*superseded.get((root, row.path_bytes), ()), row.id)
+        return rows, superseded
 
     def _can_claim(self, row: Row[*tuple[Any, ...]], now: datetime, in_hand: Set[int]) -> bool:
         if row.state == FileState.DEFERRED:
@@ -305,7 +322,13 @@ class Ledger:
         return [Claim(ids[file.root, file.path], file, 1) for file in files]
 
     def _list_stamp(self, file: SeenFile) -> dict[str, Any]:
-        return {"size_bytes": file.size, "mtime_ns": file.mtime_ns, "ctime_ns": file.ctime_ns, "inode": file.inode}
+        stamp = file.stamp
+        return {
+            "size_bytes": stamp.size,
+            "mtime_ns": stamp.mtime_ns,
+            "ctime_ns": fold_int64(file.ctime_ns),
+            "inode": stamp.inode,
+        }
 
     def _list_lease(self, now: datetime) -> dict[str, Any]:
         return {"state": FileState.CLAIMED.value, "lease_owner": self.owner, "lease_until": now + self._lease}
@@ -353,6 +376,12 @@ def _to_completed_file(row: Row[*tuple[Any, ...]]) -> CompletedFile:
 def _has_changed(row: Row[*tuple[Any, ...]], file: SeenFile) -> bool:
     """Tell whether a completed name holds another content by now, or a content that had vanished before."""
     return row.state == FileState.VANISHED or _make_stamp(row) != file.stamp
+
+
+def _has_grown(row: Row[*tuple[Any, ...]], now: FileStamp) -> bool:
+    """Tell whether a version was finished before its writer had: taken up again, or written on before the move."""
+    is_in_place = row.archived_as is None and row.inode == now.inode and row.size_bytes < now.size
+    return row.finished_at is not None and (row.detail == CHANGED_AFTERWARDS or is_in_place)
 
 
 def _make_stamp(row: Row[*tuple[Any, ...]]) -> FileStamp:

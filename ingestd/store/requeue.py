@@ -35,7 +35,8 @@ def requeue(connection: Connection, now: datetime, reason: str | None, paths: Se
         reason: of the quarantine; None: any.
         paths: below the root, or full; empty: all files.
     """
-    query = select(_files).where(_files.c.state == FileState.QUARANTINED)
+    # A file that went back into the folder by itself has another row by now.
+    query = select(_files).where(_files.c.state == FileState.QUARANTINED, _files.c.archived_as.is_distinct_from(""))
     if reason:
         query = query.where(_files.c.reason == reason)
     rows = [r for r in connection.execute(query) if not paths or {r.path, f"{r.root}/{r.path}"} & set(paths)]

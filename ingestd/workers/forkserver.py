@@ -2,6 +2,9 @@
 The server to fork reading processes from.
 
 Not a plain fork: threads of the folder watcher may hold locks. The server imports all modules once.
+
+SIGTERM and SIGINT reach the whole process group, from a terminal, a supervisor or systemd. The main process decides
+what is still to be finished, so the server and its processes ignore both; SIGKILL alone ends a process.
 """
 
 from __future__ import annotations
@@ -13,13 +16,28 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
-from multiprocessing import forkserver
-from multiprocessing.context import ForkServerContext
+from multiprocessing import forkserver, resource_tracker
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import TypeVar
 
 _T = TypeVar("_T")
 
 _NICE = 5  # all wait for the process that decides: where cores are scarce it goes first, and readers run ahead of it
+_SIGNALS_OF_GROUP = (signal.SIGTERM, signal.SIGINT)
+
+
+class KilledProcess(ForkServerProcess):
+    """A process that ignores SIGTERM. The executor terminates its processes, and waits, after one of them has died."""
+
+    def terminate(self) -> None:
+        """End the process at once."""
+        self.kill()
+
+
+class KilledContext(ForkServerContext):
+    """Makes processes that end by SIGKILL alone."""
+
+    Process = KilledProcess
 
 
 def start_server() -> ForkServerContext:
@@ -29,10 +47,21 @@ def start_server() -> ForkServerContext:
     Called as early as possible: the server loads modules for the readers while this process loads modules for the
     pipeline.
     """
-    context = multiprocessing.get_context("forkserver")
+    context = KilledContext()
     context.set_forkserver_preload(["ingestd.workers.preload"])
-    forkserver.ensure_running()
+    resource_tracker.ensure_running()  # would let the signals through again, within the block below
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS_OF_GROUP)
+    try:
+        forkserver.ensure_running()  # the server inherits the block, until the preloaded module ignores the signals
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return context
+
+
+def ignore_group_signals() -> None:
+    """Leave SIGTERM and SIGINT to the main process."""
+    for number in _SIGNALS_OF_GROUP:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def start_executor(processes: int) -> ProcessPoolExecutor:
@@ -49,8 +78,7 @@ def run_now(work: Callable[[], _T]) -> Future[_T]:
 
 def prepare_process() -> None:
     """Prepare a forked process for work."""
-    # Ctrl-C reaches the whole process group; the main process decides what is still to be finished.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ignore_group_signals()
     # Memory that all such processes share stays shared: the collector would write to every object.
     gc.freeze()
     threading.Thread(target=_end_with_parent, daemon=True).start()

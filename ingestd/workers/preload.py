@@ -12,9 +12,11 @@ from ingestd.core.lsh.minhash import get_permutations
 from ingestd.core.text.tokens import tokenize_texts
 from ingestd.formats import load_plugins
 from ingestd.formats.language import detect_language
+from ingestd.workers.forkserver import ignore_group_signals
 from ingestd.workers.light_datasketch import import_datasketch
 from ingestd.workers.word_frequencies import load_term_weighter
 
+ignore_group_signals()
 import_datasketch()
 get_permutations(COPY_SCHEME)
 tokenize_texts(["A text, for the tables of characters to be made."])

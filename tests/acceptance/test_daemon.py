@@ -113,6 +113,7 @@ def test_retry_takes_a_quarantined_file_up_again(daemon: Daemon, tmp_path: Path)
     import subprocess
     import sys
 
+    daemon.environment["INGESTD_WATCH__RECHECK_SECONDS"] = "0"  # or a mended file would come back by itself
     daemon.start()
     daemon.drop("sub/broken.json", b'{"title": ')
     daemon.wait_until(lambda: daemon.count_finished() == 1, 30)

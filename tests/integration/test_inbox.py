@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,50 +16,11 @@ from watchdog.events import FileCreatedEvent, FileSystemEvent, FileSystemEventHa
 from watchdog.observers.api import BaseObserver, EventEmitter
 from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, WatchDescriptor
 
-from ingestd.core.source_file import SeenFile
 from ingestd.errors import CannotStartError
 from ingestd.inbox.inbox import Inbox
 from ingestd.inbox.inotify import FolderObserver
-from ingestd.inbox.listener import ListenerLimits, Mode
-
-NEVER_S = 3600.0
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    folder = tmp_path / "inbox"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def watching(root: Path) -> Iterator[Callable[..., Inbox]]:
-    made: list[Inbox] = []
-
-    def watch(*, quiet_s: float = 0.2, rescan_s: float = NEVER_S, blind: bool = False, **options: Any) -> Inbox:
-        mode = Mode.POLL if blind else Mode.AUTO
-        inbox = Inbox([root], quiet_s=quiet_s, rescan_s=rescan_s, empty_quiet_s=1.0, modes={root: mode}, **options)
-        inbox.start()
-        made.append(inbox)
-        return inbox
-
-    yield watch
-    for inbox in made:
-        inbox.stop()
-
-
-def handed_out(inbox: Inbox, wait_s: float = 3.0, n: int = 1) -> list[SeenFile]:
-    """What is handed out until there are n of them, or the time is over."""
-    found: list[SeenFile] = []
-    deadline = time.monotonic() + wait_s
-    while len(found) < n and (left := deadline - time.monotonic()) > 0:
-        found += inbox.take_complete(100, left)
-    return found
-
-
-def names(inbox: Inbox, wait_s: float = 3.0, n: int = 1) -> list[str]:
-    """Their names."""
-    return sorted(seen.name for seen in handed_out(inbox, wait_s, n))
+from ingestd.inbox.listener import ListenerLimits
+from tests.support.watching import handed_out, names
 
 
 def test_a_file_that_was_there_before_is_found(root: Path, watching: Callable[..., Inbox]) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -102,3 +103,20 @@ def test_a_second_writer_on_sqlite_is_refused_with_a_clear_word(tmp_path: Path) 
     first.close()
     second.lock()
     second.close()
+
+
+def test_of_two_versions_of_one_name_the_last_is_claimed(database: Database) -> None:
+    ledger = Ledger(database, lease_s=60)
+    (claim,) = ledger.claim([seen(size=10), seen(b"b.json"), seen(size=11)][::2], NOW).claims
+    assert claim.file.size == 11
+
+
+@pytest.mark.parametrize("number", [-(10**18), 2**63 - 1, 2**63, 10**19, 2**64 - 1])
+def test_numbers_that_no_database_holds_tell_versions_apart_all_the_same(database: Database, number: int) -> None:
+    ledger = Ledger(database, lease_s=60)
+    strange = SeenFile("/inbox", b"a.json", 10, number, number, abs(number), stat.S_IFREG | 0o644)
+    (claim,) = ledger.claim([strange], NOW).claims
+    settle(database, ledger, FileResult(claim=claim, state=FileState.STORED))
+    (completed,) = ledger.claim([strange], NOW).completed
+    assert completed.stamp == strange.stamp
+    assert ledger.claim([replace(strange, mtime_ns=number - 1)], NOW).claims

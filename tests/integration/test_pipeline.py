@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
@@ -319,3 +320,40 @@ def test_a_file_of_many_articles_is_stored_in_pieces_and_once(
     assert corpus.rows("select count(*), count(distinct external_id) from articles") == [(700, 700)]
     assert corpus.rows("select state, n_articles, article_id from source_files") == [("stored", 700, 1)]
     assert (pipeline.stats.articles, pipeline.stats.repeats) == (700, 0)
+
+
+def test_times_out_of_all_reason_are_no_fault_of_a_file(
+    corpus: Corpus, make_pipeline: Callable[..., IngestPipeline]
+) -> None:
+    corpus.write(records(3))
+    os.utime(corpus.folder / "0.json", ns=(0, -(10**18)))
+    os.utime(corpus.folder / "1.json", ns=(0, 330 * 365 * 86_400 * 10**9))  # about the year 2300
+    run(make_pipeline(), list(find_files(corpus.folder)))
+    assert corpus.rows("select count(*) from source_files where state = 'stored' and archived_as is not null") == [3]
+    assert list(find_files(corpus.folder)) == []
+
+
+def test_a_fault_in_claiming_concerns_one_file_and_is_loud(
+    corpus: Corpus, make_pipeline: Callable[..., IngestPipeline]
+) -> None:
+    corpus.write(records(3))
+    faulty = SeenFile("no text: \udcff", b"a.json", 1, 1, 1, 1, stat.S_IFREG)
+    pipeline = make_pipeline()
+    with structlog.testing.capture_logs() as said:
+        assert pipeline.submit([*find_files(corpus.folder), faulty]) == [faulty]
+        while pipeline.depth:
+            pipeline.step(10)
+    assert corpus.rows("select count(*) from articles") == [3]
+    assert [line["path"] for line in said if line["event"] == "file.not_claimed"] == ["a.json"]
+
+
+def test_a_pipe_is_named_once_and_never_touched(corpus: Corpus, make_pipeline: Callable[..., IngestPipeline]) -> None:
+    pipe = corpus.folder / "pipe.json"
+    os.mkfifo(pipe)
+    for moment in range(3):
+        os.utime(pipe, (moment, moment))  # as by somebody at work with the pipe
+        pipeline = make_pipeline()
+        pipeline.recover([str(corpus.folder)])
+        run(pipeline, list(find_files(corpus.folder)))
+    assert corpus.rows("select state, reason, archived_as from source_files") == [("quarantined", "not_regular", None)]
+    assert [path.name for path in corpus.folder.iterdir()] == ["pipe.json"]

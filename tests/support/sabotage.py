@@ -2,7 +2,7 @@
 The program with something broken in it: `python -m tests.support.sabotage ARGUMENTS` runs ingestd with them.
 
 SABOTAGE names what: points at which the process is killed (`die:MODULE:FUNCTION:before|after:N`, at the N-th call that gets there), and
-mutants, which are faults that a careless change could bring. Words are separated by spaces. Nothing of it is in the product.
+mutants, which are faults that a careless change could bring; `fail:MODULE:FUNCTION:N` raises an error at the N-th call. Words are separated by spaces. Nothing of it is in the product.
 """
 
 from __future__ import annotations
@@ -52,6 +52,22 @@ def die(module: str, function: str, when: str, at: str) -> None:
         return call
 
     replace(module, function, wrapped)
+
+
+def fail(module: str, function: str, at: str) -> None:
+    """Raise an error that nobody foresaw, at a single call."""
+    calls = [0]
+
+    def failing(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            calls[0] += 1
+            if calls[0] == int(at):
+                raise ZeroDivisionError("a fault that nobody foresaw")
+            return original(*arguments, **named)
+
+        return call
+
+    replace(module, function, failing)
 
 
 def replace(module: str, function: str, by: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
@@ -142,6 +158,8 @@ def main() -> None:
     for word in os.environ.get("SABOTAGE", "").split():
         if word.startswith("die:"):
             die(*word.split(":")[1:])
+        elif word.startswith("fail:"):
+            fail(*word.split(":")[1:])
         else:
             MUTANTS[word]()
     from ingestd.__main__ import main as ingestd

@@ -19,7 +19,6 @@ def test_a_file_settles_only_after_looking_the_same_for_the_quiet_time(seen: lis
             since, last = now, stamp
         if settling.see("file", stamp, now):
             assert now - since >= 1.0
-            last = None
 
 
 def test_an_empty_file_is_given_more_time() -> None:
@@ -38,3 +37,33 @@ def test_the_due_files_are_those_that_would_be_complete_now() -> None:
     assert settling.list_due(1.2) == ["early"]
     settling.drop("early")
     assert settling.list_due(9.0) == ["late"]
+
+
+def test_a_writer_with_pauses_gets_twice_the_longest_of_them() -> None:
+    settling: Settling[str] = Settling(1.0, longest_quiet_s=10.0)
+    settling.see("file", FileStamp(1, 1, 1), 0.0)
+    settling.see("file", FileStamp(2, 2, 1), 3.0)
+    settling.see("file", FileStamp(3, 3, 1), 3.5)
+    assert settling.see("file", FileStamp(3, 3, 1), 4.5)
+    assert not settling.is_past_pauses("file", 4.5)
+    assert settling.next_due() == 9.5
+    assert not settling.is_past_pauses("file", 9.0)
+    assert settling.is_past_pauses("file", 9.5)
+    settling.see("file", FileStamp(4, 4, 1), 20.0)  # a pause of 16.5 seconds
+    assert settling.is_past_pauses("file", 30.0)  # no more than the limit
+
+
+def test_the_next_file_of_a_name_is_no_pause() -> None:
+    settling: Settling[str] = Settling(1.0)
+    settling.see("file", FileStamp(1, 1, 1), 0.0)
+    settling.see("file", FileStamp(1, 1, 2), 50.0)
+    assert settling.is_past_pauses("file", 51.0)
+
+
+def test_a_file_that_is_held_is_looked_at_again_after_the_quiet_time() -> None:
+    settling: Settling[str] = Settling(1.0)
+    settling.see("file", FileStamp(1, 1, 1), 0.0)
+    assert settling.hold("file", FileStamp(1, 1, 1), 5.0) == 5.0
+    assert settling.list_due(5.5) == []
+    assert settling.list_due(6.0) == ["file"]
+    assert settling.see("file", FileStamp(1, 1, 1), 6.0)

@@ -1,0 +1,72 @@
+"""Writers that pause for longer than the quiet time: every file is stored whole, and every article once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.daemon import Daemon
+
+HEADLINE = "Ferry timetable changes in spring"
+FIRST = "The ferry between the two harbours will leave every forty minutes from the first of April onwards."
+SECOND = "Commuters had asked for an earlier boat, and the harbour office agreed to try a five o'clock departure."
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    made = Daemon(tmp_path)
+    yield made
+    made.close()
+
+
+def test_a_writer_that_flushes_every_line_and_pauses_is_waited_for(daemon: Daemon) -> None:
+    daemon.environment["INGESTD_WATCH__QUIET_SECONDS"] = "0.3"
+    daemon.start()
+    script = """if True:
+        import json, sys, time
+        with open(sys.argv[1], "w") as file:
+            for number in range(4):
+                record = {"id": str(number), "outlet": "Post", "title": f"Number {number}", "text": f"Text of {number}."}
+                print(json.dumps(record), file=file, flush=True)
+                time.sleep(1)
+    """
+    subprocess.run([sys.executable, "-c", script, str(daemon.inbox / "lines.jsonl")], check=True)
+    daemon.wait_until(lambda: daemon.list_remaining() == [], 10)
+    assert daemon.rows("select state, n_articles from source_files") == [("stored", 4)]
+    assert daemon.stop() == 0
+
+
+def test_what_is_written_into_the_archive_or_quarantine_is_noticed_and_becomes_a_revision(
+    daemon: Daemon, tmp_path: Path
+) -> None:
+    daemon.start()
+    whole = json.dumps({"title": "A record in two parts", "text": SECOND, "url": "https://post.example/parts"})
+    (daemon.inbox / "ferry.txt").write_text(f"{HEADLINE}\n{FIRST}\n")
+    (daemon.inbox / "cut.json").write_text(whole[:40])
+    daemon.drop("other.txt", b"Another headline\nWith a text that nobody writes on.")
+    daemon.wait_until(lambda: daemon.rows("select count(*) from source_files where archived_as is not null") == [3], 30)
+    places = dict(daemon.rows("select path, archived_as from source_files"))
+    for name, rest in (("ferry.txt", SECOND), ("cut.json", whole[40:])):
+        with (daemon.inbox / places[name]).open("a") as late:
+            late.write(rest)
+    stored = "select count(*) from source_files where state = 'stored' and archived_as != '' and detail is null"
+    daemon.wait_until(lambda: daemon.rows(stored) == [3], 30)
+    time.sleep(1.5)  # another look at the archive
+    assert daemon.stop() == 0
+    assert daemon.rows("select title, revision from articles order by title") == [
+        ("A record in two parts", 1), ("Another headline", 1), (HEADLINE, 2),
+    ]  # fmt: skip
+    assert daemon.rows("select text from articles where revision = 2") == [f"{FIRST}\n{SECOND}"]
+    assert daemon.log.read_text().count("file.changed_after_archive") == 2
+    assert daemon.rows("select count(*) from source_files") == [5]
+    fsck = subprocess.run(
+        [sys.executable, "-m", "ingestd", "--db", daemon.url, "fsck", "--hash"], cwd=tmp_path, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert fsck.returncode == 0, fsck.stdout
