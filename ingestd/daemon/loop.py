@@ -165,6 +165,7 @@ class FolderWatch:
         self._look_again: list[tuple[float, str, bytes]] = []  # a heap: when to look at a file again
         self._look_at: dict[tuple[str, bytes], float] = {}  # the earliest such time of each file; others are void
         self._next_ledger_look = 0.0
+        self._step_s = 0.0  # time of the last step, for waiting and storing
         self._next_recheck = 0.0
 
     @property
@@ -203,7 +204,7 @@ class FolderWatch:
             files = self._inbox.take_complete(self._settings.ingest.batch_files, wait_s)
             if files:
                 self._schedule_look(self._pipeline.submit(files), _BUSY_FILE_S)
-        self._schedule_look(self._pipeline.step(_IDLE_WAIT_S if self._pipeline.full else _BUSY_WAIT_S), 0.0)
+        self._schedule_look(self._step_pipeline(_IDLE_WAIT_S if self._pipeline.full else _BUSY_WAIT_S), 0.0)
 
     def finish(self, *, give_back: bool = False) -> None:
         """Listen no longer, and finish the work in flight as far as there is time, or give all of it back."""
@@ -212,8 +213,9 @@ class FolderWatch:
         # From now on a database that is away ends the work, instead of being waited for.
         try:
             self._pipeline.release_large_files()
-            while not give_back and self._pipeline.depth and time.monotonic() < deadline:
-                self._pipeline.step(deadline - time.monotonic())
+            # A transaction is not interrupted: none is begun that would take longer than there is time.
+            while not give_back and self._pipeline.depth and time.monotonic() + self._step_s < deadline:
+                self._step_pipeline(deadline - time.monotonic())
             self._pipeline.close()
         except (ShutdownRequested, *TRANSIENT_DB_ERRORS) as error:
             log.warning("daemon.leases_left", error=str(error), hint="the next start takes the files up again")
@@ -225,6 +227,12 @@ class FolderWatch:
         stats = self._pipeline.take_snapshot()
         blind = "" if self._inbox.ready else "; no events come, reading the folders instead"
         return f"{sum(stats.files.values())} files and {stats.articles} articles since the start{blind}"
+
+    def _step_pipeline(self, wait_s: float) -> list[SeenFile]:
+        began_at = time.monotonic()
+        changed = self._pipeline.step(wait_s)
+        self._step_s = time.monotonic() - began_at
+        return changed
 
     def _schedule_look(self, files: Sequence[SeenFile], after_s: float) -> None:
         due = time.monotonic() + after_s
