@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import traceback
 from enum import StrEnum
 from typing import Any, TextIO, cast
 
@@ -12,6 +13,11 @@ import orjson
 import structlog
 
 from ingestd.core.source_file import escape_unprintable
+
+# Without local variables: they hold texts, settings and the password of the database.
+_TRACEBACKS_AS_JSON = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
 
 
 class LogFormat(StrEnum):
@@ -41,9 +47,9 @@ def configure_logging(log_format: LogFormat, level: LogLevel) -> None:
     stream = cast("TextIO", Unfailing(sys.stderr))
     render: list[structlog.typing.Processor]
     if log_format is LogFormat.JSON:
-        render = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(_encode_event)]
+        render = [_TRACEBACKS_AS_JSON, structlog.processors.JSONRenderer(_encode_event)]
     else:
-        render = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        render = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_write_traceback)]
     structlog.configure(
         processors=[*shared, *render],
         wrapper_class=structlog.make_filtering_bound_logger(level.value),
@@ -104,6 +110,12 @@ class Unfailing:
 
 def _encode_event(event: Any, **options: Any) -> str:
     return orjson.dumps(event, default=options.get("default", str)).decode()
+
+
+def _write_traceback(stream: TextIO, exc_info: structlog.typing.ExcInfo) -> None:
+    """Write a traceback without local variables and control characters."""
+    lines = "".join(traceback.format_exception(*exc_info)).rstrip("\n").split("\n")
+    stream.write("\n" + "\n".join(map(escape_unprintable, lines)))
 
 
 def _escape_values(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -12,6 +12,7 @@ import os
 import textwrap
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import unquote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -30,6 +31,12 @@ _FILE_HEADER = """\
 # Every setting of ingestd with its default. `ingestd` reads this file from ./config, or another with --config FILE.
 # The environment overrides the file (INGESTD_WATCH__QUIET_SECONDS=2), and options of the command line override both.
 # An unknown setting, or a value out of bounds, is refused with its name."""
+# Upper bounds: beyond them a value is a slip of the keyboard, and some would overflow a clock, a column or a buffer.
+_DAY_S = 86_400.0
+_MOST_WORKERS = 1024  # processes; more than the cores of any one machine in use
+_MOST_COUNTED = 2**31 - 1  # an INTEGER of PostgreSQL
+_MOST_BYTES = 2**50  # 1 PiB; a read of 2**63 bytes overflows
+_MAY_HOLD_PASSWORD = ("database", "database.url")
 _NOT_SETTINGS = ("INGESTD_TEST_",)  # read by the tests
 
 
@@ -53,18 +60,30 @@ class DatabaseSettings(_Section):
 
     url: str = Field(
         "sqlite:///data/ingestd.db",
+        repr=False,  # it may hold a password
         description="SQLAlchemy URL. SQLite needs nothing else; for PostgreSQL: postgresql+psycopg://USER@HOST/NAME "
         "(ingestd[postgres]).",
     )
     lease_seconds: float = Field(
         300.0,
         gt=0,
+        le=_DAY_S,
         description="Seconds without a sign of life from a process until other processes may take over "
         "its claimed files.",
     )
     retry_seconds: float = Field(
-        30.0, gt=0, description="Seconds, the longest pause between attempts while the database or the disk is away."
+        30.0,
+        gt=0,
+        le=_DAY_S,
+        description="Seconds, the longest pause between attempts while the database or the disk is away.",
     )
+
+    @property
+    def file(self) -> Path | None:
+        """The file of a SQLite database; None: another database, or one in memory."""
+        kind, _, path = self.url.partition(":///")
+        path = unquote(path.partition("?")[0])
+        return Path(path) if kind.startswith("sqlite") and path not in ("", ":memory:") else None
 
 
 class WatchSettings(_Section):
@@ -76,11 +95,15 @@ class WatchSettings(_Section):
     quiet_seconds: float = Field(
         1.0,
         gt=0,
+        le=_DAY_S,
         description="Seconds without a change after which a file is complete. A file renamed into place is complete at "
         "once.",
     )
     rescan_seconds: float = Field(
-        30.0, gt=0, description="Seconds between readings of the folders in full, which find files without events."
+        30.0,
+        gt=0,
+        le=_DAY_S,
+        description="Seconds between readings of the folders in full, which find files without events.",
     )
     recheck_seconds: float = Field(
         3600.0,
@@ -119,6 +142,7 @@ class IngestSettings(_Section):
     workers: int = Field(
         default_factory=lambda: os.cpu_count() or 1,
         ge=0,
+        le=_MOST_WORKERS,
         description="Processes that read and fingerprint; 0: in the main process. Default: as many as there are cores.",
         examples=["workers = 2"],
     )
@@ -136,19 +160,25 @@ class FormatSettings(_Section):
     max_file_bytes: int = Field(
         256 * 1024 * 1024,
         ge=1,
+        le=_MOST_BYTES,
         description="Bytes that have to be in memory as a whole: a page, a JSON array, a feed, a line, a member of an "
         "archive. More is refused unread. Files of a record a line, web archives and archives of files may be"
         " of any size.",
     )
-    max_records: int = Field(1_000_000, ge=1, description="Records in one file; the rest of the file is not read.")
-    max_unpacked_bytes: int = Field(64 * 1024**3, ge=1, description="Bytes that a compressed file may unpack to.")
+    max_records: int = Field(
+        1_000_000, ge=1, le=_MOST_COUNTED, description="Records in one file; the rest of the file is not read."
+    )
+    max_unpacked_bytes: int = Field(
+        64 * 1024**3, ge=1, le=_MOST_BYTES, description="Bytes that a compressed file may unpack to."
+    )
     max_unpack_ratio: int = Field(
         200,
         ge=1,
+        le=_MOST_COUNTED,
         description="Unpacked to packed bytes; a file that unpacks to more than 64 MiB, and beyond this ratio, "
         "is a bomb.",
     )
-    max_members: int = Field(100_000, ge=1, description="Files in one archive.")
+    max_members: int = Field(100_000, ge=1, le=_MOST_COUNTED, description="Files in one archive.")
     keys: dict[str, tuple[str, ...]] = Field(
         default_factory=dict,
         description='Further names of the fields of a record, tried before the known ones; "outer.inner" reaches '
@@ -177,6 +207,7 @@ class WindowSettings(_Section):
     max_articles: int = Field(
         500_000,
         ge=1000,
+        le=_MOST_COUNTED,
         description="Articles held in memory, about 2.9 kB each. The days unused for longest are evicted first, and "
         "read again if needed.",
     )
@@ -273,7 +304,8 @@ def _explain_problem(problem: Any) -> str:
         section = Settings.model_fields.get(str(problem["loc"][0]))
         known = getattr(section.annotation, "model_fields", {}) if section else Settings.model_fields
         return f"{name}: there is no such setting; allowed: {', '.join(known)}"
-    return f"{name}: {problem['msg']} (given: {problem['input']!r})"
+    given = "not shown" if name in _MAY_HOLD_PASSWORD else repr(problem["input"])
+    return f"{name}: {problem['msg']} (given: {given})"
 
 
 def _refuse_unknown_variables() -> None:

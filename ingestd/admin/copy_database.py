@@ -41,7 +41,7 @@ def copy_database(
     copied = {str(table.name): 0 for table in _list_tables()}
     with source.begin_snapshot() as reader, target.begin_write() as writer:
         if writer.execute(select(SourceFile.id).limit(1)).first():
-            raise CannotStartError(f"database {target.url!r} is not empty: a corpus is only copied into an empty one")
+            raise CannotStartError(f"database {target.name} is not empty: a corpus is only copied into an empty one")
         writer.execute(delete(CorpusState))
         total = sum(_count_rows(reader, table) for table in _list_tables())
         with show_progress("rows", total) as advance:

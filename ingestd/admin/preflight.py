@@ -66,15 +66,15 @@ def check_surroundings(settings: Settings, roots: Sequence[Path], inotify: Path 
 
 
 def _check_database(url: str) -> Finding:
+    database = Database(url)
     try:
-        database = Database(url)
         database.prepare()
     except CannotStartError as error:
         return Finding(Grade.ERROR, str(error), "check that the server runs, the folder exists and the URL is right")
     except OSError as error:
-        return Finding(Grade.ERROR, f"database {url}: {error}", "choose a folder that can be written to")
+        return Finding(Grade.ERROR, f"database {database.name}: {error}", "choose a folder that can be written to")
     database.close()
-    return Finding(Grade.OK, f"database {database.url!r} answers and is at this program's version")
+    return Finding(Grade.OK, f"database {database.name} answers and is at this program's version")
 
 
 def _check_folder(root: Path, after: str, inotify: Path) -> Iterator[Finding]:

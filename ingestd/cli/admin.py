@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ingestd.cli.options import Json, Watch
+from ingestd.cli.options import Json, Watch, Yes
 from ingestd.cli.session import (
     load_settings,
     open_database,
@@ -17,16 +17,27 @@ from ingestd.cli.session import (
     parse_kind,
     report_errors,
 )
+from ingestd.cli.watched_folders import find_unmeant
+
+if TYPE_CHECKING:
+    from ingestd.settings import Settings
+    from ingestd.store.database import Database
 
 
-def check(ctx: typer.Context, watch: Watch = None, as_json: Json = False) -> None:
+def check(ctx: typer.Context, watch: Watch = None, yes: Yes = False, as_json: Json = False) -> None:
     """Look for what will not work, before the first file: settings, folders, inotify, database. Ends with 1 if so."""
-    from ingestd.admin.preflight import Grade, check_surroundings
+    from ingestd.admin.preflight import Finding, Grade, check_surroundings
     from ingestd.cli import layout, render_admin
 
     with report_errors():
         settings = load_settings(ctx, watch)
-        findings = list(check_surroundings(settings, settings.watch.roots))
+        unmeant = {} if yes else find_unmeant(settings)
+        meant = [root for root in settings.watch.roots if root not in unmeant]
+        findings = [] if unmeant and not meant else list(check_surroundings(settings, meant))
+        findings += [
+            Finding(Grade.ERROR, f"{root}: {why}", "name another folder; `run` needs --yes for this one")
+            for root, why in unmeant.items()
+        ]
     layout.print_json(findings) if as_json else render_admin.print_findings(findings)
     raise typer.Exit(1 if any(finding.grade is Grade.ERROR for finding in findings) else 0)
 
@@ -73,7 +84,7 @@ def rebuild(
         from ingestd.admin import rebuild as work
 
         show_progress = choose_progress(as_json=as_json)
-        with open_database(settings) if check else open_for_deciding(settings, alone=True) as database:
+        with _open_for_rebuild(settings, check=check) as database:
             result = work.rebuild(settings, database, check=check, show_progress=show_progress)
     layout.print_json(result) if as_json else render_admin.print_rebuild(result, check=check)
 
@@ -111,23 +122,27 @@ def prune(
 
 def upgrade_tables(ctx: typer.Context) -> None:
     """Bring the tables up to this program's version."""
+    from ingestd.cli import layout
+
     with report_errors(), open_database(load_settings(ctx), prepare=False) as database:
         database.make_folder()
         database.lock(alone=True)
         database.upgrade()
-        typer.echo(f"{database.url!r} is at version {database.read_revisions()[0]}")
+        version, _ = database.read_revisions()
+        layout.print_line(f"{database.name} is at version {version}")
 
 
 def show_version(ctx: typer.Context, as_json: Json = False) -> None:
     """Show the version of the tables and the one that this program needs."""
-    with report_errors(), open_database(load_settings(ctx), prepare=False) as database:
-        current, needed = database.read_revisions()
-    if as_json:
-        from ingestd.cli import layout
+    from ingestd.cli import layout
+    from ingestd.store.migrations import NEWEST
 
+    with report_errors(), open_database(load_settings(ctx), prepare=False) as database:
+        current, needed = (None, NEWEST) if database.is_missing() else database.read_revisions()
+    if as_json:
         layout.print_json({"current": current, "needed": needed})
     else:
-        typer.echo(f"tables: {current or 'none yet'}; this program needs {needed}")
+        layout.print_line(f"tables: {current or 'none yet'}; this program needs {needed}")
 
 
 def copy_corpus(
@@ -150,9 +165,13 @@ def copy_corpus(
         from ingestd.store.database import Database
 
         with closing(Database(source)) as old, closing(Database(target)) as new:
-            old.prepare()
+            old.prepare(create=False)
             new.make_folder()
             new.lock(alone=True)
             new.prepare()
             copied = copy_database(old, new, show_progress=choose_progress(as_json=as_json))
     layout.print_json(copied) if as_json else layout.print_facts(copied)
+
+
+def _open_for_rebuild(settings: Settings, *, check: bool) -> AbstractContextManager[Database]:
+    return open_database(settings) if check else open_for_deciding(settings, alone=True, create=False)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ingestd.cli.options import Json, Watch
+from ingestd.cli.options import Json, Watch, Yes
 from ingestd.cli.session import (
     load_settings,
     open_database,
@@ -16,13 +17,15 @@ from ingestd.cli.session import (
     report_errors,
     start_readers,
 )
+from ingestd.cli.watched_folders import refuse_unmeant
 from ingestd.errors import SettingsError
 
 if TYPE_CHECKING:
     from ingestd.core.stats import StatsSnapshot
+    from ingestd.settings import Settings
 
 
-def run(ctx: typer.Context, watch: Watch = None) -> None:
+def run(ctx: typer.Context, watch: Watch = None, yes: Yes = False) -> None:
     """
     Watch folders and take in what is dropped there, until SIGTERM or Ctrl-C. SIGHUP reads the settings anew.
 
@@ -34,11 +37,13 @@ def run(ctx: typer.Context, watch: Watch = None) -> None:
         settings = load_settings(ctx, watch)
         if not settings.watch.roots:
             raise SettingsError("watch.roots: no folder to watch; give one with --watch DIR")
+        if not yes:
+            refuse_unmeant(settings)
         start_readers(settings)
         from ingestd.daemon.loop import Daemon
 
         with open_for_deciding(settings) as database:
-            Daemon(settings, database, reload=lambda: read_settings(ctx, watch)).run()
+            Daemon(settings, database, reload=lambda: _read_anew(ctx, watch, yes=yes)).run()
 
 
 def ingest(
@@ -89,17 +94,27 @@ def retry(
         if not paths and not reason and not everything:
             raise SettingsError("retry: name files, a --reason, or --all")
         from ingestd.pipeline.one_shot import requeue_files
+        from ingestd.query.ids import parse_file_name, parse_text
 
         with open_database(load_settings(ctx)) as database:
-            requeued, problems = requeue_files(database, paths or [], reason)
-    if as_json:
-        from ingestd.cli import layout
+            requeued, problems = requeue_files(
+                database, [parse_file_name(path) for path in paths or ()], reason and parse_text(reason)
+            )
+    from ingestd.cli import layout
 
+    if as_json:
         layout.print_json({"put_back": requeued, "not_put_back": problems})
         return
-    typer.echo(f"{len(requeued)} files will be taken up again.")
+    layout.print_line(f"{len(requeued)} files will be taken up again.")
     for path, problem in problems:
-        typer.echo(f"{path}: {problem}", err=True)
+        layout.print_line(f"{path}: {problem}", to_errors=True)
+
+
+def _read_anew(ctx: typer.Context, watch: Sequence[Path] | None, *, yes: bool) -> Settings:
+    settings = read_settings(ctx, watch)
+    if not yes:
+        refuse_unmeant(settings)
+    return settings
 
 
 def _report_ingest(stats: StatsSnapshot, *, profile: bool, as_json: bool) -> None:
@@ -126,6 +141,6 @@ def _report_ingest(stats: StatsSnapshot, *, profile: bool, as_json: bool) -> Non
     if stats.rejected:
         typer.echo(f"{stats.rejected:,} records left out; `ingestd show file PATH` lists them")
     for path, reason in stats.quarantined or ():
-        typer.echo(f"not used: {path}: {reason}")
+        layout.print_line(f"not used: {path}: {reason}")
     for stage, seconds in summary.get("seconds", {}).items():
         typer.echo(f"  {stage:<18} {seconds:9.3f} s")

@@ -1,30 +1,68 @@
-"""The parts of every display: the console, tables of facts, and short forms of times, scores and texts."""
+"""
+The parts of every display: the console, tables, and short forms of times, scores and texts.
+
+Everything that a command shows to a person leaves through here, and here control characters become escapes, once. What
+an article, a file name or a key of a record contains can therefore neither command the terminal nor imitate a line.
+"""
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from rich.console import Console
+import typer
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.style import StyleType
 from rich.table import Table
 from rich.text import Text
 
-from ingestd.core.source_file import escape_unprintable
 from ingestd.query.results import to_json
 
 WIDTH_WITHOUT_TERMINAL = 120  # columns
+# The controls of C0, C1 and DEL begin the commands of a terminal (ECMA-48); the marks of bidirectional text turn the
+# order of what follows (Unicode UAX 9); U+2028 and U+2029 end a line; a lone surrogate has no bytes. Tab and line feed
+# stay: a text has lines.
+_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSAFE_ON_A_LINE = re.compile(rf"[\t\n]|{_UNSAFE.pattern}")
 
 
-def open_console() -> Console:
-    """Return the console on standard output, as wide as the terminal."""
-    return Console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL, highlight=False)
+class SafeConsole(Console):
+    """A console that shows control characters as escapes. The colours of the program stay."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Yield the segments of a display with escapes in the text."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=escape_text(segment.text))
+
+
+class DataTable(Table):
+    """A table of values: a cell is one line, and no markup."""
+
+    def add_row(self, *cells: RenderableType | None, style: StyleType | None = None, end_section: bool = False) -> None:
+        """Add a row; a cell that is a string is shown as it is."""
+        shown = (Text(escape_line(cell)) if isinstance(cell, str) else cell for cell in cells)
+        super().add_row(*shown, style=style, end_section=end_section)
+
+
+def open_console(*, to_errors: bool = False) -> SafeConsole:
+    """Return the console on standard output (or standard error), as wide as the terminal."""
+    stream = sys.stderr if to_errors else sys.stdout
+    return SafeConsole(width=None if stream.isatty() else WIDTH_WITHOUT_TERMINAL, highlight=False, stderr=to_errors)
 
 
 def print_json(result: object) -> None:
-    """Print a result for a program."""
-    sys.stdout.buffer.write(to_json(result))
+    """Print a result for a program; control characters are escaped as JSON escapes."""
+    encoded = to_json(result).decode()
+    sys.stdout.buffer.write(_UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", encoded).encode())
     sys.stdout.buffer.flush()
+
+
+def print_line(line: str, *, to_errors: bool = False) -> None:
+    """Print one line on standard output, or on standard error."""
+    typer.echo(escape_line(line), err=to_errors)
 
 
 def print_facts(facts: Mapping[str, object]) -> None:
@@ -36,28 +74,38 @@ def build_facts(facts: Mapping[str, object]) -> Table:
     """Return a table of names and values."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, value in facts.items():
-        table.add_row(Text(name.replace("_", " "), style="dim"), Text(format_value(value)))
+        table.add_row(Text(escape_line(name.replace("_", " ")), style="dim"), Text(format_value(value)))
     return table
 
 
-def build_table(*columns: str) -> Table:
+def build_table(*columns: str) -> DataTable:
     """Return an empty table without lines."""
-    return Table(*columns, box=None, header_style="bold")
+    return DataTable(*columns, box=None, header_style="bold")
+
+
+def escape_text(text: str) -> str:
+    """Return a text of any number of lines with control characters as escapes."""
+    return _UNSAFE.sub(_escape, text)
+
+
+def escape_line(text: str) -> str:
+    """Return a text on one line, with control characters and line breaks as escapes."""
+    return _UNSAFE_ON_A_LINE.sub(_escape, text)
 
 
 def format_value(value: object) -> str:
     """Return a value as text: mappings and short items on a line, long items below each other."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {format_value(item)}" for key, item in value.items())
+        return ", ".join(f"{escape_line(str(key))} {format_value(item)}" for key, item in value.items())
     if isinstance(value, (list, tuple)):
-        items = [escape_unprintable(str(item)) for item in value]
+        items = [escape_line(str(item)) for item in value]
         return "\n".join(items) if any(" " in item for item in items) else ", ".join(items)
-    return escape_unprintable(str(value))
+    return escape_line(str(value))
 
 
 def format_title(title: str | None) -> str:
-    """Return a title fit for a terminal."""
-    return escape_unprintable(title or "(no title)")
+    """Return a title on one line."""
+    return escape_line(title or "(no title)")
 
 
 def format_score(score: float | None) -> str:
@@ -79,5 +127,9 @@ def format_span(first: datetime | None, last: datetime | None) -> str:
 
 def shorten(value: str, width: int) -> str:
     """Return a text on one line, cut to the width."""
-    value = " ".join(value.split())
+    value = escape_line(" ".join(value.split()))
     return value if len(value) <= width else value[: width - 1] + "…"
+
+
+def _escape(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()

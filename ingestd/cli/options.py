@@ -20,6 +20,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a tabl
 Watch = Annotated[
     list[Path] | None, typer.Option("--watch", metavar="DIR", help="A folder to watch; may be given several times.")
 ]
+Yes = Annotated[
+    bool, typer.Option("--yes", help="Watch also what is hardly meant: /, a home folder, the folder of the database.")
+]
+LARGEST_COUNT = 2**63 - 1  # what a column and a LIMIT of both databases can hold
 _EVERYWHERE = {
     "config": Annotated[
         Path | None,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ingestd.cli.options import Json
+from ingestd.cli.options import LARGEST_COUNT, Json
 from ingestd.cli.session import load_settings, open_for_reading, parse_kind
 
 
@@ -24,13 +24,15 @@ def show_status(ctx: typer.Context, as_json: Json = False) -> None:
 
 def list_clusters(  # noqa: PLR0913 - each is an option
     ctx: typer.Context,
-    min_articles: Annotated[int, typer.Option(min=1, help="Only clusters of at least so many articles.")] = 2,
+    min_articles: Annotated[
+        int, typer.Option(min=1, max=LARGEST_COUNT, help="Only clusters of at least so many articles.")
+    ] = 2,
     since: Annotated[
         datetime | None, typer.Option(help="Only clusters with an article published since then (UTC).")
     ] = None,
     outlet: Annotated[str | None, typer.Option(help="Only clusters with an article of this outlet.")] = None,
     lang: Annotated[str | None, typer.Option(help="Only clusters in this language, such as en.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=LARGEST_COUNT, help="At most so many.")] = 20,
     largest: Annotated[bool, typer.Option("--largest", help="Largest first, instead of newest first.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -57,7 +59,7 @@ def list_files(
         str | None, typer.Option(help="claimed, stored, duplicate, quarantined, deferred or vanished.")
     ] = None,
     reason: Annotated[str | None, typer.Option(help="Only files quarantined for this reason.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=LARGEST_COUNT, help="At most so many.")] = 50,
     as_json: Json = False,
 ) -> None:
     """Show the ledger of files, newest first."""
@@ -141,21 +143,26 @@ def export(
     form: Annotated[
         str | None, typer.Option("--format", metavar="jsonl|csv|parquet", help="Default: by the ending of OUT.")
     ] = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="CSV: keep values that a spreadsheet would run as formulas.")
+    ] = False,
 ) -> None:
     """
     Write articles, clusters or who is in which to a file.
 
     What is exported as articles in JSON lines can be ingested again, here or elsewhere, and gives the same articles.
-    Parquet needs `pip install 'ingestd[parquet]'`.
+    In CSV a value that a spreadsheet would run as a formula (it begins with = + - @, a tab or a line break) gets an
+    apostrophe in front, unless --raw. Parquet needs `pip install 'ingestd[parquet]'`.
     """
+    from ingestd.cli import layout
     from ingestd.cli.progress_bar import choose_progress
     from ingestd.query.export import ExportedRows, ExportFormat, export_rows, find_form
 
     with open_for_reading(ctx) as connection:
         kind = parse_kind(ExportedRows, what, "--what")
         written_as = parse_kind(ExportFormat, form, "--format") if form else find_form(out)
-        written = export_rows(connection, kind, written_as, out, choose_progress(as_json=False))
-    typer.echo(f"{written:,} rows in {out}", err=True)
+        written = export_rows(connection, kind, written_as, out, choose_progress(as_json=False), raw=raw)
+    layout.print_line(f"{written:,} rows in {out}", to_errors=True)
 
 
 def evaluate(

@@ -21,7 +21,6 @@ from ingestd.cli.layout import (
     print_facts,
     shorten,
 )
-from ingestd.core.source_file import escape_unprintable
 from ingestd.query.results import (
     ArticleDetail,
     ClusterDetail,
@@ -128,10 +127,10 @@ def print_files(files: Sequence[LedgerEntry]) -> None:
         table.add_row(
             str(file.id),
             file.state,
-            Text(file.path),
+            file.path,
             str(file.n_articles),
             file.reason or "",
-            Text(shorten(file.detail or "", 60)),
+            shorten(file.detail or "", 60),
             format_time(file.finished_at),
         )
     console.print(table)
@@ -165,7 +164,7 @@ def build_log_table(log: Sequence[ClusterLogEntry]) -> Table:
             str(entry.cluster_id),
             str(entry.other_cluster_id or ""),
             str(entry.article_id or ""),
-            Text(shorten(reason, 60)),
+            shorten(reason, 60),
         )
     return table
 
@@ -204,14 +203,14 @@ def _build_member_line(member: ClusterMember) -> Text:
     line.append(f"{format_score(member.score):>4}  ", style="dim")
     line.append(f"{format_time(member.published_at):<16}  ", style="dim")
     line.append(f"{shorten(member.outlet or '-', 20):<20}  ")
-    line.append(escape_unprintable(" ".join((member.title or "(no title)").split())))
+    line.append(format_title(" ".join((member.title or "").split())))
     return line
 
 
 def _build_rejected_table(rejected: Sequence[RejectedEntry]) -> Table:
     table = build_table("record", "reason", "detail")
     for record in rejected:
-        table.add_row(str(record.record_no), record.reason, Text(shorten(record.detail or "", 90)))
+        table.add_row(str(record.record_no), record.reason, shorten(record.detail or "", 90))
     return table
 
 

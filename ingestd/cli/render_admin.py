@@ -12,7 +12,7 @@ from ingestd.admin.fsck import Problem
 from ingestd.admin.preflight import Finding, Grade
 from ingestd.admin.prune import PruneResult
 from ingestd.admin.rebuild import RebuildReport
-from ingestd.cli.layout import build_table, format_title, open_console, print_facts
+from ingestd.cli.layout import build_table, escape_line, format_title, open_console, print_facts
 
 _GRADE_STYLES = {Grade.OK: "green", Grade.WARNING: "yellow", Grade.ERROR: "bold red"}
 
@@ -21,9 +21,9 @@ def print_findings(findings: Iterable[Finding]) -> None:
     """Print the findings of a check with the remedies."""
     console = open_console()
     for finding in findings:
-        console.print(f"[{_GRADE_STYLES[finding.grade]}]{finding.grade:8}[/] {escape(finding.what)}")
+        console.print(f"[{_GRADE_STYLES[finding.grade]}]{finding.grade:8}[/] {escape(escape_line(finding.what))}")
         if finding.mend:
-            console.print(f"         {escape(finding.mend)}", style="dim")
+            console.print(f"         {escape(escape_line(finding.mend))}", style="dim")
 
 
 def print_problems(problems: Sequence[Problem]) -> None:
@@ -34,7 +34,7 @@ def print_problems(problems: Sequence[Problem]) -> None:
         return
     table = build_table("problem", "what", "detail")
     for problem in problems:
-        table.add_row(problem.kind, Text(problem.what), Text(problem.detail))
+        table.add_row(problem.kind, problem.what, problem.detail)
     console.print(table)
     console.print(f"\n{len(problems)} problems")
 

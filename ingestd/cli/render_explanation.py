@@ -10,9 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from ingestd.cli.layout import build_facts, format_score, format_time, format_title, open_console
+from ingestd.cli.layout import build_facts, escape_line, format_score, format_time, format_title, open_console
 from ingestd.cli.render import build_log_table, describe_copy
-from ingestd.core.source_file import escape_unprintable
 from ingestd.query.explain import ArticleExplanation, CopyExplanation, EventExplanation, PairExplanation
 
 
@@ -43,7 +42,7 @@ def print_pair_explanation(pair: PairExplanation) -> None:
     for article in pair.articles:
         console.print(
             f"[bold]{article.id}[/] {escape(format_title(article.title))} "
-            f"[dim]{escape(article.outlet or '')} {format_time(article.published_at)}[/]"
+            f"[dim]{escape(escape_line(article.outlet or ''))} {format_time(article.published_at)}[/]"
         )
     together = "together in cluster" if pair.same_cluster else "in clusters"
     console.print(f"They are {together} {' and '.join(str(c) for c in dict.fromkeys(pair.clusters))}.\n")
@@ -64,7 +63,7 @@ def print_pair_explanation(pair: PairExplanation) -> None:
 def _list_copy_facts(copy: CopyExplanation) -> Mapping[str, object]:
     facts = _list_facts(copy)
     facts.pop("left_out", None)
-    left_out = [escape_unprintable(line) for lines in copy.left_out for line in lines]
+    left_out = [line for lines in copy.left_out for line in lines]
     return facts | ({"lines not compared": " | ".join(left_out)} if left_out else {})
 
 

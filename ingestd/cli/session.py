@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
@@ -44,29 +45,57 @@ def load_settings(ctx: typer.Context, watch: Sequence[Path] | None = None) -> Se
 
 @contextmanager
 def open_database(settings: Settings, *, prepare: bool = True) -> Iterator[Database]:
-    """Open the database of the settings, and close it at the end."""
+    """
+    Open the database of the settings, and close the database at the end.
+
+    Args:
+        settings: in force.
+        prepare: check that there is a corpus of the version of the program. Nothing is created.
+
+    Raises:
+        IngestdError: the database is away, or is no database.
+    """
+    from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError
+
     from ingestd.store.database import Database
 
     database = Database(settings.database.url)
     try:
         if prepare:
-            database.prepare()
+            database.prepare(create=False)
         yield database
+    except DatabaseError as error:
+        # The class itself: a damaged file. The other classes below it are a fault of the program, and loud.
+        if type(error) is DatabaseError or isinstance(error, OperationalError):
+            raise IngestdError(f"database {database.name}: {database.describe_error(error)}") from error
+        raise
+    except InterfaceError as error:
+        raise IngestdError(f"database {database.name}: {database.describe_error(error)}") from error
     finally:
         database.close()
 
 
 @contextmanager
-def open_for_deciding(settings: Settings, *, alone: bool = False) -> Iterator[Database]:
-    """Open the database as a process that decides; `alone`: as the only such process."""
+def open_for_deciding(settings: Settings, *, alone: bool = False, create: bool = True) -> Iterator[Database]:
+    """
+    Open the database as a process that decides.
+
+    Args:
+        settings: in force.
+        alone: as the only such process.
+        create: an empty database where there is none.
+    """
     # The objects of a batch live until the batch is written, and the window for days: to search all of them for
     # garbage as often as by default takes a twentieth of the time.
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER, 20, 100)
     with open_database(settings, prepare=False) as database:
-        database.make_folder()
+        if create:
+            database.make_folder()
+        else:
+            database.refuse_missing()
         database.lock(alone=alone)
-        database.prepare()
+        database.prepare(create=create)
         yield database
 
 
@@ -83,11 +112,23 @@ def report_errors() -> Iterator[None]:
     try:
         yield
     except (SettingsError, CannotStartError, NotFoundError) as error:
-        typer.echo(f"ingestd: {error}", err=True)
+        _print_error(str(error))
         raise typer.Exit(2) from error
     except IngestdError as error:
-        typer.echo(f"ingestd: {error}", err=True)
+        _print_error(str(error))
         raise typer.Exit(1) from error
+    except OSError as error:
+        if not isinstance(error.filename, (str, bytes)):  # the reader of the output is gone, or a fault of the program
+            raise
+        _print_error(f"{os.fsdecode(error.filename)}: {error.strerror}")
+        raise typer.Exit(1) from error
+
+
+def _print_error(message: str) -> None:
+    from ingestd.cli import layout
+
+    for number, line in enumerate(message.split("\n")):  # a line for each wrong setting
+        layout.print_line(f"ingestd: {line}" if number == 0 else line, to_errors=True)
 
 
 def start_readers(settings: Settings) -> None:

@@ -10,7 +10,7 @@ from ingestd.core.text.urls import canonicalise_url
 from ingestd.errors import NotFoundError
 from ingestd.query.clusters import read_log
 from ingestd.query.files import find_files
-from ingestd.query.ids import parse_id
+from ingestd.query.ids import parse_id, parse_text
 from ingestd.query.results import ArticleDetail, Copy, Membership, Revision, SourceReference, from_row
 from ingestd.store.tables import (
     ArticleRevision,
@@ -68,7 +68,7 @@ def find_article_id(connection: Connection, given: str) -> int:
     Raises:
         NotFoundError: no article matches, or several articles match.
     """
-    a = _articles.c
+    a, typed, given = _articles.c, given, parse_text(given)
     queries: list[Select[int]] = []
     if (number := parse_id(given)) is not None:
         queries.append(select(a.id).where(a.id == number))
@@ -78,7 +78,7 @@ def find_article_id(connection: Connection, given: str) -> int:
         ids = connection.execute(query.order_by(a.id).limit(_MOST_NAMED + 1)).scalars().all()
         if ids:
             return _choose_only(given, ids)
-    file_ids = [row.id for row in find_files(connection, given)]
+    file_ids = [row.id for row in find_files(connection, typed)]
     # An address other than the canonical URL of the page is looked for last: no index has the column.
     for condition in (a.source_file_id.in_(file_ids), a.url == given):
         ids = connection.execute(select(a.id).where(condition).order_by(a.id).limit(_MOST_NAMED + 1)).scalars().all()

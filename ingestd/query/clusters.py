@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, String, cast, or_, select, text
 
 from ingestd.errors import NotFoundError
-from ingestd.query.ids import parse_id
+from ingestd.query.ids import parse_id, parse_text
 from ingestd.query.results import ClusterDetail, ClusterLogEntry, ClusterMember, ListedCluster, from_row
 from ingestd.store.sql import split_keys
 from ingestd.store.tables import ArticleRow, ClusterLogRow, ClusterMemberRow, ClusterRow, CopyRow, SourceFile
@@ -41,10 +41,10 @@ def list_clusters(connection: Connection, wanted: ClusterFilter) -> list[ListedC
     if wanted.since is not None:
         query = query.where(c.last_published_at >= wanted.since)
     if wanted.lang is not None:
-        query = query.where(c.lang == wanted.lang)
+        query = query.where(c.lang == parse_text(wanted.lang))
     if wanted.outlet is not None:
         of_outlet = select(_members.c.cluster_id).join(_articles, _articles.c.id == _members.c.article_id)
-        query = query.where(c.id.in_(of_outlet.where(_articles.c.outlet == wanted.outlet)))
+        query = query.where(c.id.in_(of_outlet.where(_articles.c.outlet == parse_text(wanted.outlet))))
     newest = (c.last_published_at.desc().nulls_last(), c.id.desc())
     order = (c.n_articles.desc(), *newest) if wanted.largest else newest
     rows = connection.execute(query.order_by(*order).limit(wanted.limit)).all()
@@ -116,10 +116,10 @@ def _read_members(connection: Connection, cluster_ids: Sequence[int]) -> dict[in
         .join(_clusters, _clusters.c.id == m.cluster_id)
         .join(_files, _files.c.id == a.source_file_id)
         .outerjoin(_copies, _copies.c.article_id == m.article_id)
-        .where(m.cluster_id.in_(cluster_ids))
         .order_by(a.published_at.is_(None), a.published_at, a.id)
     )
     members: dict[int, list[ClusterMember]] = {cluster_id: [] for cluster_id in cluster_ids}
-    for row in connection.execute(query):
-        members[row.cluster_id].append(from_row(ClusterMember, row, is_canonical=bool(row.is_canonical)))
+    for ids in split_keys(cluster_ids):
+        for row in connection.execute(query.where(m.cluster_id.in_(ids))):
+            members[row.cluster_id].append(from_row(ClusterMember, row, is_canonical=bool(row.is_canonical)))
     return members

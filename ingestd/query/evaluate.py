@@ -75,7 +75,7 @@ def _read_labels(gold: Path) -> dict[str, str]:
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
             raise CannotStartError(f"{gold}, line {number}: needs a JSON object with `id` and `event`") from error
         if event is not None:
-            labels[str(article)] = str(event)
+            labels[str(article).replace("\0", "")] = str(event)  # PostgreSQL refuses NUL; no stored id has one
     if not labels:
         raise CannotStartError(f"{gold}: no record has an event")
     return labels

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from enum import StrEnum
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -24,8 +25,12 @@ if TYPE_CHECKING:
     import pyarrow
 
 Row = dict[str, Any]
+_Write = Callable[[IO[bytes], Sequence[str], Iterator[Row]], Iterator[int]]  # yields the number of rows so far
 _ROWS_AT_A_TIME = 1000
 _STANDARD_OUTPUT = Path("-")
+# What a spreadsheet takes for the beginning of a formula, or strips and then takes for one; also in the wide forms of
+# East Asian keyboards (OWASP, "CSV Injection").
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 class ExportedRows(StrEnum):
@@ -58,12 +63,14 @@ def find_form(path: Path) -> ExportFormat:
         raise CannotStartError(f"{path}: say --format {'|'.join(ExportFormat)}; the name does not") from error
 
 
-def export_rows(
+def export_rows(  # noqa: PLR0913 - all that an export can be asked
     connection: Connection,
     what: ExportedRows,
     form: ExportFormat,
     out: Path,
     show_progress: ShowProgress = hide_progress,
+    *,
+    raw: bool = False,
 ) -> int:
     """
     Write rows to a file that appears when complete; return the number of rows.
@@ -74,6 +81,7 @@ def export_rows(
         form: of the file.
         out: a file that does not exist yet; `-` is standard output.
         show_progress: shows the number of written rows.
+        raw: leave the values of a CSV file as they are, also those that a spreadsheet would run.
 
     Raises:
         CannotStartError: the file exists or cannot be written, or pyarrow is needed and not installed.
@@ -81,7 +89,12 @@ def export_rows(
     if out.exists():
         raise CannotStartError(f"{out} exists already; nothing is overwritten")
     columns = _COLUMNS[what]
-    write = {ExportFormat.JSONL: _write_jsonl, ExportFormat.CSV: _write_csv, ExportFormat.PARQUET: _write_parquet}[form]
+    writers: Mapping[ExportFormat, _Write] = {
+        ExportFormat.JSONL: _write_jsonl,
+        ExportFormat.CSV: partial(_write_csv, to_cell=_to_cell if raw else _to_harmless_cell),
+        ExportFormat.PARQUET: _write_parquet,
+    }
+    write = writers[form]
     with show_progress("rows", _count_rows(connection, what)) as advance, _open_complete(out) as stream:
         written = 0
         rows = (_to_row(row._mapping) for row in connection.execute(_build_query(what)))
@@ -183,7 +196,9 @@ def _write_jsonl(stream: IO[bytes], _columns: Sequence[str], rows: Iterator[Row]
         yield (written := written + len(chunk))
 
 
-def _write_csv(stream: IO[bytes], columns: Sequence[str], rows: Iterator[Row]) -> Iterator[int]:
+def _write_csv(
+    stream: IO[bytes], columns: Sequence[str], rows: Iterator[Row], *, to_cell: Callable[[Any], Any]
+) -> Iterator[int]:
     import io
 
     text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
@@ -191,7 +206,7 @@ def _write_csv(stream: IO[bytes], columns: Sequence[str], rows: Iterator[Row]) -
     writer.writerow(columns)
     written = 0
     while chunk := list(islice(rows, _ROWS_AT_A_TIME)):
-        writer.writerows([_to_cell(row[name]) for name in columns] for row in chunk)
+        writer.writerows([to_cell(row[name]) for name in columns] for row in chunk)
         yield (written := written + len(chunk))
     text.flush()
     text.detach()
@@ -201,6 +216,12 @@ def _to_cell(value: Any) -> Any:
     if isinstance(value, (list, dict)):
         return orjson.dumps(value).decode()
     return value if value is None or isinstance(value, (str, int, float)) else _to_text(value)
+
+
+def _to_harmless_cell(value: Any) -> Any:
+    """Return the cell with an apostrophe before a text that a spreadsheet would run."""
+    cell = _to_cell(value)
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell
 
 
 def _write_parquet(stream: IO[bytes], columns: Sequence[str], rows: Iterator[Row]) -> Iterator[int]:

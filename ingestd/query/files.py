@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, or_, select
 
 from ingestd.core.source_file import FileState
 from ingestd.errors import NotFoundError
+from ingestd.query.ids import parse_file_name, parse_text
 from ingestd.query.results import FileDetail, LedgerEntry, RejectedEntry, from_row
 from ingestd.store.tables import ArticleRow, RejectedRecord, SourceFile
 
@@ -25,7 +26,7 @@ def list_files(connection: Connection, state: FileState | None, reason: str | No
     if state is not None:
         query = query.where(_files.c.state == state.value)
     if reason is not None:
-        query = query.where(_files.c.reason == reason)
+        query = query.where(_files.c.reason == parse_text(reason))
     return [from_row(LedgerEntry, row) for row in connection.execute(query)]
 
 
@@ -44,7 +45,7 @@ def read_file(connection: Connection, given: str) -> list[FileDetail]:
 
 def find_files(connection: Connection, given: str) -> Sequence[Row[*tuple[Any, ...]]]:
     """Return the rows of a file by path below the root, full path or bare name, oldest first."""
-    f = _files.c
+    f, given = _files.c, parse_file_name(given)
     exact = connection.execute(
         select(_files).where(or_(f.path == given, f.root + "/" + f.path == given)).order_by(f.id)
     ).all()

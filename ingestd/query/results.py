@@ -6,8 +6,9 @@ The fields stand in the order of the JSON keys, and the names are the names of t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from datetime import date, datetime
 from typing import Any, TypeVar
 
@@ -19,7 +20,10 @@ _Result = TypeVar("_Result")
 
 def to_json(result: object) -> bytes:
     """Encode a result, or a collection of results, as indented JSON with times in ISO 8601."""
-    return orjson.dumps(result, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    try:
+        return orjson.dumps(result, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    except TypeError:  # the name of a folder is no UTF-8: JSON can say so with escapes, orjson cannot
+        return f"{json.dumps(result, default=_to_plain, indent=2)}\n".encode()
 
 
 def from_row(kind: type[_Result], row: Row[*tuple[Any, ...]], **further: Any) -> _Result:
@@ -34,6 +38,12 @@ def from_row(kind: type[_Result], row: Row[*tuple[Any, ...]], **further: Any) ->
     columns = row._mapping
     names = [field.name for field in fields(kind) if field.name not in further]  # type: ignore[arg-type]
     return kind(**{name: columns[name] for name in names}, **further)
+
+
+def _to_plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus
 
 import orjson
 import structlog
@@ -50,6 +52,13 @@ _POSTGRES = {
     "options": "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 "
     "-c tcp_user_timeout=25s",
 }
+# Parameters of sqlite3.connect that a URL can hold; with `uri` all others belong to the address of the file.
+_SQLITE_OPTIONS = frozenset(
+    {"timeout", "detect_types", "isolation_level", "check_same_thread", "cached_statements", "uri"}
+)
+_HIDDEN = "***"  # as SQLAlchemy shows the password in a URL
+_SECRET_OPTION = re.compile("pass|pwd|secret|token", re.IGNORECASE)  # libpq: password, sslpassword, passfile
+_HOW_TO_CREATE = "`ingestd run` and `ingestd ingest` create one, and --db names another"
 
 
 def _to_json(value: Any) -> str:
@@ -78,13 +87,20 @@ class Database:
         """
         try:
             self.url = make_url(url)
+            if "@" in (self.url.host or ""):
+                raise SettingsError("database.url: write @ in a user name or password as %40, and / as %2F")
             self.is_sqlite = self.url.get_backend_name() == "sqlite"
+            if self.is_sqlite and "uri" not in self.url.query and set(self.url.query) - _SQLITE_OPTIONS:
+                raise SettingsError(f"database.url: options of SQLite are {', '.join(sorted(_SQLITE_OPTIONS))}")
             self.engine = _create_engine(self.url)
+            self.name = _hide_secrets(self.url)  # for people and for the log
         except (ArgumentError, ModuleNotFoundError) as error:
             raise SettingsError(
                 f"database.url: {error}; allowed: sqlite:///FILE, or postgresql+psycopg://USER@HOST/NAME "
                 "with the extra ingestd[postgres] installed"
             ) from error
+        except (ValueError, TypeError) as error:  # its text may hold a part of the password
+            raise SettingsError("database.url: the port, an option or a character is wrong") from error
         self._idle_timeout_s = idle_timeout_s
         self._lock_descriptor: int | None = None
         self._lock_session: Connection | None = None
@@ -119,31 +135,64 @@ class Database:
         if self._checkpointer is not None:
             self._checkpointer.start_if_due()
 
-    def prepare(self) -> None:
+    def prepare(self, *, create: bool = True) -> None:
         """
-        Make the database ready for use: create the tables in an empty database.
+        Make the database ready for use.
+
+        Args:
+            create: the folder, the file and the tables, where they are missing.
 
         Raises:
-            CannotStartError: the database cannot be reached, or has another version than the program.
+            CannotStartError: the database cannot be reached, has another version than the program, or is missing and
+                not to be created.
         """
-        self.make_folder()
+        if create:
+            self.make_folder()
+        else:
+            self.refuse_missing()
         try:
             if self._read_revision() == NEWEST:
                 return
             current, newest = self.read_revisions()
             if current is None and not self._has_tables():
+                if not create:
+                    raise CannotStartError(f"database {self.name} holds no corpus; {_HOW_TO_CREATE}")
                 self.upgrade()
                 current = newest
             elif current is None:  # another process made the tables since the version was read
                 current, newest = self.read_revisions()
         except SQLAlchemyError as error:
-            raise CannotStartError(f"database {self.url!r}: {_get_first_line(error)}") from error
+            raise CannotStartError(f"database {self.name}: {self.describe_error(error)}") from error
         if current != newest:
             known = current in self._list_known_revisions()
             raise CannotStartError(
-                f"database {self.url!r} is at version {current}, this program needs {newest}: "
+                f"database {self.name} is at version {current}, this program needs {newest}: "
                 + ("run `ingestd db upgrade`" if known else "it was made by a newer ingestd; upgrade the program")
             )
+
+    def describe_error(self, error: Exception) -> str:
+        """Return the first line of an error, without the password."""
+        first_line = (str(error).splitlines() or [type(error).__name__])[0]
+        for secret in _list_secrets(self.url):
+            first_line = first_line.replace(secret, _HIDDEN)
+        return first_line
+
+    def is_missing(self) -> bool:
+        """Return whether the file of a SQLite database is not there; a server answers when it is used."""
+        path = self.url.database if self.is_sqlite else None
+        if not path or path == ":memory:" or path.startswith("file:"):
+            return False
+        return not os.path.exists(path)  # noqa: PTH110 - Path.exists() raises where a name is too long
+
+    def refuse_missing(self) -> None:
+        """
+        Check that the file of a SQLite database is there, and create nothing.
+
+        Raises:
+            CannotStartError: the file is missing.
+        """
+        if self.is_missing():
+            raise CannotStartError(f"database {self.name}: no such file, and none was created; {_HOW_TO_CREATE}")
 
     def make_folder(self) -> None:
         """Create the folder of a SQLite file."""
@@ -151,21 +200,38 @@ class Database:
             try:
                 Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise CannotStartError(f"database {self.url!r}: {error}") from error
+                raise CannotStartError(f"database {self.name}: {error}") from error
 
     def upgrade(self) -> None:
-        """Upgrade the tables to the version of the program."""
-        from alembic import command  # as slow to import as all other modules of a command together
+        """
+        Upgrade the tables to the version of the program.
 
-        command.upgrade(self._configure_alembic(), "head")
+        Raises:
+            CannotStartError: the tables are those of a newer program.
+        """
+        from alembic import command  # as slow to import as all other modules of a command together
+        from alembic.util import CommandError
+
+        try:
+            command.upgrade(self._configure_alembic(), "head")
+        except CommandError as error:
+            raise CannotStartError(f"database {self.name}: {error}; upgrade the program") from error
 
     def read_revisions(self) -> tuple[str | None, str | None]:
-        """Return the version of the tables and the version of the program."""
+        """
+        Return the version of the tables and the version of the program.
+
+        Raises:
+            CannotStartError: the database cannot be reached.
+        """
         from alembic.runtime.migration import MigrationContext
         from alembic.script import ScriptDirectory
 
-        with self.begin_read() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
+        try:
+            with self.begin_read() as connection:
+                current = MigrationContext.configure(connection).get_current_revision()
+        except SQLAlchemyError as error:
+            raise CannotStartError(f"database {self.name}: {self.describe_error(error)}") from error
         return current, ScriptDirectory.from_config(self._configure_alembic()).get_current_head()
 
     def _read_revision(self) -> str | None:
@@ -214,12 +280,12 @@ class Database:
             self._lock_session = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             locked = self._lock_session.execute(text(f"SELECT {function}(:key)"), {"key": _PROCESS_LOCK}).scalar_one()
         except SQLAlchemyError as error:
-            raise CannotStartError(f"database {self.url!r}: {_get_first_line(error)}") from error
+            raise CannotStartError(f"database {self.name}: {self.describe_error(error)}") from error
         if not locked:
             raise CannotStartError(
-                f"another ingestd is writing to {self.url!r}: stop it first"
+                f"another ingestd is writing to {self.name}: stop it first"
                 if alone
-                else f"a rebuild or an upgrade of the tables is at work on {self.url!r}: wait until it has finished"
+                else f"a rebuild or an upgrade of the tables is at work on {self.name}: wait until it has finished"
             )
 
     def close(self) -> None:
@@ -275,5 +341,13 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _get_first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]
+def _hide_secrets(url: URL) -> str:
+    """Return a URL for people: without the password, wherever the password stands."""
+    hidden = {name: _HIDDEN if _SECRET_OPTION.search(name) else value for name, value in url.query.items()}
+    return url.set(query=hidden).render_as_string(hide_password=True).replace(quote(_HIDDEN), _HIDDEN)
+
+
+def _list_secrets(url: URL) -> list[str]:
+    found = [value for name, value in url.query.items() if _SECRET_OPTION.search(name)]
+    texts = [text for value in (url.password, *found) for text in ((value,) if isinstance(value, str) else value or ())]
+    return [form for text in texts if text for form in (text, quote(text, safe=""), quote_plus(text))]
