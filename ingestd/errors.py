@@ -4,6 +4,7 @@ The errors of the package, by what happens next.
     IngestdError
     |- SettingsError        a setting is wrong: the command says which and does not start
     |- CannotStartError     the surroundings are not ready: the command says why and how to mend it
+    |- DatabaseGoneError    the file of the database was deleted or replaced: stop at once, and say so
     |- NotFoundError        no article, cluster or file has the id, URL or name
     |- UnusableError        the file or the record can never be ingested unchanged: quarantine, with a reason
     |- UnsettledError       the file changed while it was being read: look again later
@@ -19,6 +20,7 @@ from ingestd.core.source_file import Reason
 
 __all__ = [
     "CannotStartError",
+    "DatabaseGoneError",
     "DeferredError",
     "IngestdError",
     "NotFoundError",
@@ -40,6 +42,10 @@ class SettingsError(IngestdError):
 
 class CannotStartError(IngestdError):
     """A command cannot do its work here. The message names the cause and the remedy."""
+
+
+class DatabaseGoneError(IngestdError):
+    """The file of the database, or the lock, is no longer the file in use. The message names the remedy."""
 
 
 class NotFoundError(IngestdError):

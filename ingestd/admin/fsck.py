@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, and_, or_, select, text
 
-from ingestd.archive.moves import REASON_SUFFIX
+from ingestd.archive.moves import REASON_SUFFIX, find_quarantined
 from ingestd.core.article import Article
 from ingestd.core.progress import ShowProgress, hide_progress
-from ingestd.core.source_file import FileState, escape_unprintable
-from ingestd.inbox.scan import OWN_FOLDER
+from ingestd.core.source_file import FileStamp, FileState, escape_unprintable
+from ingestd.inbox.scan import OWN_FOLDER, look_at
 from ingestd.store.tables import ArticleRow, SourceFile
 
 _table = SourceFile.__table__
@@ -106,6 +106,7 @@ def find_problems(
             advance(done + more, "files")
             if problem:
                 yield problem
+        yield from _find_stranded(connection)
         yield from _find_unknown_files(connection)
 
 
@@ -162,6 +163,26 @@ def _check_archived_file(row: Any, *, hashes: bool) -> Problem | None:
     return None
 
 
+def _find_stranded(connection: Connection) -> Iterator[Problem]:
+    """Yield files to be read again that lie in quarantine, or lie nowhere."""
+    query = select(_table).where(
+        or_(
+            _files.state == FileState.DEFERRED,
+            and_(_files.state == FileState.VANISHED, _files.archived_as != ""),
+        )
+    )
+    for row in connection.execute(query):
+        if look_at(row.root, row.path_bytes) is not None and not row.archived_as:
+            continue
+        stamp = FileStamp(row.size_bytes, row.mtime_ns, row.inode)
+        place = row.archived_as or find_quarantined(row.root, row.path_bytes, stamp)
+        if place is not None and look_at(row.root, os.fsencode(place)) is not None:
+            mend = f"a running daemon, `ingestd run` or `ingestd retry {row.path}` puts it back"
+            yield Problem("file_stranded", row.path, f"{row.state}, but lies in {escape_unprintable(place)}: {mend}")
+        elif Path(row.root).is_dir() and look_at(row.root, row.path_bytes) is None:
+            yield Problem("file_missing", row.path, f"{row.state}, and neither in {row.root} nor in quarantine")
+
+
 def _find_unknown_files(connection: Connection) -> Iterator[Problem]:
     """Yield files in archive and quarantine without a row in the ledger."""
     for root in connection.execute(select(_files.root).distinct()).scalars():
@@ -175,5 +196,6 @@ def _find_unknown_files(connection: Connection) -> Iterator[Problem]:
             for folder, _, names in os.walk(os.path.join(base, OWN_FOLDER, kind)):
                 for name in names:
                     path = os.fsdecode(os.path.relpath(os.path.join(folder, name), base))
-                    if path not in known and not path.endswith(os.fsdecode(REASON_SUFFIX)):
-                        yield Problem("file_unknown", escape_unprintable(path), "the ledger knows nothing of it")
+                    if path not in known and path.removesuffix(os.fsdecode(REASON_SUFFIX)) not in known:
+                        detail = "the ledger knows nothing of it; moved back into the folder it is taken in again"
+                        yield Problem("file_unknown", escape_unprintable(path), detail)

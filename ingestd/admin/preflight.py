@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from ingestd.errors import CannotStartError
+from ingestd.inbox.beneath import check_own_folder, create_file, open_folder
 from ingestd.inbox.scan import OWN_FOLDER
 from ingestd.settings import Settings
 from ingestd.store.database import Database
@@ -99,10 +100,17 @@ def _check_folder(root: Path, after: str, inotify: Path) -> Iterator[Finding]:
 def _check_writable(root: Path) -> Finding:
     probe = root / os.fsdecode(OWN_FOLDER)
     try:
-        probe.mkdir(exist_ok=True)
-        test = probe / f".check-{os.getpid()}"
-        test.write_bytes(b"")
-        test.unlink()
+        check_own_folder(root)
+    except OSError as error:
+        return Finding(Grade.ERROR, f"{root}: {error.strerror}", "the folder .ingestd is the program's own")
+    try:
+        folder = open_folder(root, OWN_FOLDER, create=True)
+        try:
+            name = f".check-{os.getpid()}".encode()
+            os.close(create_file(folder, name))
+            os.unlink(name, dir_fd=folder)
+        finally:
+            os.close(folder)
     except OSError as error:
         return Finding(
             Grade.ERROR,

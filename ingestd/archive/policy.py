@@ -8,16 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-import structlog
-
 from ingestd.archive import moves
 from ingestd.core.source_file import FileState
 from ingestd.inbox.scan import look_at
 from ingestd.store.ledger import CompletedFile, FileResult
 
-log = structlog.get_logger()
-
 After = Literal["archive", "keep", "delete"]
+_MARKER = 0  # in the place of a ledger id: the ledger has no row for a marker
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +23,14 @@ class MovePolicy:
 
     after: After  # of a finished file
     done_suffix: str  # of markers, which follow their files; empty if there are none
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedMoves:
+    """The results of some moves."""
+
+    names: Sequence[tuple[int, str]]  # ledger id and new name ("": none) of each file gone from the old place
+    failed: Sequence[tuple[CompletedFile, OSError]]  # files and markers to be tried again
 
 
 def plan_move(file: CompletedFile, after: After) -> moves.Move:
@@ -45,17 +50,14 @@ def plan_move(file: CompletedFile, after: After) -> moves.Move:
 
 def finish_moves(
     files: Sequence[CompletedFile], results: Sequence[str | OSError | None], policy: MovePolicy
-) -> list[tuple[int, str]]:
+) -> FinishedMoves:
     """
-    Move the markers of moved files, and log failed moves; such a file is moved when seen again.
+    Move the markers of moved files, and sort out the failed moves.
 
     Args:
         files: the files.
         results: of `moves.move_files`, in the order of the files.
         policy: the place of finished files and markers.
-
-    Returns:
-        Ledger id and new name ("": none) of each file gone from the old place.
     """
     markers = [
         marker
@@ -63,11 +65,11 @@ def finish_moves(
         if isinstance(result, str) and (marker := _find_marker(file, os.fsencode(policy.done_suffix)))
     ]
     marker_results = moves.move_files([plan_move(marker, policy.after) for marker in markers])
-    for file, result in zip([*files, *markers], [*results, *marker_results], strict=True):
-        if isinstance(result, OSError):
-            hint = "it stays where it is until it is seen again"
-            log.warning("file.not_moved", path=file.path, error=str(result), hint=hint)
-    return [(file.id, result) for file, result in zip(files, results, strict=True) if isinstance(result, str)]
+    moved = list(zip([*files, *markers], [*results, *marker_results], strict=True))
+    return FinishedMoves(
+        [(file.id, result) for file, result in moved if isinstance(result, str) and file.id != _MARKER],
+        [(file, result) for file, result in moved if isinstance(result, OSError)],
+    )
 
 
 def describe_completed(result: FileResult, now: datetime) -> CompletedFile:
@@ -81,7 +83,7 @@ def describe_completed(result: FileResult, now: datetime) -> CompletedFile:
 
 def _find_marker(file: CompletedFile, suffix: bytes) -> CompletedFile | None:
     """Return the marker of a finished file; the marker of a quarantined file waits for the return of the file."""
-    if not suffix or file.state is FileState.QUARANTINED:
+    if not suffix or file.id == _MARKER or file.state is FileState.QUARANTINED:
         return None
     seen = look_at(file.root, file.path + suffix)
-    return replace(file, id=0, path=seen.path, stamp=seen.stamp, sha256=None) if seen else None
+    return replace(file, id=_MARKER, path=seen.path, stamp=seen.stamp, sha256=None) if seen else None

@@ -14,6 +14,7 @@ from ingestd.cli.session import (
     open_database,
     open_for_deciding,
     read_settings,
+    refuse_foreign_folders,
     report_errors,
     start_readers,
 )
@@ -39,6 +40,7 @@ def run(ctx: typer.Context, watch: Watch = None, yes: Yes = False) -> None:
             raise SettingsError("watch.roots: no folder to watch; give one with --watch DIR")
         if not yes:
             refuse_unmeant(settings)
+        refuse_foreign_folders(settings.watch.roots)
         start_readers(settings)
         from ingestd.daemon.loop import Daemon
 

@@ -139,6 +139,18 @@ def start_readers(settings: Settings) -> None:
         forkserver.start_server()
 
 
+def refuse_foreign_folders(roots: Sequence[Path]) -> None:
+    """Refuse to start where `.ingestd` is a link or belongs to another user: files would go where that user wants."""
+    from ingestd.inbox.beneath import check_own_folder
+
+    for root in roots:
+        try:
+            check_own_folder(root)
+        except OSError as error:
+            if root.is_dir():  # else the missing folder is reported by those who need it
+                raise CannotStartError(error.strerror) from error
+
+
 def parse_kind(kinds: type[_Kind], given: str, option: str) -> _Kind:
     """Return the value that an option names, or list the allowed values."""
     try:

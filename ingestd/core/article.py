@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
+
+# PostgreSQL refuses an index entry of more than 2,704 bytes (a third of a page of 8 KiB, less the headers), and
+# id and outlet stand in one index. The bounds hold on SQLite as well: a corpus can go from one to the other.
+MAX_URL_BYTES = 2000
+MAX_NAME_BYTES = 1000  # of an external id, and of an outlet
+MAX_LANG_LENGTH = 35  # every language tag fits (RFC 5646, section 4.4.1)
 
 
 class DateSource(Enum):
@@ -54,3 +60,22 @@ class Article:
     def hash_text(self) -> str:
         """Return the SHA-256 of the body; equal texts have equal hashes."""
         return hashlib.sha256(self.body.encode()).hexdigest()
+
+
+def bound_keys(article: Article) -> Article:
+    """Return an article with every indexed field within its bound: too long a field is cut as by `shorten_key`."""
+    url = shorten_key(article.url_canonical, MAX_URL_BYTES)
+    external_id = shorten_key(article.external_id, MAX_NAME_BYTES)
+    outlet = shorten_key(article.outlet, MAX_NAME_BYTES)
+    lang = article.lang if len(article.lang or "") <= MAX_LANG_LENGTH else None
+    if (url, external_id, outlet, lang) == (article.url_canonical, article.external_id, article.outlet, article.lang):
+        return article
+    return replace(article, url_canonical=url, external_id=external_id, outlet=outlet, lang=lang)
+
+
+def shorten_key(value: str | None, max_bytes: int) -> str | None:
+    """Return a value of at most `max_bytes` in UTF-8: cut, with the SHA-256 of the whole, so unequal values stay so."""
+    if value is None or len(value) * 4 <= max_bytes or len(data := value.encode()) <= max_bytes:
+        return value
+    suffix = f"#sha256:{hashlib.sha256(data).hexdigest()}"
+    return data[: max_bytes - len(suffix)].decode("utf-8", "ignore") + suffix

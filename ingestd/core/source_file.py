@@ -45,6 +45,8 @@ class Reason(StrEnum):
 
 
 _INT64_END = 2**63  # BIGINT of SQL, and INTEGER of SQLite: 64 bits with a sign
+# Of root and path together: PostgreSQL refuses an index entry of more than 2,704 bytes, with the headers.
+MAX_PATH_BYTES = 2500
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,11 @@ class SeenFile:
     def name(self) -> str:
         """The path below the root, fit for a terminal and a database."""
         return escape_unprintable(self.path.decode("utf-8", "surrogateescape"))
+
+    @property
+    def path_bytes(self) -> int:
+        """The length of root and path, to compare with MAX_PATH_BYTES."""
+        return len(self.root.encode("utf-8", "surrogateescape")) + len(self.path)
 
     @property
     def stamp(self) -> FileStamp:

@@ -12,17 +12,19 @@ from contextlib import contextmanager
 from types import FrameType
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 from ingestd.core.source_file import SeenFile
 from ingestd.daemon.sd_notify import ServiceManager
-from ingestd.errors import IngestdError, SettingsError
+from ingestd.errors import DatabaseGoneError, IngestdError, SettingsError
+from ingestd.inbox.beneath import check_own_folder
 from ingestd.inbox.inbox import Inbox
 from ingestd.inbox.listener import Mode
 from ingestd.inbox.wakeup import Wakeup
 from ingestd.pipeline.database_retry import Pause, ShutdownRequested
 from ingestd.pipeline.pipeline import IngestPipeline
 from ingestd.settings import Settings, WatchSettings
-from ingestd.store.database import TRANSIENT_DB_ERRORS, Database
+from ingestd.store.database import Database
 
 log = structlog.get_logger()
 
@@ -129,6 +131,10 @@ class Daemon:
         for root in settings.watch.roots:
             if not root.is_dir():
                 raise SettingsError(f"watch.roots: {root}: no such folder")
+            try:
+                check_own_folder(root)
+            except OSError as error:
+                raise SettingsError(f"watch.roots: {error.strerror}") from error
 
     def _pause(self, seconds: float) -> bool:
         """Wait for the database; return whether to give up, because a signal came."""
@@ -217,7 +223,7 @@ class FolderWatch:
             while not give_back and self._pipeline.depth and time.monotonic() + self._step_s < deadline:
                 self._step_pipeline(deadline - time.monotonic())
             self._pipeline.close()
-        except (ShutdownRequested, *TRANSIENT_DB_ERRORS) as error:
+        except (ShutdownRequested, DatabaseGoneError, DBAPIError) as error:
             log.warning("daemon.leases_left", error=str(error), hint="the next start takes the files up again")
         stats = self._pipeline.take_snapshot()
         log.info("daemon.stopped", files=dict(stats.files), articles=stats.articles, repeats=stats.repeats)

@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import cache
 from importlib.metadata import entry_points
 
-from ingestd.core.article import Article, DateSource
+from ingestd.core.article import Article, DateSource, bound_keys
 from ingestd.core.source_file import Rejected
 from ingestd.errors import Reason, UnusableError
 from ingestd.formats.compressed import DecompressedStream, find_codec, remove_ending
@@ -106,7 +106,7 @@ def parse_record(record: Record, limits: ReadLimits) -> Iterator[Article | Rejec
     """Yield the articles of a record, or the reason why there are none."""
     try:
         for article in record.understand(record.value, limits):
-            dated = _add_date_from_name(article, record, limits)
+            dated = bound_keys(_add_date_from_name(article, record, limits))
             yield dated if dated.record_no == record.record_no else replace(dated, record_no=record.record_no)
     except UnusableError as error:
         yield Rejected(record.record_no, error.reason, error.detail)

@@ -33,6 +33,7 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
+from ingestd.inbox.beneath import create_file, open_folder
 from ingestd.inbox.scan import OWN_FOLDER, find_files, is_left_alone
 
 log = structlog.get_logger()
@@ -222,13 +223,16 @@ class Listener:
 
     def _drop_canary(self) -> None:
         """Make a file to raise an event; where no file can be made, a missing event says nothing."""
-        path = os.path.join(os.fsencode(self.root), _CANARY)
         self._canary_at = self._clock()
+        folder, name = os.path.split(_CANARY)
         try:
-            with suppress(FileExistsError):
-                os.mkdir(os.path.dirname(path))  # not the root as well, should the root be gone
-            with open(path, "wb"):
-                pass
+            descriptor = open_folder(self.root, folder, create=True)  # not the root as well, should the root be gone
+            try:
+                with suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=descriptor)  # a link goes, and what the link leads to stays
+                os.close(create_file(descriptor, name))
+            finally:
+                os.close(descriptor)
         except OSError:
             self._canary_at = None
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 
-from ingestd.store.database import TRANSIENT_DB_ERRORS
+from ingestd.store.transient import is_transient
 
 log = structlog.get_logger()
 
@@ -48,7 +49,9 @@ class DatabaseRetry:
         while True:
             try:
                 return work()
-            except TRANSIENT_DB_ERRORS as error:
+            except DBAPIError as error:
+                if not is_transient(error):
+                    raise
                 self._on_failure()
                 log.warning("database.away", error=str(error.orig), retry_in_s=pause_s)
                 if self._pause(pause_s):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from ingestd.core.source_file import FileState, Reason
+from ingestd.core.source_file import MAX_PATH_BYTES, FileState, Reason, SeenFile
 from ingestd.core.stats import IngestStats
 from ingestd.errors import UnusableError, VanishedError
 from ingestd.matching.assignment import Assignment
@@ -119,6 +119,15 @@ def report_file(outcome: FileOutcome, result: FileResult, stats: IngestStats) ->
         write_line("file.quarantined", reason=str(result.reason), detail=result.detail, **facts)
     else:
         log.info("file.ingested", **facts, **_list_facts(outcome, result))
+
+
+def report_refused(file: SeenFile, stats: IngestStats) -> None:
+    """Count and log a file that the ledger cannot take, because the path is too long; the file stays where it is."""
+    detail = f"root and path have {file.path_bytes} bytes, at most {MAX_PATH_BYTES} are allowed"
+    stats.files["refused"] += 1
+    if stats.quarantined is not None:
+        stats.quarantined.append((file.name, f"path_too_long: {detail}"))
+    log.warning("file.refused", path=file.name, reason="path_too_long", detail=detail, hint="move it to a shorter path")
 
 
 def _list_facts(outcome: FileOutcome, result: FileResult) -> dict[str, object]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from ingestd.archive import moves
+from ingestd.archive.restores import Restore, RestoreResult, restore_files
 from ingestd.core.source_file import FileStamp
 from ingestd.pipeline.database_retry import DatabaseRetry
 from ingestd.store.database import Database
@@ -65,7 +65,8 @@ class LateChanges:
         if size is not None:
             if not self._retry.call(lambda: self._mark(file)):
                 return False
-            restored = moves.restore_file(file.root, file.archived_as, file.path)
+            (result,) = restore_files([Restore(file.root, file.archived_as, file.path)])
+            restored = result is RestoreResult.RESTORED
             if not file.is_marked or restored:
                 log.error(
                     "file.changed_after_archive",

@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
-from ingestd.archive import moves
+from ingestd.archive.restores import RestoreResult
 from ingestd.core.progress import ShowProgress, hide_progress
 from ingestd.core.source_file import SeenFile
 from ingestd.core.stats import StatsSnapshot
 from ingestd.errors import CannotStartError
 from ingestd.inbox.scan import find_files, look_at
 from ingestd.pipeline.pipeline import IngestPipeline
+from ingestd.pipeline.restorer import restore_stranded
 from ingestd.settings import Settings
 from ingestd.store.database import Database
 from ingestd.store.requeue import requeue
@@ -45,6 +46,7 @@ def ingest_paths(
     pipeline.stats.quarantined = []
     waiting = _find_files(paths, settings)
     with (show_progress or hide_progress)("files", total) as advance:
+        restore_stranded(database, None)
         pipeline.recover([])
         try:
             while True:
@@ -66,18 +68,27 @@ def requeue_files(
     database: Database, paths: Sequence[str], reason: str | None
 ) -> tuple[list[str], list[tuple[str, str]]]:
     """Take quarantined files up again; return the files put back, and the others with the problem of each."""
-    requeued: list[str] = []
-    problems: list[tuple[str, str]] = []
     with database.begin_write() as connection:
-        rows = requeue(connection, datetime.now(UTC), reason, paths)
-    for row in rows:
-        if row.archived_as and not moves.restore_file(row.root, row.archived_as, row.path):
-            problems.append((row.name, "not put back: another file has its name, or it is no longer in quarantine"))
-        else:
-            requeued.append(row.name)
+        found = requeue(connection, datetime.now(UTC), reason, paths)
+    restored = restore_stranded(database, None)  # also what an earlier retry had no time for
+    failed = {file.id: problem for file, result in restored if (problem := _describe_problem(result))}
+    earlier = [file for file, _ in restored if file.id not in {known.id for known in found.files}]
+    files = [*found.files, *earlier]
+    requeued = [file.name for file in files if file.id not in failed]
+    problems = [(file.name, failed[file.id]) for file in files if file.id in failed]
+    problems += [(name, "not put back: another version of it is not finished") for name in found.waiting]
     known = {*requeued, *(name for name, _ in problems)}
     problems += [(path, "not in quarantine") for path in paths if not any(path.endswith(name) for name in known)]
     return requeued, problems
+
+
+def _describe_problem(result: RestoreResult | OSError) -> str:
+    """Return the reason why a file was not put back; empty: the file was put back."""
+    if isinstance(result, OSError):
+        return f"not put back yet, tried again by the next retry or by a daemon: {result}"
+    if result is RestoreResult.NAME_TAKEN:
+        return "not put back: another file has its name"
+    return "not put back: it is no longer in quarantine" if result is RestoreResult.GONE else ""
 
 
 def _describe_progress(pipeline: IngestPipeline) -> str:

@@ -25,13 +25,14 @@ from ingestd.core.window.window import Window
 from ingestd.errors import IngestdError
 from ingestd.pipeline.committer import BatchCommitter
 from ingestd.pipeline.database_retry import DatabaseRetry, Pause, ShutdownRequested
-from ingestd.pipeline.file_outcome import FileOutcome
+from ingestd.pipeline.file_outcome import FileOutcome, report_refused
 from ingestd.pipeline.large_file import LargeFile, LargeFileQueue
 from ingestd.pipeline.late_changes import LateChanges
 from ingestd.pipeline.leases import LeaseKeeper
 from ingestd.pipeline.limits import PipelineLimits
 from ingestd.pipeline.mover import FileMover
 from ingestd.pipeline.reading import ReadingQueue, UnreadFiles, is_unread
+from ingestd.pipeline.restorer import Restorer
 from ingestd.pipeline.storing import BatchStorer
 from ingestd.settings import Settings
 from ingestd.store.database import Database
@@ -89,7 +90,10 @@ class IngestPipeline:
         self._leases = LeaseKeeper(self._ledger, self._retry, settings.database.lease_seconds / 3)
         self._storer = BatchStorer(database, self._ledger, self._committer, self._retry, self.stats)
         policy = MovePolicy(after, settings.watch.done_suffix)
-        self._mover = FileMover(self.workers, self._ledger, self._retry, policy, limits.slow_s)
+        self._mover = FileMover(
+            self.workers, self._ledger, self._retry, policy, limits.slow_s, check_database=database.check_file
+        )
+        self._restorer = Restorer(database, self._retry)
         # A file with a marker is complete: its writer says so.
         recheck_s = 0.0 if settings.watch.done_suffix else settings.watch.recheck_seconds
         self._late_changes = LateChanges(database, self._retry, recheck_s)
@@ -125,12 +129,14 @@ class IngestPipeline:
     def recover(self, roots: Sequence[str]) -> None:
         """Release the claims of an earlier process, and finish the moves."""
         released = self._retry.call(lambda: self._ledger.recover(_now()))
+        restored = self._restorer.restore(roots, at_start=True)
         moved = self._mover.finish_earlier_moves(roots)
-        if released or moved:
-            log.info("work.recovered", claims_released=released, moves_finished=moved)
+        if released or restored or moved:
+            log.info("work.recovered", claims_released=released, restored=restored, moves_finished=moved)
 
     def find_retryable(self, roots: Sequence[str]) -> list[tuple[str, bytes]]:
-        """Return root and path of deferred files due for another attempt."""
+        """Return root and path of deferred files due for another attempt; files in quarantine come back first."""
+        self._restorer.restore(roots)
         return self._retry.call(lambda: self._ledger.find_retryable(roots, _now()))
 
     def take_up_changed(self, roots: Sequence[str]) -> int:
@@ -145,6 +151,8 @@ class IngestPipeline:
         Returns:
             Files held by another process, not due yet, or impossible to claim: to be looked at again later.
         """
+        held = [file for file in files if self._mover.holds(file)]
+        files = [file for file in files if file not in held] if held else files
         try:
             with self.stats.timed("claim"):
                 in_hand = {claim.id for claim in self._list_claims()}
@@ -154,16 +162,18 @@ class IngestPipeline:
         except Exception as error:
             # A fault of ours in one file: the others are claimed without that file.
             if len(files) > 1:
-                return [later for file in files for later in self.submit([file])]
+                return held + [later for file in files for later in self.submit([file])]
             log.exception("file.not_claimed", path=files[0].name, hint="the file stays where it is; tried again later")
             self.stats.files["not_claimed"] += 1
             if self.stats.quarantined is not None:
                 self.stats.quarantined.append((files[0].name, f"{Reason.INTERNAL}: {describe_fault(error)}"))
-            return list(files)
+            return [*files, *held]
         self.stats.files["unchanged"] += len(claimed.completed)
+        for file in claimed.refused:
+            report_refused(file, self.stats)
         self._mover.start_moves(claimed.completed)  # could not be moved before, or were put back
         self._reading.start_reading(claimed.claims)
-        return list(claimed.busy)
+        return [*claimed.busy, *held]
 
     def step(self, wait_s: float) -> list[SeenFile]:
         """

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from ingestd.archive.policy import describe_completed
 from ingestd.core.source_file import Reason
 from ingestd.core.stats import IngestStats
-from ingestd.errors import UnusableError
+from ingestd.errors import DatabaseGoneError, UnusableError
 from ingestd.pipeline.committer import BatchCommitter
 from ingestd.pipeline.database_retry import DatabaseRetry, ShutdownRequested
 from ingestd.pipeline.file_outcome import FileOutcome, report_file
@@ -63,7 +63,7 @@ class BatchStorer:
 
         try:
             results = self._retry.call(attempt)
-        except ShutdownRequested:
+        except (ShutdownRequested, DatabaseGoneError):
             raise
         except Exception as error:
             self._committer.reset()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, Select, select
 
+from ingestd.core.article import MAX_NAME_BYTES, MAX_URL_BYTES, shorten_key
 from ingestd.core.text.urls import canonicalise_url
 from ingestd.errors import NotFoundError
 from ingestd.query.clusters import read_log
@@ -72,8 +73,9 @@ def find_article_id(connection: Connection, given: str) -> int:
     queries: list[Select[int]] = []
     if (number := parse_id(given)) is not None:
         queries.append(select(a.id).where(a.id == number))
-    queries.append(select(a.id).where(a.url_canonical.in_({given, canonicalise_url(given) or given})))
-    queries.append(select(a.id).where(a.external_id == given))
+    url = shorten_key(canonicalise_url(given), MAX_URL_BYTES)
+    queries.append(select(a.id).where(a.url_canonical.in_({given, url or given})))
+    queries.append(select(a.id).where(a.external_id.in_({given, shorten_key(given, MAX_NAME_BYTES)})))
     for query in queries:
         ids = connection.execute(query.order_by(a.id).limit(_MOST_NAMED + 1)).scalars().all()
         if ids:

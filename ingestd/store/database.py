@@ -9,8 +9,6 @@ all decisions (`rebuild`) works alone on both databases.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,10 +19,11 @@ from urllib.parse import quote, quote_plus
 import orjson
 import structlog
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from ingestd.errors import CannotStartError, SettingsError
 from ingestd.store.migrations import NEWEST
+from ingestd.store.sqlite_file import SqliteFile
 from ingestd.store.wal_checkpoint import MIN_CHECKPOINT_BYTES, WalCheckpointer
 
 if TYPE_CHECKING:
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# Errors of the driver when the database is away, full, locked or read-only: wait and try again.
-TRANSIENT_DB_ERRORS = (OperationalError, InterfaceError)
 # The bytes of "ingest", and the number after, so that a person recognises the locks in pg_locks.
 _TRANSACTION_LOCK = 0x696E67657374
 _PROCESS_LOCK = _TRANSACTION_LOCK + 1
@@ -92,7 +89,11 @@ class Database:
             self.is_sqlite = self.url.get_backend_name() == "sqlite"
             if self.is_sqlite and "uri" not in self.url.query and set(self.url.query) - _SQLITE_OPTIONS:
                 raise SettingsError(f"database.url: options of SQLite are {', '.join(sorted(_SQLITE_OPTIONS))}")
-            self.engine = _create_engine(self.url)
+            path = self.url.database if self.is_sqlite else None
+            self._file = (
+                SqliteFile(Path(path)) if path and path != ":memory:" and not path.startswith("file:") else None
+            )
+            self.engine = _create_engine(self.url, self._file)
             self.name = _hide_secrets(self.url)  # for people and for the log
         except (ArgumentError, ModuleNotFoundError) as error:
             raise SettingsError(
@@ -102,15 +103,13 @@ class Database:
         except (ValueError, TypeError) as error:  # its text may hold a part of the password
             raise SettingsError("database.url: the port, an option or a character is wrong") from error
         self._idle_timeout_s = idle_timeout_s
-        self._lock_descriptor: int | None = None
         self._lock_session: Connection | None = None
-        path = self.url.database if self.is_sqlite else None
-        in_file = path and path != ":memory:"
-        self._checkpointer = WalCheckpointer(Path(path), min_checkpoint_bytes) if path and in_file else None
+        self._checkpointer = WalCheckpointer(self._file.path, min_checkpoint_bytes) if self._file else None
 
     @contextmanager
     def begin_read(self) -> Iterator[Connection]:
         """Open a transaction that only reads."""
+        self.check_file()
         with self.engine.connect() as connection:
             yield connection
 
@@ -132,8 +131,19 @@ class Database:
                 if not self.is_sqlite:
                     connection.execute(_TAKE_TURN, {"key": _TRANSACTION_LOCK, "idle": f"{self._idle_timeout_s}s"})
                 yield connection
+                self.check_file()
         if self._checkpointer is not None:
             self._checkpointer.start_if_due()
+
+    def check_file(self) -> None:
+        """
+        Make sure that the file of SQLite is the file in use; called before each commit, and for each batch of moves.
+
+        Raises:
+            DatabaseGoneError: the file was deleted or replaced, or another process has the lock.
+        """
+        if self._file is not None:
+            self._file.check()
 
     def prepare(self, *, create: bool = True) -> None:
         """
@@ -182,7 +192,7 @@ class Database:
         path = self.url.database if self.is_sqlite else None
         if not path or path == ":memory:" or path.startswith("file:"):
             return False
-        return not os.path.exists(path)  # noqa: PTH110 - Path.exists() raises where a name is too long
+        return not Path(path).exists()
 
     def refuse_missing(self) -> None:
         """
@@ -258,21 +268,8 @@ class Database:
         """
         if not self.is_sqlite:
             self._lock_server(alone=alone)
-        elif self.url.database and self.url.database != ":memory:":
-            self._lock_file(Path(f"{self.url.database}.lock"))
-
-    def _lock_file(self, path: Path) -> None:
-        self._lock_descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(self._lock_descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.pread(self._lock_descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
-            raise CannotStartError(
-                f"another ingestd (process {holder}) is writing to {self.url.database}: "
-                "drop the files into its folder instead, or stop it first"
-            ) from error
-        os.ftruncate(self._lock_descriptor, 0)
-        os.pwrite(self._lock_descriptor, f"{os.getpid()}\n".encode(), 0)
+        elif self._file is not None:
+            self._file.lock()
 
     def _lock_server(self, *, alone: bool) -> None:
         function = "pg_try_advisory_lock" if alone else "pg_try_advisory_lock_shared"
@@ -297,9 +294,8 @@ class Database:
         if self._checkpointer is not None:
             self._checkpointer.close()
         self.engine.dispose()
-        if self._lock_descriptor is not None:
-            os.close(self._lock_descriptor)
-            self._lock_descriptor = None
+        if self._file is not None:
+            self._file.close()
 
     def _has_tables(self) -> bool:
         return bool(inspect(self.engine).get_table_names())
@@ -313,12 +309,15 @@ class Database:
         return config
 
 
-def _create_engine(url: URL) -> Engine:
+def _create_engine(url: URL, file: SqliteFile | None) -> Engine:
     if url.get_backend_name() != "sqlite":
         is_libpq = url.get_driver_name() in ("psycopg", "psycopg2")
         given = {name: value for name, value in _POSTGRES.items() if is_libpq and name not in url.query}
         return create_engine(url, pool_pre_ping=True, connect_args=given, **_JSON)
     engine = create_engine(url, connect_args={"timeout": 30}, **_JSON)
+    if file is not None:
+        event.listen(engine, "do_connect", lambda *_: file.create())
+        event.listen(engine, "connect", lambda *_: file.remember())
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
 
-from ingestd.core.source_file import FileStamp, FileState, Reason, Rejected, SeenFile, fold_int64
+from ingestd.core.source_file import MAX_PATH_BYTES, FileStamp, FileState, Reason, Rejected, SeenFile, fold_int64
 from ingestd.store.bulk_insert import BulkStatement
 from ingestd.store.database import Database
 from ingestd.store.late_changes import CHANGED_AFTERWARDS
@@ -75,6 +75,7 @@ class ClaimResult:
     claims: tuple[Claim, ...]
     completed: tuple[CompletedFile, ...]  # earlier, and unchanged since
     busy: tuple[SeenFile, ...]  # claimed by another process, or too early for the next attempt
+    refused: tuple[SeenFile, ...] = ()  # the path is longer than the ledger indexes
 
 
 class Ledger:
@@ -112,7 +113,8 @@ class Ledger:
         claims: list[Claim] = []
         completed: list[CompletedFile] = []
         busy: list[SeenFile] = []
-        files = list({(file.root, file.path): file for file in files}.values())
+        refused = tuple(file for file in files if file.path_bytes > MAX_PATH_BYTES)
+        files = list({(file.root, file.path): file for file in files if file not in refused}.values())
         with self._database.begin_write() as connection:
             rows, superseded = self._find_newest(connection, files)
             fresh: list[SeenFile] = []
@@ -131,7 +133,7 @@ class Ledger:
                 replace(claim, superseded=superseded.get((claim.file.root, claim.file.path), ()))
                 for claim in self._insert_claims(connection, fresh, now)
             )
-        return ClaimResult(tuple(claims), tuple(completed), tuple(busy))
+        return ClaimResult(tuple(claims), tuple(completed), tuple(busy), refused)
 
     def find_leased(self, connection: Connection, claims: Iterable[Claim]) -> set[int]:
         """Return the ids of the claims without another owner. For use inside a writing transaction."""
@@ -280,7 +282,7 @@ class Ledger:
 
     def _can_claim(self, row: Row[*tuple[Any, ...]], now: datetime, in_hand: Set[int]) -> bool:
         if row.state == FileState.DEFERRED:
-            return bool(row.retry_at is None or row.retry_at <= now)
+            return not row.archived_as and bool(row.retry_at is None or row.retry_at <= now)
         if row.lease_owner == self.owner and row.id not in in_hand:
             return True
         return bool(row.lease_until is None or row.lease_until < now)

@@ -18,10 +18,11 @@ from multiprocessing.process import BaseProcess
 
 import structlog
 from sqlalchemy import Connection, select
+from sqlalchemy.exc import DBAPIError
 
 from ingestd.core.stored import RowSelection
 from ingestd.core.window.columns import WindowColumns
-from ingestd.store.database import TRANSIENT_DB_ERRORS, Database
+from ingestd.store.database import Database
 from ingestd.store.window_rows import IdPartition, read_rows
 from ingestd.workers import forkserver
 
@@ -153,7 +154,7 @@ def _send_rows(
                 for columns in read(connection, selection, partition):
                     pipe.send(columns)
         pipe.send(None)
-    except (*TRANSIENT_DB_ERRORS, BrokenPipeError):
-        pass  # without the None at the end the receiver knows that rows are missing
+    except (DBAPIError, BrokenPipeError):
+        pass  # without the None at the end the receiver knows that rows are missing, and meets the same fault
     finally:
         database.close()
