@@ -18,6 +18,7 @@ from importlib.metadata import entry_points
 from ingestd.core.article import Article, DateSource, bound_keys
 from ingestd.core.source_file import Rejected
 from ingestd.errors import Reason, UnusableError
+from ingestd.formats.budget import Budget
 from ingestd.formats.compressed import DecompressedStream, find_codec, remove_ending
 from ingestd.formats.dates import find_date_in_name
 from ingestd.formats.feed import is_feed, read_feed
@@ -87,15 +88,12 @@ def read_records(
     Raises:
         UnusableError: the file, or the rest of the file, cannot be used. All records before the error are good.
     """
-    count = 0
     buffered = buffer_stream(stream)
+    budget = limits.start_budget(buffered.tell)
     try:
-        for result in _read_stream(buffered, name, limits, ()):
+        for result in _read_stream(buffered, name, limits, budget, ()):
             if not isinstance(result, Skipped):
-                count += 1
-                if count > limits.max_records:
-                    detail = f"more than formats.max_records = {limits.max_records} records"
-                    raise UnusableError(Reason.TOO_LARGE, detail)
+                budget.spend_record()
             yield result
     finally:
         if not stream.closed:
@@ -127,25 +125,28 @@ def load_plugins() -> tuple[Format, ...]:
 
 
 def _read_stream(
-    stream: io.BufferedReader, name: str, limits: ReadLimits, containers: tuple[str, ...]
+    stream: io.BufferedReader, name: str, limits: ReadLimits, budget: Budget, containers: tuple[str, ...]
 ) -> Iterator[Record | Rejected | Skipped]:
     """Yield the records of a file, or of a member inside `containers`."""
     head = peek_head(stream)
     if codec := find_codec(head):
         if containers[-1:] == ("compressed",):
             raise UnusableError(Reason.ARCHIVE, "compressed twice")
-        inner = buffer_stream(DecompressedStream(stream, codec, limits))
-        yield from _read_stream(inner, remove_ending(name, codec), limits, (*containers, "compressed"))
+        inner = buffer_stream(DecompressedStream(stream, codec, budget))
+        yield from _read_stream(inner, remove_ending(name, codec), limits, budget, (*containers, "compressed"))
     elif is_zip(head) or is_tar(head):
         if "archive" in containers:
             raise UnusableError(Reason.ARCHIVE, "an archive inside an archive is not unpacked")
-        read_archive = read_zip if is_zip(head) else read_tar
         containers = (*containers, "archive")
-        yield from read_archive(
-            stream, limits, lambda member, member_name: _read_stream(member, member_name, limits, containers)
+
+        def read_member(member: io.BufferedReader, member_name: str) -> Iterator[Record | Rejected | Skipped]:
+            return _read_stream(member, member_name, limits, budget, containers)
+
+        yield from (
+            read_zip(stream, limits, budget, read_member) if is_zip(head) else read_tar(stream, budget, read_member)
         )
     else:
-        yield from _identify_format(head, name).records(stream, name, limits)
+        yield from _identify_format(head, name).records(stream, name, replace(limits, budget=budget))
 
 
 def _identify_format(head: bytes, name: str) -> Format:

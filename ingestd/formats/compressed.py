@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from ingestd.errors import Reason, UnusableError
-from ingestd.formats.record import ReadLimits
+from ingestd.formats.budget import Budget
 
 _READ_BYTES = 1 << 16
 _MOST_MEMORY = 1 << 28  # bytes for unpacking: twice the largest dictionary of common settings
-_HARMLESS_BYTES = 64 * 1024 * 1024  # a file that unpacks to less is no bomb
+_RESCUE_STEPS = (1024, 32, 1)  # bytes unpacked at a time before the damage, smaller and smaller
 
 
 class _Gzip:
@@ -37,7 +37,32 @@ class _Gzip:
         return self._inner.unused_data
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
-        return self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
+        packed = self._inner.unconsumed_tail + data
+        before = self._inner.copy()  # costs a hundredth of the unpacking of 64 KiB
+        try:
+            return self._inner.decompress(packed, max_length)
+        except zlib.error:
+            # zlib keeps what came before the damage to itself.
+            if piece := self._unpack_until_damage(before, packed, max_length):
+                return piece
+            raise
+
+    def _unpack_until_damage(self, good: Any, packed: bytes, max_length: int) -> bytes:
+        """Return the bytes before the damage, `max_length` at most; the next call meets the damage again."""
+        rescued = bytearray()
+        for step in _RESCUE_STEPS:
+            while len(rescued) < max_length:
+                attempt = good.copy()
+                try:
+                    piece = attempt.decompress(packed, min(step, max_length - len(rescued)))
+                except zlib.error:
+                    break
+                if not piece:
+                    break
+                rescued += piece
+                good, packed = attempt, attempt.unconsumed_tail
+        self._inner = good
+        return bytes(rescued)
 
 
 def _open_zstd() -> Any:
@@ -82,16 +107,16 @@ class DecompressedStream(io.RawIOBase):
     """
     The unpacked bytes of a compressed stream. Several members in a row are a single stream, as in the usual tools.
 
-    A read raises UnusableError if the stream is damaged, cut off, or larger than the limits allow. All later reads
-    raise the same error: a reader must not take the damage for the end of the file.
+    A read raises UnusableError if the stream is damaged, cut off, or larger than the budget allows, after all bytes
+    before the damage have been read. All later reads raise the same error: a reader must not take the damage for the
+    end of the file.
     """
 
-    def __init__(self, stream: BinaryIO, codec: Codec, limits: ReadLimits) -> None:
-        """Read from `stream` on demand."""
-        self._stream, self._codec, self._limits = stream, codec, limits
+    def __init__(self, stream: BinaryIO, codec: Codec, budget: Budget) -> None:
+        """Read from `stream` on demand, and spend the unpacked bytes."""
+        self._stream, self._codec, self._budget = stream, codec, budget
         self._decompressor = codec.open()
         self._at_start = True  # of a member
-        self._n_packed = self._n_unpacked = 0  # bytes so far
         self._failure: UnusableError | None = None
 
     def readable(self) -> bool:
@@ -99,10 +124,15 @@ class DecompressedStream(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill the buffer, completely before the end of the stream, and return the number of bytes."""
+        """Fill the buffer, completely before the end of the stream or the damage; return the number of bytes."""
         filled = 0
         while filled < len(buffer):
-            piece = self._read_piece(len(buffer) - filled)
+            try:
+                piece = self._read_piece(len(buffer) - filled)
+            except UnusableError:
+                if not filled:
+                    raise
+                break  # the next read raises the error
             if not piece:
                 break
             buffer[filled : filled + len(piece)] = piece
@@ -129,7 +159,6 @@ class DecompressedStream(io.RawIOBase):
                 self._decompressor, self._at_start = self._codec.open(), True
             if not data and self._decompressor.needs_input:
                 data = self._stream.read(_READ_BYTES)
-                self._n_packed += len(data)
                 if not data and self._at_start:
                     return b""
                 ended = not data
@@ -140,34 +169,5 @@ class DecompressedStream(io.RawIOBase):
             if ended and not piece and not self._decompressor.eof:
                 raise UnusableError(self._codec.reason, "the compressed data end in the middle")
             if piece:
-                self._n_unpacked += len(piece)
-                self._check_size()
+                self._budget.spend_unpacked(len(piece))
                 return piece
-
-    def _check_size(self) -> None:
-        if self._n_unpacked > self._limits.max_unpacked_bytes:
-            most = self._limits.max_unpacked_bytes
-            raise UnusableError(Reason.BOMB, f"unpacks to more than formats.max_unpacked_bytes = {most}")
-        if self._n_unpacked > _HARMLESS_BYTES and self._n_unpacked > self._limits.max_unpack_ratio * self._n_packed:
-            raise UnusableError(
-                Reason.BOMB, f"unpacks to more than formats.max_unpack_ratio = {self._limits.max_unpack_ratio} times"
-            )
-
-
-def check_sizes(members: list[int], packed: int, limits: ReadLimits) -> None:
-    """
-    Refuse an archive if the directory gives the sizes of a bomb.
-
-    Args:
-        members: the unpacked size of every member, in bytes.
-        packed: the size of the archive, in bytes.
-        limits: the largest size and ratio.
-
-    Raises:
-        UnusableError: the members unpack to more than the limits allow.
-    """
-    unpacked = sum(members)
-    if unpacked > limits.max_unpacked_bytes or (
-        unpacked > _HARMLESS_BYTES and unpacked > limits.max_unpack_ratio * packed
-    ):
-        raise UnusableError(Reason.BOMB, f"{packed} bytes unpack to {unpacked}")

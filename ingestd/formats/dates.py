@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -48,6 +49,7 @@ _IN_NAME = re.compile(
     r"(?<!\d)(?P<year>(?:18|19|20)\d{2})(?P<mark>[-_/.]?)(?P<month>\d{1,2})(?P=mark)(?P<day>\d{1,2})(?!\d)"
 )
 _TO_THE_MINUTE = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?:Z|\s?[+-]\d{2}:?\d{2})?")
+_LONGEST_DATE = 200  # characters; the date in a longer text is searched for at the beginning
 _EPOCH_MILLISECONDS = 1e11  # as seconds this would be the year 5138
 
 
@@ -145,20 +147,23 @@ def _convert_epoch(value: float, now: datetime) -> PublicationDate | None:
 def _parse_text(value: str, now: datetime, zone: ZoneInfo) -> PublicationDate | None:
     if value.isdecimal() and len(value) >= 9:
         return _convert_epoch(float(value[:20]), now)
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        moment = None
+    moment = _parse_formal_date(value) if len(value) <= _LONGEST_DATE else None
     if moment is None:
-        try:
-            moment = parsedate_to_datetime(value)
-        except (ValueError, TypeError, IndexError, OverflowError):
-            written = find_date(value[:200], now, zone)
-            return written[0] if written else None
+        written = find_date(value[:_LONGEST_DATE], now, zone)
+        return written[0] if written else None
     precision = DatePrecision.DAY if len(value) <= len("2025-02-04") else DatePrecision.SECOND
     if _TO_THE_MINUTE.fullmatch(value):
         precision = DatePrecision.MINUTE
     return _accept_plausible(_convert_to_utc(moment, zone), precision, now)
+
+
+def _parse_formal_date(value: str) -> datetime | None:
+    """Return a date as in ISO 8601 or RFC 5322, or None."""
+    with suppress(ValueError):
+        return datetime.fromisoformat(value)
+    with suppress(ValueError, TypeError, IndexError, OverflowError):
+        return parsedate_to_datetime(value)
+    return None
 
 
 def _convert_match(match: re.Match[str], now: datetime, zone: ZoneInfo) -> PublicationDate | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import html
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 
 from ingestd.errors import Reason, UnusableError
@@ -28,8 +30,11 @@ _PAGE_ENCODINGS = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "
 _PAGE_CODEC = re.compile(
     r"utf-(?:16|32).*|iso8859-\d+|cp\d+|gb\w+|big5\w*|euc_\w+|shift_jis\w*|iso2022_\w+|koi8-\w|mac-\w+|tis-620"
 )
+# More digits than the highest code point has; Python refuses to convert more than 4,300 digits.
+_LONG_REFERENCE = re.compile(r"&#(?:0{100,}+|0*+(?=[1-9][0-9]{7}))[0-9]*+;?")
 # UTF-8 that was read as Windows-1252: one of these letters, and a sign that never follows a letter.
 _MISREAD = "ÃÂâÐÑÅÄÎÏ×ØÙ"
+_REPAIRED_CHARS = 1 << 10  # at a time: the time of ftfy grows with the square of the misread characters
 _MOJIBAKE = re.compile(f"[{_MISREAD}][\x80-\xbfŒœŠšŸŽžƒˆ˜–—‘’‚“”„†‡•…‰‹›€™]")
 
 
@@ -77,7 +82,18 @@ def fix_text(text: str) -> str:
         return text
     from ftfy import fix_encoding  # slow to import, rarely needed
 
-    return make_storable(fix_encoding(text))
+    return make_storable("".join(fix_encoding(piece) for piece in _cut_pieces(text)))
+
+
+def _cut_pieces(text: str) -> Iterator[str]:
+    """Yield a text in pieces short enough for ftfy, cut behind a blank where there is one."""
+    start = 0
+    while len(text) - start > _REPAIRED_CHARS:
+        blank = text.rfind(" ", start, start + _REPAIRED_CHARS) + 1
+        end = blank if blank > start else start + _REPAIRED_CHARS
+        yield text[start:end]
+        start = end
+    yield text[start:]
 
 
 def make_storable(text: str) -> str:
@@ -89,6 +105,11 @@ def make_storable(text: str) -> str:
     except UnicodeEncodeError:
         return _SURROGATES.sub("\ufffd", text)
     return text
+
+
+def unescape_references(text: str) -> str:
+    """Return text with the character references of HTML as characters; a number without a character becomes U+FFFD."""
+    return make_storable(html.unescape(_LONG_REFERENCE.sub("\ufffd", text)))
 
 
 def _decode_by_guess(data: bytes) -> str:

@@ -32,7 +32,7 @@ def read_feed(stream: BinaryIO, name: str, limits: ReadLimits) -> Iterator[Recor
     Raises:
         UnusableError: the file does not parse.
     """
-    root = xml.parse_xml(read_all(stream, limits.max_file_bytes))
+    root = xml.parse_xml(read_all(stream, limits.max_file_bytes), limits)
     channel = xml.find_first(root, "channel")
     outlet = _get_child_text(channel if channel is not None else root, "title")
     for number, entry in enumerate(root.iter("{*}item", "{*}entry"), start=1):

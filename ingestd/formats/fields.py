@@ -6,7 +6,6 @@ The table `KEYS` gives the names of each field: the first name with a usable val
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -16,9 +15,10 @@ from ingestd.core.text.languages import LANGUAGES
 from ingestd.core.text.urls import canonicalise_url, find_domain
 from ingestd.errors import Reason, UnusableError
 from ingestd.formats import dates
-from ingestd.formats.encoding import fix_text
+from ingestd.formats.encoding import fix_text, unescape_references
 from ingestd.formats.markup import strip_markup
 from ingestd.formats.record import ReadLimits
+from ingestd.formats.source import MOST_ARTICLE_BYTES
 
 # Names that news-please, trafilatura, fundus, newspaper4k, Scrapy spiders, schema.org, Media Cloud, news APIs and the
 # Telegram data clustering contest use.
@@ -45,7 +45,8 @@ _ABSENT = {"", "none", "null", "nan", "n/a", "undefined"}
 _WORD = re.compile(r"\w")
 _ENTITY = re.compile(r"&(?:#\d+|#x[0-9a-f]+|\w+);", re.IGNORECASE)
 _MOST_NESTED = 100  # levels of a body; more is no text
-_AUTHOR_SEPARATOR = re.compile(rf"\s*(?:,|;|\b(?:{'|'.join(LANGUAGES['en'].conjunctions)})\b)\s*")
+# For lines without two blanks in a row: a run of blanks would be read from every blank of the run.
+_AUTHOR_SEPARATOR = re.compile(rf" ?(?:,|;|\b(?:{'|'.join(LANGUAGES['en'].conjunctions)})\b) ?")
 
 
 def build_article(record: object, limits: ReadLimits) -> Article:
@@ -61,7 +62,11 @@ def build_article(record: object, limits: ReadLimits) -> Article:
     if isinstance(named.get("_source"), dict):  # as Elasticsearch hands out its documents
         named = {"_id": named.get("_id")} | named["_source"]
     fields = _FieldFinder(named, limits.keys)
-    text = strip_markup(_join_text(fields.find("text", _has_words)))
+    text = _join_text(fields.find("text", _has_words))
+    if len(text) > MOST_ARTICLE_BYTES:
+        detail = f"a text of {len(text)} characters; more than {MOST_ARTICLE_BYTES} are not read"
+        raise UnusableError(Reason.TOO_LARGE, detail)
+    text = strip_markup(text)
     title = _read_line(fields.find("title", _has_words))
     if not _WORD.search(text) and not title:
         keys = ", ".join(str(key)[:40] for key in list(named)[:12])
@@ -89,7 +94,7 @@ def build_article(record: object, limits: ReadLimits) -> Article:
 def split_authors(value: object) -> Iterator[str]:
     """Yield the names in a byline, in a list of names, or in a list of objects with names."""
     if isinstance(value, str):
-        value = [part for part in _AUTHOR_SEPARATOR.split(value) if part]
+        value = [part for part in _AUTHOR_SEPARATOR.split(" ".join(value.split())) if part]
     if isinstance(value, dict):
         value = [value]
     for author in value if isinstance(value, list) else []:
@@ -139,7 +144,7 @@ def _read_line(value: object) -> str | None:
         return None
     line = fix_text(" ".join(str(value).split()))
     if "&" in line and _ENTITY.search(line):
-        line = fix_text(html.unescape(line)).strip()
+        line = fix_text(unescape_references(line)).strip()
     return line or None
 
 

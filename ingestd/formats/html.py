@@ -6,6 +6,7 @@ import logging
 import re
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
@@ -17,10 +18,11 @@ from ingestd.errors import Reason, UnusableError
 from ingestd.formats import dates
 from ingestd.formats.encoding import decode, fix_text
 from ingestd.formats.markup import extract_text
+from ingestd.formats.page_limits import limit_page
 from ingestd.formats.page_lines import separate_page_lines
 from ingestd.formats.page_metadata import PageMetadata, extract_metadata, make_absolute
 from ingestd.formats.record import ReadLimits, Record
-from ingestd.formats.source import read_all
+from ingestd.formats.source import MOST_ARTICLE_BYTES, read_article
 
 if TYPE_CHECKING:
     from lxml.html import HtmlElement
@@ -32,7 +34,7 @@ _START = re.compile(
 )
 _CHARSET = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([\w-]+)", re.IGNORECASE)
 _XML_DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
-_MOST_BYTES = 20_000_000  # the limit of trafilatura; the time grows with the number of tags
+_MOST_TAGS = 200_000  # ten times a long page; the time and the memory grow with the tags, some kilobytes for each
 _SENTENCE_WORDS = 12  # a line with a time and fewer words is a dateline, not a sentence
 _ARTICLE_WORDS = 60  # of an article beside others on a page; shorter texts are teasers
 _INDEX_TEASERS = 4  # a page with this many teasers and no article is a front page
@@ -64,7 +66,7 @@ def read_html(stream: BinaryIO, name: str, limits: ReadLimits) -> Iterator[Recor
     ending = name.lower().rpartition(".")[2]
     if ending in ("json", "jsonl", "ndjson"):
         raise UnusableError(Reason.TYPE, f"the file is HTML and not {ending.upper()}: an error page?")
-    data = read_all(stream, limits.max_file_bytes)
+    data = read_article(stream, limits.max_file_bytes)
     yield Record(1, Page(data), parse_page, len(data), name)
 
 
@@ -75,15 +77,18 @@ def parse_page(page: Page, limits: ReadLimits) -> list[Article]:
     Raises:
         UnusableError: the page has no article.
     """
-    if len(page.data) > _MOST_BYTES:
-        raise UnusableError(Reason.TOO_LARGE, f"a page of {len(page.data)} bytes; more than {_MOST_BYTES} are not read")
+    if len(page.data) > MOST_ARTICLE_BYTES:
+        detail = f"a page of {len(page.data)} bytes; more than {MOST_ARTICLE_BYTES} are not read"
+        raise UnusableError(Reason.TOO_LARGE, detail)
+    if (n_tags := page.data.count(b"<")) > _MOST_TAGS:
+        raise UnusableError(Reason.TOO_LARGE, f"a page of {n_tags} tags; more than {_MOST_TAGS} are not read")
     _silence_libraries()
     from trafilatura import bare_extraction, load_html  # slow to import
 
     characters = _XML_DECLARATION.sub("", decode(page.data, page.charset or _find_declared_charset(page.data)))
     if not characters.strip():
         raise UnusableError(Reason.EMPTY, "nothing but white space")
-    tree = load_html(characters)
+    tree = load_html(limit_page(characters))
     if tree is None:
         raise UnusableError(Reason.SCHEMA, "the page has no content")
     metadata = extract_metadata(tree, page.url, limits)
@@ -92,7 +97,9 @@ def parse_page(page: Page, limits: ReadLimits) -> list[Article]:
             return articles
         if _is_front_page(tree):
             raise UnusableError(Reason.SCHEMA, "a page of links to articles, and no article")
-    document: Any = bare_extraction(tree, url=metadata.url, include_comments=False, with_metadata=False)
+    document: Any = None
+    with suppress(ValueError):  # a character reference of thousands of digits, made in the page itself
+        document = bare_extraction(tree, url=metadata.url, include_comments=False, with_metadata=False)
     text = fix_text(document.text or "") if document is not None else ""
     return [_make_article(text or metadata.body, metadata, limits)]
 
@@ -148,10 +155,15 @@ def _extract_several(tree: HtmlElement, page: PageMetadata, limits: ReadLimits) 
 def _extract_body(element: HtmlElement) -> str:
     """Return the text of an article element without the heading and the time beside the heading."""
     body = deepcopy(element)
+    sentences: dict[HtmlElement, bool] = {}  # each paragraph is counted once, not for every <time> inside
     for part in list(body.iter("h1", "h2", "time")):
-        sentence = next(part.iterancestors("p"), None)
-        if part.tag != "time" or sentence is None or len(sentence.text_content().split()) < _SENTENCE_WORDS:
-            part.drop_tree()
+        paragraph = next(part.iterancestors("p"), None)
+        if part.tag == "time" and paragraph is not None:
+            if paragraph not in sentences:
+                sentences[paragraph] = len(paragraph.text_content().split()) >= _SENTENCE_WORDS
+            if sentences[paragraph]:
+                continue
+        part.drop_tree()
     return extract_text(body)
 
 

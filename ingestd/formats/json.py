@@ -52,9 +52,10 @@ def read_json(stream: BinaryIO, name: str, limits: ReadLimits) -> Iterator[Recor
     if data.startswith(tuple(mark for mark, _ in BOMS)):
         data = decode(data).encode()
     try:
+        _check_values(data, limits)
         values = _list_records(_decode_and_parse(data))
     except UnusableError as error:
-        if error.reason is not Reason.PARSE or not _has_json_lines(data):
+        if error.reason not in (Reason.PARSE, Reason.TOO_LARGE) or not _has_json_lines(data, limits):
             raise
         yield from (
             _make_line_record(number, line, name) for number, line in enumerate(data.split(b"\n"), 1) if line.strip()
@@ -112,11 +113,22 @@ def _parse_value(value: Any, limits: ReadLimits) -> list[Article]:
 
 
 def _parse_line(line: bytes, limits: ReadLimits) -> list[Article]:
+    _check_values(line, limits)
     return [fields.build_article(_decode_and_parse(line), limits)]
 
 
 def _make_line_record(number: int, line: bytes, name: str) -> Record:
     return Record(number, line, _parse_line, len(line), name)
+
+
+def _check_values(data: bytes, limits: ReadLimits) -> None:
+    """Refuse a text with too many values for the memory, before the text is parsed: with a sign for each."""
+    if len(data) <= limits.max_values:
+        return
+    n_values = sum(map(data.count, (b",", b"[", b"{")))
+    if n_values > limits.max_values:
+        detail = f"{n_values} values in one piece, more than {limits.max_values}; JSON lines may have any number"
+        raise UnusableError(Reason.TOO_LARGE, detail)
 
 
 def _decode_and_parse(data: bytes) -> Any:
@@ -132,8 +144,10 @@ def _skip_mark(head: bytes) -> bytes:
     return head.removeprefix(BOMS[0][0]).lstrip()
 
 
-def _is_json_text(line: bytes) -> bool:
+def _is_json_text(line: bytes, limits: ReadLimits | None = None) -> bool:
     try:
+        if limits:
+            _check_values(line, limits)
         _decode_and_parse(line)
     except UnusableError:
         return False
@@ -164,11 +178,11 @@ def _may_be_article(entry: object) -> bool:
     return any("Article" in str(k) or "Posting" in str(k) for k in (kind if isinstance(kind, list) else [kind]))
 
 
-def _has_json_lines(data: bytes) -> bool:
+def _has_json_lines(data: bytes, limits: ReadLimits) -> bool:
     """Return whether at least two lines are complete objects. A single object and garbage is a broken file."""
     objects = 0
     for line in data.split(b"\n"):
-        if line.lstrip().startswith(b"{") and _is_json_text(line):
+        if line.lstrip().startswith(b"{") and _is_json_text(line, limits):
             objects += 1
             if objects == 2:
                 return True

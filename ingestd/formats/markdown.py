@@ -12,15 +12,24 @@ from ingestd.core.article import Article
 from ingestd.errors import Reason, UnusableError
 from ingestd.formats import fields, text
 from ingestd.formats.encoding import decode
+from ingestd.formats.markdown_text import render_plain
 from ingestd.formats.record import ReadLimits, Record
-from ingestd.formats.source import read_all
+from ingestd.formats.source import read_article
 
 _ENDINGS = (".md", ".markdown", ".mdown", ".mkd")
 _FRONT = re.compile(
     r"\A(?P<mark>---|\+\+\+)[ \t]*\n(?P<matter>.*?)^(?:(?P=mark)|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE
 )
 _MOST_MATTER = 1 << 16  # characters of front matter
-_BLOCKS = ("paragraph_close", "heading_close", "list_item_close", "blockquote_close", "fence", "code_block", "tr_close")
+_DEEPEST_KEY = 32  # parts of a dotted key in TOML; the time for a key grows with the square of the parts
+_KEY_PART = r"""(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')"""
+_NEXT_PART = rf"(?:[ \t]*+\.[ \t]*+{_KEY_PART})"
+# Each token of TOML as far as dots are concerned: text in strings and comments is no key.
+_TOML_TOKEN = re.compile(
+    rf"""\"{{3}}(?:[^"\\]|\\.|"(?!""))*+(?:\"{{3}}|\Z)|'{{3}}.*?(?:'{{3}}|\Z)|\#[^\n]*+"""
+    rf"|(?P<deep>{_KEY_PART}{_NEXT_PART}{{{_DEEPEST_KEY}}})|{_KEY_PART}{_NEXT_PART}*+",
+    re.DOTALL,
+)
 
 
 def is_markdown(head: bytes, name: str) -> bool:
@@ -33,7 +42,7 @@ def is_markdown(head: bytes, name: str) -> bool:
 
 def read_markdown(stream: BinaryIO, name: str, limits: ReadLimits) -> Iterator[Record]:
     """Yield the single record of a file."""
-    data = read_all(stream, limits.max_file_bytes)
+    data = read_article(stream, limits.max_file_bytes)
     yield Record(1, data, _parse_file, len(data), name)
 
 
@@ -42,7 +51,7 @@ def _parse_file(data: bytes, limits: ReadLimits) -> list[Article]:
     front = _FRONT.match(characters)
     matter = _parse_front_matter(front["mark"], front["matter"]) if front else {}
     body = text.parse_text(
-        _render_plain(characters[front.end() :] if front else characters), limits, required=not matter
+        render_plain(characters[front.end() :] if front else characters), limits, required=not matter
     )
     if not matter:
         return [body]
@@ -59,7 +68,7 @@ def _parse_front_matter(mark: str, matter: str) -> dict[str, Any]:
     if len(matter) > _MOST_MATTER:
         raise UnusableError(Reason.TOO_LARGE, f"more than {_MOST_MATTER} characters of front matter")
     try:
-        value = _load_yaml(matter) if mark == "---" else tomllib.loads(matter)
+        value = _load_yaml(matter) if mark == "---" else _load_toml(matter)
         str(value)  # fails if a number has more digits than Python writes
     except (ValueError, RecursionError) as error:  # an error in TOML is a ValueError too
         raise UnusableError(Reason.PARSE, f"front matter: {' '.join(str(error).split())[:200]}") from error
@@ -87,26 +96,7 @@ def _load_yaml(matter: str) -> Any:
         raise ValueError(str(error)) from error
 
 
-def _render_plain(characters: str) -> str:
-    """Return Markdown as plain text, a block a line."""
-    from markdown_it import MarkdownIt
-
-    blocks: list[str] = []
-    line: list[str] = []
-    for token in MarkdownIt("commonmark", {"maxNesting": 50}).enable("table").parse(characters):
-        if token.type == "inline":
-            for child in token.children or ():
-                if child.type in ("text", "code_inline"):
-                    line.append(child.content)
-                elif child.type in ("softbreak", "hardbreak"):
-                    line.append("\n" if child.type == "hardbreak" else " ")
-        elif token.type in ("fence", "code_block"):
-            line.append(token.content.strip())
-        elif token.type in ("td_close", "th_close"):
-            line.append(" ")
-        if token.type in _BLOCKS and line:
-            blocks.append("".join(line).strip())
-            line = []
-    if line:
-        blocks.append("".join(line).strip())
-    return "\n\n".join(block for block in blocks if block)
+def _load_toml(matter: str) -> dict[str, Any]:
+    if any(token["deep"] for token in _TOML_TOKEN.finditer(matter)):
+        raise UnusableError(Reason.DEPTH, f"front matter: a key of more than {_DEEPEST_KEY} parts")
+    return tomllib.loads(matter)

@@ -9,6 +9,7 @@ from lxml import etree
 from lxml import html as lxml_html
 
 from ingestd.formats.encoding import fix_text
+from ingestd.formats.page_limits import limit_page
 
 _TAG = re.compile(
     r"</?(?:p|br|div|span|a|h[1-6]|ul|ol|li|em|strong|b|i|img|figure|blockquote|article|section|table|tr|td|html|body)"
@@ -32,7 +33,7 @@ def strip_markup(text: str) -> str:
     if "<" not in text or not _TAG.search(text):
         return text
     try:
-        element = lxml_html.fragment_fromstring(text, create_parent="div")
+        element = lxml_html.fragment_fromstring(limit_page(text), create_parent="div")
     except (etree.LxmlError, ValueError):
         return text
     return extract_text(element)

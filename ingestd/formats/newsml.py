@@ -30,7 +30,7 @@ def read_newsml(stream: BinaryIO, name: str, limits: ReadLimits) -> Iterator[Rec
     Raises:
         UnusableError: the file does not parse.
     """
-    root = xml.parse_xml(read_all(stream, limits.max_file_bytes))
+    root = xml.parse_xml(read_all(stream, limits.max_file_bytes), limits)
     number = 0
     for item in root.iter("{*}newsItem", "{*}packageItem", "{*}nitf"):
         kind = etree.QName(item).localname

@@ -99,7 +99,10 @@ def _search_page(page: PageMetadata, tree: HtmlElement, url: str | None, limits:
     """Search headings, links, bylines and addresses for the facts that are still missing."""
     from trafilatura.metadata import extract_metadata as search  # slow to import
 
-    document = search(tree, default_url=url, date_config=_configure_date_search(url, limits), extensive=False)
+    try:
+        document = search(tree, default_url=url, date_config=_configure_date_search(url, limits), extensive=False)
+    except ValueError:  # a character reference of thousands of digits, or an address that is none
+        return
     page.url = page.url or make_absolute(document.url, url)
     page.title = page.title or _clean_line(document.title)
     page.authors = page.authors or tuple(n.strip() for n in (document.author or "").split(";") if n.strip())
@@ -196,7 +199,10 @@ def _remove_site_name(title: str | None, site: str | None) -> str | None:
     """Remove the name of the site from a title: "Forty hurt | The Post"."""
     if not title or not site:
         return title
-    return re.sub(rf"\s+[|–—·•-]\s+{re.escape(site)}\s*\Z", "", title, flags=re.IGNORECASE) or title
+    # Both are lines without two blanks in a row, so the length of the end is known.
+    length = len(" | ") + len(site)
+    ending = re.fullmatch(rf"\s[|–—·•-]\s{re.escape(site)}", title[-length:], re.IGNORECASE)
+    return title[:-length] or title if ending else title
 
 
 def _configure_date_search(url: str | None, limits: ReadLimits) -> dict[str, Any]:

@@ -10,6 +10,12 @@ from zoneinfo import ZoneInfo
 
 from ingestd.core.article import Article
 from ingestd.core.source_file import Rejected
+from ingestd.formats.budget import Budget
+
+# Bytes of `max_file_bytes` for each value of a document: then all values take three times `max_file_bytes` at most.
+# Articles have a value in some 60 bytes, commas in the text counted too.
+_BYTES_A_VALUE = 48
+_FEW_VALUES = 100_000  # are no danger, and small limits of a user should not refuse small documents
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +30,22 @@ class ReadLimits:
     max_unpack_ratio: int = 200
     max_members: int = 100_000
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # further names of fields, tried first
+    budget: Budget | None = field(default=None, compare=False, repr=False)  # of the file that is being read
+
+    @property
+    def max_values(self) -> int:
+        """Values of a JSON or XML document in memory; each takes up to some 150 bytes (measured)."""
+        return max(_FEW_VALUES, self.max_file_bytes // _BYTES_A_VALUE)
+
+    def start_budget(self, count_packed: Callable[[], int]) -> Budget:
+        """Return the budget of a file; `count_packed` returns the bytes of the file read so far."""
+        return Budget(
+            count_packed,
+            max_unpacked_bytes=self.max_unpacked_bytes,
+            max_unpack_ratio=self.max_unpack_ratio,
+            max_members=self.max_members,
+            max_records=self.max_records,
+        )
 
 
 @dataclass(frozen=True, slots=True)

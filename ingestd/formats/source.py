@@ -8,6 +8,9 @@ from typing import BinaryIO
 from ingestd.errors import Reason, UnusableError
 
 HEAD_BYTES = 1 << 16  # enough to recognise the format of a file
+# Bytes of one article: the limit of trafilatura for pages, and no article is a tenth of it. Parsers take up to some
+# twenty times the size of a text (measured: lines of two letters).
+MOST_ARTICLE_BYTES = 20_000_000
 
 
 def buffer_stream(raw: io.RawIOBase | io.BufferedIOBase) -> io.BufferedReader:
@@ -18,6 +21,19 @@ def buffer_stream(raw: io.RawIOBase | io.BufferedIOBase) -> io.BufferedReader:
 def peek_head(stream: io.BufferedReader) -> bytes:
     """Return the first `HEAD_BYTES` bytes of a stream without advancing the stream."""
     return stream.peek(HEAD_BYTES)[:HEAD_BYTES]
+
+
+def read_article(stream: BinaryIO, max_bytes: int, *, most_bytes: int = MOST_ARTICLE_BYTES) -> bytes:
+    """
+    Return the whole content of a stream that holds a single article.
+
+    Raises:
+        UnusableError: the stream has more than `max_bytes` bytes, or more than an article can have.
+    """
+    data = read_all(stream, max_bytes)
+    if len(data) > most_bytes:
+        raise UnusableError(Reason.TOO_LARGE, f"{len(data)} bytes; an article of more than {most_bytes} is not read")
+    return data
 
 
 def read_all(stream: BinaryIO, max_bytes: int) -> bytes:

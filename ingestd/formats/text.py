@@ -11,7 +11,7 @@ from ingestd.errors import Reason, UnusableError
 from ingestd.formats.encoding import decode, fix_text
 from ingestd.formats.page_lines import separate_page_lines
 from ingestd.formats.record import ReadLimits, Record
-from ingestd.formats.source import read_all
+from ingestd.formats.source import read_article
 
 _HEADLINE_CHARS = 300  # a longer first line is a paragraph, not a headline
 
@@ -23,7 +23,7 @@ def accepts_any(_head: bytes, _name: str) -> bool:
 
 def read_text(stream: BinaryIO, name: str, limits: ReadLimits) -> Iterator[Record]:
     """Yield the single record of a file."""
-    data = read_all(stream, limits.max_file_bytes)
+    data = read_article(stream, limits.max_file_bytes)
     yield Record(1, data, _parse_file, len(data), name)
 
 

@@ -9,6 +9,7 @@ from ingestd.core.source_file import Rejected
 from ingestd.errors import Reason, UnusableError
 from ingestd.formats import html
 from ingestd.formats.record import ReadLimits, Record, Skipped
+from ingestd.formats.source import MOST_ARTICLE_BYTES
 
 _PAGE_TYPES = ("text/html", "application/xhtml+xml")
 _CRAWL_TYPES = ("warcinfo", "request", "metadata")
@@ -86,10 +87,17 @@ def _read_response(number: int, record: Any, name: str, limits: ReadLimits) -> R
     kind, _, parameters = (record.http_headers.get_header("Content-Type") or "").partition(";")
     if kind.strip().lower() not in _PAGE_TYPES:
         return Skipped("not HTML")
-    data = record.content_stream().read(limits.max_file_bytes + 1)
-    if len(data) > limits.max_file_bytes:
-        detail = f"a page of more than formats.max_file_bytes = {limits.max_file_bytes} bytes"
-        return Rejected(number, Reason.TOO_LARGE, detail)
+    most_bytes = min(limits.max_file_bytes, MOST_ARTICLE_BYTES)
+    try:
+        data = record.content_stream().read(most_bytes + 1)
+    except UnusableError:
+        raise
+    except Exception as error:  # noqa: BLE001 - every decoder of pages raises other errors; the archive goes on behind the page
+        return Rejected(number, Reason.WARC, f"the page cannot be decoded: {str(error)[:300]}")
+    if limits.budget and record.http_headers.get_header("Content-Encoding"):
+        limits.budget.spend_unpacked(len(data))
+    if len(data) > most_bytes:
+        return Rejected(number, Reason.TOO_LARGE, f"a page of more than {most_bytes} bytes")
     if _count_unread(record) > 0 and not record.raw_stream.read(1):
         return Rejected(number, Reason.WARC, "cut off")
     url = (record.rec_headers.get_header("WARC-Target-URI") or "").strip("<>") or None

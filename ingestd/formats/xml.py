@@ -8,6 +8,7 @@ from html.entities import name2codepoint
 from lxml import etree
 
 from ingestd.errors import Reason, UnusableError
+from ingestd.formats.record import ReadLimits
 
 _NAMED = re.compile(rb"&([A-Za-z][A-Za-z0-9]{1,31});")
 _XML_ENTITIES = frozenset((b"amp", b"lt", b"gt", b"quot", b"apos"))
@@ -27,13 +28,16 @@ def find_root_name(head: bytes) -> str:
     return match[1].decode("ascii", "replace").lower() if match else ""
 
 
-def parse_xml(data: bytes) -> etree._Element:
+def parse_xml(data: bytes, limits: ReadLimits) -> etree._Element:
     """
     Return the root of a document.
 
     Raises:
-        UnusableError: the document is not well-formed, or defines entities (useful for attacks, not for articles).
+        UnusableError: the document is not well-formed, defines entities (useful for attacks, not for articles), or
+            has too many elements for the memory.
     """
+    if len(data) > limits.max_values and (n := data.count(b"<") + data.count(b"=")) > limits.max_values:
+        raise UnusableError(Reason.TOO_LARGE, f"{n} tags and attributes, more than {limits.max_values}")
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=False)
     if not data.startswith((b"\xff\xfe", b"\xfe\xff")):
         # Feeds use entities of HTML (&nbsp;), and control characters, forbidden in XML.

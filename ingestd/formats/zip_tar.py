@@ -9,11 +9,11 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from ingestd.core.source_file import Rejected
 from ingestd.errors import Reason, UnusableError
-from ingestd.formats.compressed import check_sizes
+from ingestd.formats.budget import Budget
 from ingestd.formats.record import ReadLimits, Record, Skipped
 
 _ZIP = b"PK\x03\x04"
@@ -23,6 +23,7 @@ _END, _END64 = b"PK\x05\x06", b"PK\x06\x06"
 _PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)  # LZMA may allocate any amount of memory
 _METADATA = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
 _MOST_METADATA = 1 << 20  # bytes; tarfile reads them into memory
+_MOST_GLOBAL_NAMES = 100  # of metadata for all members, which tarfile applies to each; archivers write a few
 _HIDDEN = ("__MACOSX/", ".")  # added by archivers
 
 ReadResult = Record | Rejected | Skipped
@@ -39,7 +40,7 @@ def is_tar(head: bytes) -> bool:
     return head[257:262] == b"ustar"
 
 
-def read_zip(stream: BinaryIO, limits: ReadLimits, read: ReadMember) -> Iterator[ReadResult]:
+def read_zip(stream: BinaryIO, limits: ReadLimits, budget: Budget, read: ReadMember) -> Iterator[ReadResult]:
     """
     Yield the records of all members of a ZIP archive, with consecutive numbers.
 
@@ -54,54 +55,83 @@ def read_zip(stream: BinaryIO, limits: ReadLimits, read: ReadMember) -> Iterator
     except Exception as error:  # damage raises errors of many kinds
         raise _make_damage_error(error) from error
     members = [info for info in archive.infolist() if not info.filename.endswith("/")]
-    _check_member_count(len(members), limits)
-    check_sizes([info.file_size for info in members], stream.seek(0, io.SEEK_END), limits)
-    reader = _MemberReader()
+    budget.spend_members(len(members))
+    size = stream.seek(0, io.SEEK_END)
+    budget.count_packed = lambda: size  # the position in the file says nothing: the directory is at the end
+    budget.check_unpacked(sum(info.file_size for info in members))
+    if sum(info.compress_size for info in members) > size:
+        raise UnusableError(Reason.BOMB, "members share the same bytes")
+    reader = _MemberReader(budget)
     for info in members:
         problem = _describe_unsafe_name(info.filename)
         if info.flag_bits & 1:
             problem = "encrypted"
         elif info.compress_type not in _PLAIN:
             problem = f"compressed by method {info.compress_type}, which is not read"
-        yield from reader.read(info.filename, problem, partial(_read_zip_member, archive, info, read))
+        yield from reader.read(info.filename, problem, partial(_read_zip_member, archive, info, budget, read))
 
 
-def read_tar(stream: BinaryIO, limits: ReadLimits, read: ReadMember) -> Iterator[ReadResult]:
+def read_tar(stream: io.BufferedReader, budget: Budget, read: ReadMember) -> Iterator[ReadResult]:
     """
     Yield the records of all members of a tar archive, with consecutive numbers.
 
     Raises:
         UnusableError: the archive is damaged, or larger than the limits allow.
     """
-    reader = _MemberReader()
-    count = 0
-    archive = _open_tar(stream)
-    while info := _find_next(archive):
+    reader = _MemberReader(budget)
+    source = _TarSource(stream)
+    archive = _open_tar(source)
+    while info := _find_next(archive, source):
         if info.isdir():
             continue
-        count += 1
-        _check_member_count(count, limits)
+        budget.spend_members(1)
         problem = _describe_unsafe_name(info.name) or ("" if info.isreg() else "not a regular file")
-        yield from reader.read(info.name, problem, partial(_read_tar_member, archive, info, read))
+        yield from reader.read(info.name, problem, partial(_read_tar_member, archive, info, budget, read))
 
 
-def _open_tar(stream: BinaryIO) -> tarfile.TarFile:
+class _TarSource:
+    """
+    The bytes of an archive for tarfile, which drops a block that an error interrupts.
+
+    To tarfile the damage looks like the end of the file; `failure` is the error afterwards.
+    """
+
+    def __init__(self, stream: io.BufferedReader) -> None:
+        self.failure: UnusableError | None = None
+        self._stream = stream
+
+    def read(self, n: int) -> bytes:
+        """Return `n` bytes at most; empty at the end and at the damage."""
+        try:
+            return self._stream.read(min(n, len(self._stream.peek(1))))
+        except UnusableError as error:
+            self.failure = error
+            return b""
+
+
+def _open_tar(stream: _TarSource) -> tarfile.TarFile:
     try:
-        return tarfile.open(fileobj=stream, mode="r|", tarinfo=_BoundedHeader)
+        # tarfile only reads from the stream, and only in this way.
+        return tarfile.open(fileobj=cast("BinaryIO", stream), mode="r|", tarinfo=_BoundedHeader)
     except UnusableError:
         raise
     except Exception as error:  # damage raises errors of many kinds
-        raise _make_damage_error(error) from error
+        raise stream.failure or _make_damage_error(error) from error
 
 
-def _find_next(archive: tarfile.TarFile) -> tarfile.TarInfo | None:
+def _find_next(archive: tarfile.TarFile, source: _TarSource) -> tarfile.TarInfo | None:
     archive.members = []  # type: ignore[attr-defined] # not in the stubs; tarfile remembers all members
     try:
-        return archive.next()
+        info = archive.next()
     except UnusableError:
         raise
     except Exception as error:  # as above
-        raise _make_damage_error(error) from error
+        raise source.failure or _make_damage_error(error) from error
+    if source.failure and info is None:
+        raise source.failure
+    if len(archive.pax_headers) > _MOST_GLOBAL_NAMES:
+        raise UnusableError(Reason.ARCHIVE, f"more than {_MOST_GLOBAL_NAMES} names of metadata for all members")
+    return info
 
 
 def _make_damage_error(error: Exception) -> UnusableError:
@@ -109,9 +139,14 @@ def _make_damage_error(error: Exception) -> UnusableError:
 
 
 class _MemberReader:
-    """Numbers the records of an archive through all members. A problem of a member rejects only this member."""
+    """
+    Numbers the records of an archive through all members.
 
-    def __init__(self) -> None:
+    A problem of a member rejects only this member; the end of the budget ends the reading.
+    """
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
         self._last_number = 0
 
     def read(self, name: str, problem: str, read_member: Callable[[], Iterator[ReadResult]]) -> Iterator[ReadResult]:
@@ -136,6 +171,8 @@ class _MemberReader:
                 else:
                     yield replace(record, record_no=self._last_number)
         except UnusableError as error:
+            if self._budget.failure:
+                raise self._budget.failure from error
             # Damage of the archive raises another error at the next member.
             self._last_number += 1
             yield Rejected(self._last_number, error.reason, f"{printable}: {error.detail}")
@@ -155,43 +192,63 @@ class _BoundedHeader(tarfile.TarInfo):
 class _MemberStream(io.RawIOBase):
     """A member as a stream; damage raises UnusableError."""
 
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
+    def __init__(self, inner: Any, count: Callable[[int], None] | None) -> None:
+        self._inner, self._count = inner, count
+        self._failure: UnusableError | None = None
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
+        """Fill the buffer, completely before the end of the member or the damage; return the number of bytes."""
+        filled = 0
+        while filled < len(buffer):
+            data = self._read_piece(len(buffer) - filled, raises=not filled)
+            if not data:
+                break
+            buffer[filled : filled + len(data)] = data
+            filled += len(data)
+        return filled
+
+    def _read_piece(self, max_bytes: int, *, raises: bool) -> bytes:
+        """Return the next bytes; at the damage nothing, or the error if `raises`."""
         try:
-            data = self._inner.read(len(buffer))
-        except UnusableError:
-            raise
-        except Exception as error:  # BadZipFile, zlib.error, EOFError, TarError, ...
-            raise _make_damage_error(error) from error
-        buffer[: len(data)] = data
-        return len(data)
+            if self._failure is None:
+                data: bytes = self._inner.read1(max_bytes)
+                if self._count:
+                    self._count(len(data))
+                return data
+        except UnusableError as error:
+            self._failure = error
+        except Exception as error:  # noqa: BLE001 - BadZipFile, zlib.error, EOFError, TarError, ...
+            self._failure = _make_damage_error(error)
+            self._failure.__cause__ = error
+        if raises and self._failure:
+            raise self._failure
+        return b""
 
 
-def _read_zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, read: ReadMember) -> Iterator[ReadResult]:
+def _read_zip_member(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: Budget, read: ReadMember
+) -> Iterator[ReadResult]:
     try:
         member = archive.open(info)
     except Exception as error:  # as above
         raise _make_damage_error(error) from error
-    return read(io.BufferedReader(_MemberStream(member), 1 << 16), info.filename)
+    return read(io.BufferedReader(_MemberStream(member, budget.spend_unpacked), 1 << 16), info.filename)
 
 
-def _read_tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo, read: ReadMember) -> Iterator[ReadResult]:
-    return read(io.BufferedReader(_MemberStream(archive.extractfile(info)), 1 << 16), info.name)
+def _read_tar_member(
+    archive: tarfile.TarFile, info: tarfile.TarInfo, budget: Budget, read: ReadMember
+) -> Iterator[ReadResult]:
+    # The bytes of a member are bytes of the archive, unless the member is sparse: zeros that stand nowhere.
+    count = budget.spend_unpacked if info.issparse() else None
+    return read(io.BufferedReader(_MemberStream(archive.extractfile(info), count), 1 << 16), info.name)
 
 
 def _describe_unsafe_name(name: str) -> str:
     parts = name.replace("\\", "/").split("/")
     return "named outside of the archive" if ".." in parts or name.startswith(("/", "\\")) or ":" in parts[0] else ""
-
-
-def _check_member_count(count: int, limits: ReadLimits) -> None:
-    if count > limits.max_members:
-        raise UnusableError(Reason.TOO_LARGE, f"more than formats.max_members = {limits.max_members} members")
 
 
 def _check_directory(stream: BinaryIO, limits: ReadLimits) -> None:

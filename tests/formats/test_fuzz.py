@@ -66,6 +66,29 @@ def test_digits_of_any_kind_in_a_date_are_no_fault_of_ours(digits: str) -> None:
     check_bytes(f"A headline\n{digits}\n2 {digits} 2025\n\nSome words.\n".encode(), "a.txt")
 
 
+@pytest.mark.parametrize("reference", ["&#" + "9" * 5000 + ";", "&#" + "0" * 5000 + "65;", "&#x" + "f" * 5000 + ";"])
+@pytest.mark.parametrize("ampersand", ["&", "&amp;", "&amp;amp;"])
+def test_a_character_reference_of_any_size_is_no_fault_of_ours(ampersand: str, reference: str) -> None:
+    text = f"A {ampersand}{reference[1:]} B"
+    body = "The council voted to rebuild the bridge over the river. " * 20
+    for key in ("title", "text", "authors", "outlet", "url", "id", "language", "date"):
+        check_bytes(json.dumps({"title": "A headline", "text": body, key: f"http://e.org/{text}"}).encode(), "a.json")
+        check_bytes(json.dumps({"title": "A headline", "text": body, key: f"<p>{text}</p>"}).encode(), "a.json")
+    for place in ("title", "link", "author", "guid", "pubDate", "description"):
+        check_bytes(f"<rss><channel><item><{place}>{text}</{place}></item></channel></rss>".encode(), "a.xml")
+    structured = json.dumps(
+        {"@type": "NewsArticle", "headline": text, "author": text, "url": text, "articleBody": text}
+    )
+    for head in (
+        f"<title>{text}</title>", f"<meta property='og:title' content='{text}'>", f"<meta name=author content='{text}'>",
+        f"<meta property='og:url' content='http://e.org/{text}'>", f"<meta name=keywords content='{text}'>",
+        f"<script type='application/ld+json'>{structured}</script>",
+    ):  # fmt: skip
+        check_bytes(f"<html><head>{head}</head><body><p>{body}{text}</p></body></html>".encode(), "a.html")
+    check_bytes(f"# {text}\n\n{body} {text} [a](http://e.org/{text})\n".encode(), "a.md")
+    check_bytes(f"---\ntitle: '{text}'\n---\n\n{body}\n".encode(), "a.md")
+
+
 @pytest.mark.parametrize(
     ("opening", "name"),
     [

@@ -27,9 +27,7 @@ def canonicalise_url(url: str) -> str | None:
         parts = urlsplit(cleaned)
     except ValueError:
         return None
-    host = parts.netloc.lower()
-    while (shorter := _DEVICES.sub("", host, count=1)) != host:
-        host = shorter
+    host = _DEVICES.sub("", parts.netloc.lower())
     path = _AMP_PATH.sub("", parts.path).rstrip("/")
     query = parts.query
     if query and any(name in query.lower() for name in _AMP_QUERY):
@@ -42,5 +40,7 @@ def find_domain(url: str) -> str | None:
     """Return the registered domain of an address, such as bbc.co.uk."""
     from courlan import extract_domain  # slow to import
 
-    domain = extract_domain(url, fast=True)
-    return domain or None
+    try:
+        return extract_domain(url, fast=True) or None
+    except ValueError:  # no address, or a character reference of thousands of digits
+        return None

@@ -1,0 +1,108 @@
+"""
+Markdown as plain text, a block a line.
+
+The parser holds hundreds of bytes for every character, and tries some forms again from every character. So a long text
+is rendered in pieces, and forms without an end are given up after a number of characters in proportion to the piece.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.rules_block import StateBlock
+    from markdown_it.rules_inline import StateInline
+
+_BLOCKS = ("paragraph_close", "heading_close", "list_item_close", "blockquote_close", "fence", "code_block", "tr_close")
+# Characters rendered together: longer than almost every article, and some 50 MB in the parser at worst (measured: 600
+# bytes a character for a list of single letters).
+_PIECE_CHARS = 1 << 16
+_LABEL_CHARS_A_PIECE = 8 * _PIECE_CHARS  # read in search of the ends of images without an end
+_EMPTY_CELLS = 1000  # that a table may add to its rows; the parser makes three tokens of each
+_IMAGE_BUDGET = "ingestd_label_chars"  # key in the environment of the parser
+
+
+def render_plain(characters: str, *, piece_chars: int = _PIECE_CHARS) -> str:
+    """Return Markdown as plain text; pieces of `piece_chars` characters are rendered each alone."""
+    blocks = (block for piece in _cut_pieces(characters, piece_chars) for block in _render_piece(piece))
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _cut_pieces(characters: str, piece_chars: int) -> Iterator[str]:
+    """Yield a text in pieces, cut at a blank line where there is one, else at the end of a line or word."""
+    start = 0
+    while len(characters) - start > piece_chars:
+        end = start + piece_chars
+        for mark in ("\n\n", "\n", " "):
+            cut = characters.rfind(mark, start + piece_chars // 2, end)
+            if cut >= 0:
+                end = cut + len(mark)
+                break
+        yield characters[start:end]
+        start = end
+    yield characters[start:]
+
+
+def _render_piece(characters: str) -> list[str]:
+    """Return the blocks of a text in Markdown."""
+    blocks: list[str] = []
+    line: list[str] = []
+    for token in _make_parser().parse(characters, {_IMAGE_BUDGET: _LABEL_CHARS_A_PIECE}):
+        if token.type == "inline":
+            for child in token.children or ():
+                if child.type in ("text", "code_inline"):
+                    line.append(child.content)
+                elif child.type in ("softbreak", "hardbreak"):
+                    line.append("\n" if child.type == "hardbreak" else " ")
+        elif token.type in ("fence", "code_block"):
+            line.append(token.content.strip())
+        elif token.type in ("td_close", "th_close"):
+            line.append(" ")
+        if token.type in _BLOCKS and line:
+            blocks.append("".join(line).strip())
+            line = []
+    if line:
+        blocks.append("".join(line).strip())
+    return blocks
+
+
+@cache
+def _make_parser() -> MarkdownIt:
+    """Return a parser of CommonMark with tables, and with limits on images and tables."""
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark", {"maxNesting": 50}).enable("table")
+    parser.inline.ruler.at("image", _parse_image)
+    parser.block.ruler.at("table", _parse_table, {"alt": ["paragraph", "reference"]})
+    return parser
+
+
+def _parse_image(state: StateInline, silent: bool) -> bool:
+    """Parse an image; the search for the end of the label, from every image anew, is paid out of a budget."""
+    from markdown_it.rules_inline import image
+
+    if not state.src.startswith("![", state.pos) or state.env[_IMAGE_BUDGET] < 0:
+        return False
+    start = state.pos
+    is_image = image(state, silent)
+    state.env[_IMAGE_BUDGET] -= (state.pos if is_image else state.posMax) - start
+    return is_image
+
+
+def _parse_table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """Parse a table, unless the table has far more cells than characters: each row gets all columns of the header."""
+    from markdown_it.rules_block import table
+
+    if not table(state, start, end, True):
+        return False
+    if silent:
+        return True
+    columns = state.src.count("|", state.bMarks[start], state.eMarks[start])
+    last = next((line for line in range(start + 1, end) if state.isEmpty(line)), end)
+    n_characters = state.eMarks[last - 1] - state.bMarks[start]
+    if columns * (last - start) > n_characters + _EMPTY_CELLS:
+        return False
+    return table(state, start, end, silent)
