@@ -38,7 +38,7 @@ class _Gzip:
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
         packed = self._inner.unconsumed_tail + data
-        before = self._inner.copy()  # costs a hundredth of the unpacking of 64 KiB
+        before = self._inner.copy()
         try:
             return self._inner.decompress(packed, max_length)
         except zlib.error:

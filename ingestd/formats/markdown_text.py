@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from markdown_it.rules_inline import StateInline
 
 _BLOCKS = ("paragraph_close", "heading_close", "list_item_close", "blockquote_close", "fence", "code_block", "tr_close")
-# Characters rendered together: longer than almost every article, and some 50 MB in the parser at worst (measured: 600
+# Characters rendered together: longer than almost every article, and some 50 MB in the parser at worst (estimated: 600
 # bytes a character for a list of single letters).
 _PIECE_CHARS = 1 << 16
 _LABEL_CHARS_A_PIECE = 8 * _PIECE_CHARS  # read in search of the ends of images without an end

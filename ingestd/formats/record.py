@@ -34,7 +34,7 @@ class ReadLimits:
 
     @property
     def max_values(self) -> int:
-        """Values of a JSON or XML document in memory; each takes up to some 150 bytes (measured)."""
+        """Values of a JSON or XML document in memory; each takes up to some 150 bytes (estimated)."""
         return max(_FEW_VALUES, self.max_file_bytes // _BYTES_A_VALUE)
 
     def start_budget(self, count_packed: Callable[[], int]) -> Budget:

@@ -9,7 +9,7 @@ from ingestd.errors import Reason, UnusableError
 
 HEAD_BYTES = 1 << 16  # enough to recognise the format of a file
 # Bytes of one article: the limit of trafilatura for pages, and no article is a tenth of it. Parsers take up to some
-# twenty times the size of a text (measured: lines of two letters).
+# twenty times the size of a text (estimated: lines of two letters).
 MOST_ARTICLE_BYTES = 20_000_000
 
 
