@@ -15,14 +15,14 @@ from ingestd.formats.budget import Budget
 
 _READ_BYTES = 1 << 16
 _MOST_MEMORY = 1 << 28  # bytes for unpacking: twice the largest dictionary of common settings
-_RESCUE_STEPS = (1024, 32, 1)  # bytes unpacked at a time before the damage, smaller and smaller
 
 
 class _Gzip:
-    """The decompressor of zlib with the interface of the other codecs."""
+    """The decompressor of zlib with the interface of the other codecs; all bytes before a damage come out."""
 
     def __init__(self) -> None:
         self._inner = zlib.decompressobj(wbits=31)  # 31: a gzip header, and a checksum at the end
+        self._held = b""  # the input from the damage on
 
     @property
     def eof(self) -> bool:
@@ -30,39 +30,37 @@ class _Gzip:
 
     @property
     def needs_input(self) -> bool:
-        return not self._inner.unconsumed_tail
+        return not (self._inner.unconsumed_tail or self._held)
 
     @property
     def unused_data(self) -> bytes:
         return self._inner.unused_data
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
-        packed = self._inner.unconsumed_tail + data
+        packed = self._inner.unconsumed_tail + self._held + data
         before = self._inner.copy()
         try:
             return self._inner.decompress(packed, max_length)
         except zlib.error:
-            # zlib keeps what came before the damage to itself.
-            if piece := self._unpack_until_damage(before, packed, max_length):
+            # zlib keeps to itself what came before the damage: the same input is read again, up to the damage.
+            n_good = _count_good(before, packed, max_length)
+            self._inner, self._held = before, packed[n_good:]
+            if piece := before.decompress(packed[:n_good], max_length):
                 return piece
             raise
 
-    def _unpack_until_damage(self, good: Any, packed: bytes, max_length: int) -> bytes:
-        """Return the bytes before the damage, `max_length` at most; the next call meets the damage again."""
-        rescued = bytearray()
-        for step in _RESCUE_STEPS:
-            while len(rescued) < max_length:
-                attempt = good.copy()
-                try:
-                    piece = attempt.decompress(packed, min(step, max_length - len(rescued)))
-                except zlib.error:
-                    break
-                if not piece:
-                    break
-                rescued += piece
-                good, packed = attempt, attempt.unconsumed_tail
-        self._inner = good
-        return bytes(rescued)
+
+def _count_good(inner: Any, packed: bytes, max_length: int) -> int:
+    """Return how many bytes zlib reads without an error, found by bisection: fewer bytes of good input are good."""
+    good, bad = 0, len(packed)
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        try:
+            inner.copy().decompress(packed[:middle], max_length)
+            good = middle
+        except zlib.error:
+            bad = middle
+    return good
 
 
 def _open_zstd() -> Any:

@@ -52,7 +52,8 @@ class _BoundedStream:
     """Keeps warcio from reading any amount in search of the end of a line."""
 
     def __init__(self, stream: BinaryIO, max_bytes: int) -> None:
-        self._stream, self._max_bytes = stream, max_bytes
+        self._stream: Any = stream
+        self._max_bytes = max_bytes
         self._remaining = max_bytes
 
     def extend_limit(self, unread: int) -> None:
@@ -60,8 +61,8 @@ class _BoundedStream:
         self._remaining = max(0, unread) + self._max_bytes
 
     def read(self, n: int) -> bytes:
-        """Return `n` bytes at most."""
-        data = self._stream.read(n)
+        """Return `n` bytes at most: what is there already, because damage behind it raises an error."""
+        data: bytes = self._stream.read1(n)
         self._remaining -= len(data)
         if self._remaining < 0:
             raise UnusableError(Reason.WARC, f"no record within {self._max_bytes} bytes")

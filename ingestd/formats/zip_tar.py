@@ -20,6 +20,7 @@ _ZIP = b"PK\x03\x04"
 _EMPTY_ZIP = b"PK\x05\x06"
 _DIRECTORY_BYTES_A_MEMBER = 1024  # a name, its attributes, and room to spare
 _END, _END64 = b"PK\x05\x06", b"PK\x06\x06"
+_END_BYTES = 22  # of the record at the end, without a comment (APPNOTE 4.3.16)
 _PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)  # LZMA may allocate any amount of memory
 _METADATA = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
 _MOST_METADATA = 1 << 20  # bytes; tarfile reads them into memory
@@ -189,6 +190,23 @@ class _BoundedHeader(tarfile.TarInfo):
         return info
 
 
+class _TarMember:
+    """The bytes of a member without holes. The stream of tarfile drops what comes before the end of a cut archive."""
+
+    def __init__(self, archive: tarfile.TarFile, info: tarfile.TarInfo) -> None:
+        self._stream: Any = archive.fileobj
+        self._stream.seek(info.offset_data)
+        self._remaining = info.size
+
+    def read1(self, n: int) -> bytes:
+        """Return `n` bytes at most; empty at the end of the member."""
+        data: bytes = self._stream.read(min(n, self._remaining))
+        if self._remaining and not data:
+            raise tarfile.ReadError("the archive is cut off")
+        self._remaining -= len(data)
+        return data
+
+
 class _MemberStream(io.RawIOBase):
     """A member as a stream; damage raises UnusableError."""
 
@@ -242,8 +260,10 @@ def _read_tar_member(
     archive: tarfile.TarFile, info: tarfile.TarInfo, budget: Budget, read: ReadMember
 ) -> Iterator[ReadResult]:
     # The bytes of a member are bytes of the archive, unless the member is sparse: zeros that stand nowhere.
-    count = budget.spend_unpacked if info.issparse() else None
-    return read(io.BufferedReader(_MemberStream(archive.extractfile(info), count), 1 << 16), info.name)
+    sparse = info.issparse()
+    member = archive.extractfile(info) if sparse else _TarMember(archive, info)
+    stream = _MemberStream(member, budget.spend_unpacked if sparse else None)
+    return read(io.BufferedReader(stream, 1 << 16), info.name)
 
 
 def _describe_unsafe_name(name: str) -> str:
@@ -257,9 +277,10 @@ def _check_directory(stream: BinaryIO, limits: ReadLimits) -> None:
     stream.seek(max(0, size - (1 << 16) - 128))
     tail = stream.read()
     stream.seek(0)
-    directory = 0
-    if (at := tail.rfind(_END)) >= 0 and len(tail) >= at + 16:
-        directory = struct.unpack_from("<L", tail, at + 12)[0]
+    at = tail.rfind(_END)
+    if at < 0 or len(tail) < at + _END_BYTES:
+        raise UnusableError(Reason.ARCHIVE, "no list of members at the end: the archive is cut off")
+    directory = struct.unpack_from("<L", tail, at + 12)[0]
     if (at := tail.rfind(_END64)) >= 0 and len(tail) >= at + 48:
         directory = struct.unpack_from("<Q", tail, at + 40)[0]
     if min(directory, size) > _DIRECTORY_BYTES_A_MEMBER * limits.max_members:

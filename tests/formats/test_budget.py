@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
-import random
 import struct
 import tarfile
 import zipfile
@@ -114,37 +112,3 @@ def test_global_metadata_of_a_tar_archive_are_bounded() -> None:
     (result,) = read_document(archive.getvalue(), "a.tar")
     assert isinstance(result, Rejected)
     assert result.reason is Reason.ARCHIVE
-
-
-@pytest.mark.parametrize("cut", [50, 1000, 5000])
-def test_every_whole_line_before_a_cut_is_read(cut: int) -> None:
-    rng = random.Random(cut)
-    lines = [
-        json.dumps({"title": f"Headline {i}", "text": f"{rng.random()} " * 20}).encode() + b"\n" for i in range(300)
-    ]
-    packed = gzip.compress(b"".join(lines))[:-cut]
-    readable = zlib.decompressobj(31).decompress(packed)
-    results = read_document(packed, "a.jsonl.gz")
-    titles = [result.title for result in results if isinstance(result, Article)]
-    assert titles == [f"Headline {i}" for i in range(readable.count(b"\n"))]
-    assert isinstance(results[-1], Rejected)
-    assert (results[-1].record_no, results[-1].reason) == (0, Reason.GZIP)
-
-
-def test_every_whole_line_before_damage_is_read() -> None:
-    rng = random.Random(1)
-    lines = [
-        json.dumps({"title": f"Headline {i}", "text": f"{rng.random()} " * 20}).encode() + b"\n" for i in range(300)
-    ]
-    packed = bytearray(gzip.compress(b"".join(lines)))
-    bad_checksum = packed[:-8] + bytes(8)
-    results = read_document(bytes(bad_checksum), "a.jsonl.gz")
-    assert [r.title for r in results if isinstance(r, Article)][:299] == [f"Headline {i}" for i in range(299)]
-    at = len(packed) // 2
-    packed[at : at + 40] = b"\xff" * 40
-    results = read_document(bytes(packed), "a.jsonl.gz")
-    titles = [r.title for r in results if isinstance(r, Article)]
-    assert len(titles) > 100
-    for part in (results, read_document(bytes(bad_checksum), "a.jsonl.gz")):
-        assert isinstance(part[-1], Rejected)
-        assert (part[-1].record_no, part[-1].reason) == (0, Reason.GZIP)
