@@ -22,6 +22,7 @@ from ingestd.formats.budget import Budget
 from ingestd.formats.compressed import DecompressedStream, find_codec, remove_ending
 from ingestd.formats.dates import find_date_in_name
 from ingestd.formats.feed import is_feed, read_feed
+from ingestd.formats.foreign import refuse_foreign
 from ingestd.formats.html import is_html, read_html
 from ingestd.formats.json import is_json, is_json_lines, read_json, read_json_lines
 from ingestd.formats.markdown import is_markdown, read_markdown
@@ -57,21 +58,6 @@ _FORMATS = (
     Format("markdown", is_markdown, read_markdown),
     Format("text", accepts_any, read_text),
 )
-# The first bytes of other kinds of file. As text such a file would become noise.
-_MAGIC = {
-    b"\xff\xd8\xff": "a JPEG image",
-    b"\x89PNG": "a PNG image",
-    b"GIF8": "a GIF image",
-    b"RIFF": "a RIFF file (WebP, WAV or AVI)",
-    b"%PDF": "a PDF document",
-    b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive",
-    b"Rar!": "a RAR archive",
-    b"PAR1": "a Parquet file",
-    b"\x7fELF": "a program",
-    b"SQLite format 3": "a database",
-}
-# Text files without articles.
-_OTHER_TEXT = (".csv", ".tsv", ".py", ".js", ".css", ".sql", ".sh", ".toml", ".yaml", ".yml", ".ini", ".log")
 
 
 def read_records(
@@ -159,11 +145,7 @@ def _identify_format(head: bytes, name: str) -> Format:
     for known in load_plugins():
         if known.recognises(head, name):
             return known
-    if head.startswith(tuple(_MAGIC)):
-        kind = next(kind for magic, kind in _MAGIC.items() if head.startswith(magic))
-        raise UnusableError(Reason.TYPE, f"the file is {kind}")
-    if name.lower().endswith(_OTHER_TEXT):
-        raise UnusableError(Reason.TYPE, f"a file named {name} holds no article")
+    refuse_foreign(head, name)
     if not head.strip():
         raise UnusableError(Reason.EMPTY, "nothing but white space" if head else "zero bytes")
     format_ = next(known for known in _FORMATS if known.recognises(head, name))

@@ -9,6 +9,7 @@ from typing import BinaryIO
 from ingestd.core.article import Article, DateSource
 from ingestd.errors import Reason, UnusableError
 from ingestd.formats.encoding import decode, fix_text
+from ingestd.formats.foreign import refuse_list
 from ingestd.formats.page_lines import separate_page_lines
 from ingestd.formats.record import ReadLimits, Record
 from ingestd.formats.source import read_article
@@ -55,6 +56,7 @@ def _parse_file(data: bytes, limits: ReadLimits) -> list[Article]:
     characters = decode(data)
     if not characters.strip():
         raise UnusableError(Reason.EMPTY, "nothing but white space")
+    refuse_list(characters)
     return [parse_text(characters, limits)]
 
 

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, cast
 from ingestd.core.source_file import Rejected
 from ingestd.errors import Reason, UnusableError
 from ingestd.formats.budget import Budget
+from ingestd.formats.foreign import refuse_document
 from ingestd.formats.record import ReadLimits, Record, Skipped
 
 _ZIP = b"PK\x03\x04"
@@ -55,6 +56,7 @@ def read_zip(stream: BinaryIO, limits: ReadLimits, budget: Budget, read: ReadMem
         archive = zipfile.ZipFile(stream)
     except Exception as error:  # damage raises errors of many kinds
         raise _make_damage_error(error) from error
+    refuse_document(archive.NameToInfo)
     members = [info for info in archive.infolist() if not info.filename.endswith("/")]
     budget.spend_members(len(members))
     size = stream.seek(0, io.SEEK_END)

@@ -14,8 +14,8 @@ from tests.conftest import ROOT
 
 LOWEST = ROOT / "constraints-lowest.txt"
 EXTRAS = ("dev", "parquet", "postgres")  # what `make test-lowest` installs, and what users install
-# Libraries of libraries: hypothesis 6.130 still needs attrs, and htmldate 1.11 a later charset-normalizer.
-ONLY_LOWEST = {"attrs": "26.1.0", "htmldate": "1.10.0"}
+# Libraries of libraries: htmldate 1.11 needs a later charset-normalizer.
+ONLY_LOWEST = {"htmldate": "1.10.0"}
 
 
 def read_pins(path: Path) -> dict[str, str]:

@@ -115,6 +115,22 @@ QUARANTINED: dict[str, tuple[str, bytes, str]] = {
     ),
     "front matter that does not parse": ("a.md", b"---\ntitle: [open\n---\nText of it.", "parse"),
     "front matter with an alias": ("a.md", b"---\ntitle: &a [x]\ntext: [*a, *a]\n---\nText of it.", "parse"),
+    "a page saved as MHTML": (
+        "a.txt",
+        b"From: <Saved by a browser>\r\nSubject: Council\r\nMIME-Version: 1.0\r\nContent-Type: multipart/related;\r\n"
+        b' boundary="x"\r\n\r\n--x\r\nContent-Type: text/html\r\n\r\n<p>Council</p>',
+        "type",
+    ),
+    "a message": ("a.eml", b"Subject: Council\n\nThe council voted.", "type"),
+    "an RTF document": ("a.rtf", rb"{\rtf1\ansi Council closes market\par}", "type"),
+    "an EPUB book": ("a.epub", zipped("mimetype", b"application/epub+zip"), "type"),
+    "a Word document": ("a.docx", zipped("[Content_Types].xml", b"<Types/>"), "type"),
+    "rules for crawlers": (
+        "a.txt",
+        b"# rules\nUser-agent: *\nDisallow: /search\n\nSitemap: https://a.example/s\n",
+        "type",
+    ),
+    "a list of addresses": ("a.txt", b"https://post.example/a\nhttps://post.example/b\n", "type"),
     "a spreadsheet": ("a.csv", b"id,title\n1,Council closes market\n", "type"),
 }
 
@@ -136,6 +152,8 @@ STORED: dict[str, tuple[str, bytes]] = {
     "a date without a zone": ("a.json", b'{"title": "Council closes market", "date": "2025-02-04 10:32"}'),
     "a text under 20 words": ("a.txt", b"Short\nVery short indeed."),
     "2 MB in a single line": ("a.txt", b"Long\n" + b"many words in one line " * 90_000),
+    "addresses, and a text": ("a.txt", b"https://post.example/a\nCouncil closes market, and builds a hall."),
+    "a text that begins like a header": ("a.txt", b"Breaking: council closes market\nWhere: Hall\n\nBody."),
     "JSON without an ending": ("article", b'{"title": "Council closes market"}'),
 }
 
