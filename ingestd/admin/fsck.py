@@ -20,7 +20,8 @@ from ingestd.archive.moves import REASON_SUFFIX, find_quarantined
 from ingestd.core.article import Article
 from ingestd.core.progress import ShowProgress, hide_progress
 from ingestd.core.source_file import FileStamp, FileState, escape_unprintable
-from ingestd.inbox.scan import OWN_FOLDER, look_at
+from ingestd.inbox.beneath import OWN_FOLDER, look_beneath, open_file
+from ingestd.inbox.scan import look_at, walk_folders
 from ingestd.store.tables import ArticleRow, SourceFile
 
 _table = SourceFile.__table__
@@ -144,23 +145,26 @@ def _check_archive(connection: Connection, *, hashes: bool) -> Iterator[tuple[in
 
 
 def _check_archived_file(row: Any, *, hashes: bool) -> Problem | None:
-    path = os.path.join(os.fsencode(row.root), os.fsencode(row.archived_as))
+    path = os.fsencode(row.archived_as)
     shown = escape_unprintable(row.archived_as)
     try:
-        size = os.lstat(path).st_size
+        size = look_beneath(row.root, path).st_size
         if size != row.size_bytes:
             return Problem("file_changed", shown, f"{size} bytes, was {row.size_bytes}")
-        if hashes and row.sha256:
-            with open(path, "rb") as archived:
-                if hashlib.file_digest(archived, "sha256").hexdigest() != row.sha256:
-                    return Problem("file_changed", shown, "its content is not what was read")
-        if row.state == FileState.QUARANTINED and not os.path.exists(path + REASON_SUFFIX):
-            return Problem("reason_missing", shown, f"in quarantine without its reason: {row.reason}")
-    except FileNotFoundError:
+        if hashes and row.sha256 and _hash_content(row.root, path) != row.sha256:
+            return Problem("file_changed", shown, "its content is not what was read")
+    except (FileNotFoundError, NotADirectoryError):
         return Problem("file_missing", shown, f"archived from {row.path}")
     except OSError as error:
         return Problem("file_not_readable", shown, str(error))
+    if row.state == FileState.QUARANTINED and look_at(row.root, path + REASON_SUFFIX) is None:
+        return Problem("reason_missing", shown, f"in quarantine without its reason: {row.reason}")
     return None
+
+
+def _hash_content(root: str, path: bytes) -> str:
+    with open(open_file(root, path), "rb") as archived:
+        return hashlib.file_digest(archived, "sha256").hexdigest()
 
 
 def _find_stranded(connection: Connection) -> Iterator[Problem]:
@@ -191,11 +195,11 @@ def _find_unknown_files(connection: Connection) -> Iterator[Problem]:
                 select(_files.archived_as).where(_files.root == root, _files.archived_as.is_not(None))
             ).scalars()
         )
-        base = os.fsencode(root)
         for kind in (b"archive", b"quarantine"):
-            for folder, _, names in os.walk(os.path.join(base, OWN_FOLDER, kind)):
-                for name in names:
-                    path = os.fsdecode(os.path.relpath(os.path.join(folder, name), base))
-                    if path not in known and path.removesuffix(os.fsdecode(REASON_SUFFIX)) not in known:
-                        detail = "the ledger knows nothing of it; moved back into the folder it is taken in again"
-                        yield Problem("file_unknown", escape_unprintable(path), detail)
+            for path_bytes, entry in walk_folders(root, os.path.join(OWN_FOLDER, kind)):
+                path = os.fsdecode(path_bytes)
+                if entry.is_dir(follow_symlinks=False):
+                    continue
+                if path not in known and path.removesuffix(os.fsdecode(REASON_SUFFIX)) not in known:
+                    detail = "the ledger knows nothing of it; moved back into the folder it is taken in again"
+                    yield Problem("file_unknown", escape_unprintable(path), detail)

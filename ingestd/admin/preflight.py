@@ -9,8 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from ingestd.errors import CannotStartError
-from ingestd.inbox.beneath import check_own_folder, create_file, open_folder
-from ingestd.inbox.scan import OWN_FOLDER
+from ingestd.inbox.beneath import OWN_FOLDER, check_own_folder, create_file, open_folder
+from ingestd.inbox.scan import walk_folders
 from ingestd.settings import Settings
 from ingestd.store.database import Database
 
@@ -152,7 +152,7 @@ def _check_limits(root: Path, inotify: Path) -> Finding:
             Grade.WARNING, f"{root}: no inotify here", "the folder is read in full every watch.rescan_seconds"
         )
     limit = int(limit_file.read_text())
-    folders = sum(1 for _ in os.walk(root))
+    folders = 1 + sum(entry.is_dir(follow_symlinks=False) for _, entry in walk_folders(root))
     if folders > limit:
         return Finding(
             Grade.WARNING,

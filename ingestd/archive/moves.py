@@ -20,8 +20,7 @@ import orjson
 
 from ingestd.archive.links import NAME_BYTES, is_same_content, is_unchanged, link_or_copy, look_at_name
 from ingestd.core.source_file import FileStamp
-from ingestd.inbox.beneath import OpenFolders, open_folder, write_new
-from ingestd.inbox.scan import OWN_FOLDER
+from ingestd.inbox.beneath import OWN_FOLDER, OpenFolders, open_folder, write_new
 
 _T = TypeVar("_T")
 REASON_SUFFIX = b".reason.json"

@@ -48,7 +48,7 @@ def explain_unmeant(root: Path, database: Path | None, home: Path | None) -> str
         database: the file of the database; None: no file.
         home: the home folder of the user; None: unknown.
     """
-    from ingestd.inbox.scan import OWN_FOLDER
+    from ingestd.inbox.beneath import OWN_FOLDER
 
     root = root.resolve()
     if str(root) in _SYSTEM_FOLDERS or any(root.is_relative_to(tree) for tree in _SYSTEM_TREES):

@@ -18,9 +18,10 @@ import structlog
 
 from ingestd.core.source_file import FileStamp, SeenFile
 from ingestd.errors import CannotStartError
+from ingestd.inbox.beneath import OpenFolders, open_file
 from ingestd.inbox.listener import DEFAULT_LIMITS, Listener, ListenerLimits, MakeObserver, Mode, make_observer
 from ingestd.inbox.open_writers import AskForWriters, Writers, ask_for_writers
-from ingestd.inbox.scan import find_files, full_path, is_regular, look_at
+from ingestd.inbox.scan import find_files, is_regular, look_at
 from ingestd.inbox.settling import EMPTY_QUIET_S, Settling
 from ingestd.inbox.wakeup import Wakeup
 
@@ -70,7 +71,7 @@ class Inbox:
             wakeup: ends a wait for files when set.
             listener_limits: until events count as lost.
             make_observer: returns the observer to listen with.
-            ask_for_writers: tells whether anybody has a file open for writing.
+            ask_for_writers: tells of an open file whether anybody has it open for writing.
         """
         self.roots = [Path(root).resolve() for root in roots]
         self._ignore, self._rescan_s, self._clock = tuple(ignore), rescan_s, clock
@@ -79,6 +80,7 @@ class Inbox:
         self._unfinished: set[Key] = set()  # files that were named in the log
         self._held_open: set[Key] = set()  # likewise, because somebody has them open for writing
         self._ask_for_writers = ask_for_writers
+        self._folders = OpenFolders()  # of the files that are looked at together
         self._settling: Settling[Key] = Settling(quiet_s, empty_quiet_s)
         self._hints: deque[tuple[str, bytes, bool]] = deque(maxlen=2 * MAX_WAITING)
         self._wakeup = wakeup or Wakeup()
@@ -161,15 +163,16 @@ class Inbox:
         due = self._settling.list_due(now)
         # Where more files come than can be stored, files with events and files of the scan get half each.
         max_hinted = max_files - min(len(due), max_files // 2)
-        for _ in range(len(self._hints)):  # hints that come meanwhile wait: a quick writer holds nobody up
-            if len(complete) >= max_hinted:
-                break
-            root, path, is_complete = self._hints.popleft()
-            self._examine(root, path, is_complete, now, complete)
-        for root, path in due:
-            if len(complete) >= max_files:
-                break
-            self._examine(root, path, False, now, complete)
+        with self._folders:
+            for _ in range(len(self._hints)):  # hints that come meanwhile wait: a quick writer holds nobody up
+                if len(complete) >= max_hinted:
+                    break
+                root, path, is_complete = self._hints.popleft()
+                self._examine(root, path, is_complete, now, complete)
+            for root, path in due:
+                if len(complete) >= max_files:
+                    break
+                self._examine(root, path, False, now, complete)
         if self._take_overflow() or now >= self._next_scan or (self._has_more and self.waiting < MAX_WAITING // 2):
             self._scan(now)
         return list(complete.values())
@@ -184,7 +187,7 @@ class Inbox:
     def _examine(self, root: str, path: bytes, is_complete: bool, now: float, complete: dict[Key, SeenFile]) -> None:
         """Look at a file, and add a complete file to `complete`, unless handed out before."""
         key = (root, path)
-        seen = look_at(root, path) if path else None
+        seen = look_at(root, path, self._folders) if path else None
         if self._done and seen is not None:
             if path.endswith(self._done):  # a marker: its file counts
                 self._examine(root, path.removesuffix(self._done), True, now, complete)
@@ -216,12 +219,22 @@ class Inbox:
         Where nobody can tell, a writer that made pauses before gets twice as long.
         """
         if self._settle(key, seen, now) or (is_complete and seen.size):
-            writers = self._ask_for_writers(full_path(seen))
+            writers = self._ask_about(seen)
             if writers is Writers.SOME:
                 self._report_held_open(key, seen, self._settling.hold(key, seen.stamp, now))
                 return False
             return is_complete or writers is Writers.NONE or self._settling.is_past_pauses(key, now)
         return False
+
+    def _ask_about(self, seen: SeenFile) -> Writers:
+        try:
+            descriptor = open_file(seen.root, seen.path, self._folders)
+        except OSError:
+            return Writers.UNKNOWN
+        try:
+            return self._ask_for_writers(descriptor)
+        finally:
+            os.close(descriptor)
 
     def _settle(self, key: Key, seen: SeenFile, now: float) -> bool:
         """Record a file as seen, and tell whether the file is quiet."""
@@ -257,16 +270,17 @@ class Inbox:
     def _scan_root(self, root: Path, now: float) -> None:
         present: set[bytes] = set()
         unfinished: list[bytes] = []
-        for seen in find_files(root, self._ignore, unfinished.append):
-            key = (seen.root, seen.path)
-            present.add(seen.path)
-            if self._done and not self._is_marked(root, seen.path):
-                continue
-            if not self._is_handed_out(key, seen) and key not in self._settling:
-                if self.waiting >= MAX_WAITING:
-                    self._has_more = True  # the rest waits in the folder
-                    return
-                self._settle(key, seen, now)
+        with self._folders:
+            for seen in find_files(root, self._ignore, unfinished.append):
+                key = (seen.root, seen.path)
+                present.add(seen.path)
+                if self._done and not self._is_marked(seen.root, seen.path):
+                    continue
+                if not self._is_handed_out(key, seen) and key not in self._settling:
+                    if self.waiting >= MAX_WAITING:
+                        self._has_more = True  # the rest waits in the folder
+                        return
+                    self._settle(key, seen, now)
         self._report_unfinished(root, unfinished)
         for key in [k for k in self._handed_out if k[0] == str(root) and k[1] not in present]:
             del self._handed_out[key]
@@ -285,9 +299,9 @@ class Inbox:
             )
         self._unfinished = (self._unfinished - named) | abandoned
 
-    def _is_marked(self, root: str | Path, path: bytes) -> bool:
+    def _is_marked(self, root: str, path: bytes) -> bool:
         """Tell whether there is a marker for a file; a marker is no such file."""
-        return not path.endswith(self._done) and look_at(root, path + self._done) is not None
+        return not path.endswith(self._done) and look_at(root, path + self._done, self._folders) is not None
 
     def _add_hint(self, root: Path, path: bytes, complete: bool) -> None:
         self._hints.append((str(root), path, complete))

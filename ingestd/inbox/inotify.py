@@ -15,7 +15,7 @@ from watchdog.observers.api import BaseObserver
 from watchdog.observers.inotify import InotifyFullEmitter, InotifyWatchGroup
 from watchdog.observers.inotify_c import CallbackId, InotifyEvent, InotifyFD, Mask, WatchCallback, WatchDescriptor
 
-from ingestd.inbox.scan import OWN_FOLDER
+from ingestd.inbox.beneath import OWN_FOLDER
 
 _END_LIMIT_S = 5.0  # for the thread to end
 

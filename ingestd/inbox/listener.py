@@ -33,8 +33,8 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
-from ingestd.inbox.beneath import create_file, open_folder
-from ingestd.inbox.scan import OWN_FOLDER, find_files, is_left_alone
+from ingestd.inbox.beneath import OWN_FOLDER, create_file, open_folder
+from ingestd.inbox.scan import find_files, is_left_alone
 
 log = structlog.get_logger()
 
@@ -276,6 +276,5 @@ class HintHandler(FileSystemEventHandler):
 
     def _walk_folder(self, folder: bytes) -> None:
         """Pass on the files of a new folder; a file may be older than the watch on the folder."""
-        base = Path(os.fsdecode(os.path.join(os.fsencode(self._root), folder)))
-        for seen in find_files(base, self._ignore):
-            self._hear(os.path.join(folder, seen.path), False)
+        for seen in find_files(self._root, self._ignore, folder=folder):
+            self._hear(seen.path, False)

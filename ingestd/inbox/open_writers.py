@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import fcntl
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -43,32 +42,27 @@ class Writers(Enum):
     UNKNOWN = "unknown"  # the system, the file system or the owner of the file does not allow the question
 
 
-AskForWriters = Callable[[bytes], Writers]  # from the full path of a file
+AskForWriters = Callable[[int], Writers]  # from a descriptor of the file, open for reading
 
 
-def ask_for_writers(path: bytes) -> Writers:
+def ask_for_writers(descriptor: int) -> Writers:
     """
-    Ask whether anybody has a file open for writing. Never waits, follows no link, and leaves nothing behind.
+    Ask whether anybody has a file open for writing. Never waits, and leaves nothing behind.
 
     The lease is held for some microseconds. A writer opening the file at that moment waits for as long; the kernel
     sends the holder a signal then: SIGURG here, which every process ignores by default (SIGIO would end the process).
+
+    Args:
+        descriptor: of the file, open for reading.
     """
-    if sys.platform != "linux":
+    if sys.platform != "linux" or not _is_local(descriptor):
         return Writers.UNKNOWN
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return Writers.UNKNOWN
-    try:
-        if not _is_local(descriptor):
-            return Writers.UNKNOWN
         fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     except OSError as error:
         return Writers.SOME if error.errno == errno.EAGAIN else Writers.UNKNOWN
-    finally:
-        os.close(descriptor)  # a lease ends with the descriptor in any case
     return Writers.NONE
 
 

@@ -7,14 +7,15 @@ nobody can tell. The descriptor of the writer follows the file into the archive:
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import structlog
 
 from ingestd.archive.restores import Restore, RestoreResult, restore_files
-from ingestd.core.source_file import FileStamp
+from ingestd.inbox.beneath import OpenFolders
+from ingestd.inbox.scan import look_at
 from ingestd.pipeline.database_retry import DatabaseRetry
 from ingestd.store.database import Database
 from ingestd.store.late_changes import MovedFile, find_recently_moved, mark_changed, record_return
@@ -47,17 +48,15 @@ class LateChanges:
                 return find_recently_moved(connection, roots, since, self._most_files)
 
         changed: list[tuple[MovedFile, int | None]] = []
-        for file in self._retry.call(find):
-            try:
-                status = (Path(file.root) / file.archived_as).lstat()
-            except OSError:
-                if file.is_marked:
-                    changed.append((file, None))
-                continue
-            now = FileStamp(status.st_size, status.st_mtime_ns, status.st_ino)
-            # A copy, made where files cannot be linked, has another inode: no writer has a copy open.
-            if now.inode == file.stamp.inode and now != file.stamp:
-                changed.append((file, status.st_size))
+        with OpenFolders() as folders:
+            for file in self._retry.call(find):
+                seen = look_at(file.root, os.fsencode(file.archived_as), folders)
+                if seen is None:
+                    if file.is_marked:
+                        changed.append((file, None))
+                # A copy, made where files cannot be linked, has another inode: no writer has a copy open.
+                elif seen.inode == file.stamp.inode and seen.stamp != file.stamp:
+                    changed.append((file, seen.size))
         return changed
 
     def _put_back(self, file: MovedFile, size: int | None) -> bool:

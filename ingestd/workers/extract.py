@@ -12,6 +12,7 @@ from ingestd.core.source_file import Reason, Rejected, SeenFile
 from ingestd.errors import IngestdError, UnusableError
 from ingestd.formats import ReadLimits, Record, parse_record, read_records
 from ingestd.formats.language import detect_language
+from ingestd.inbox.beneath import OpenFolders
 from ingestd.workers.chunks import CHUNK_RECORDS, Chunk, base_name, collect_chunk
 from ingestd.workers.faults import FaultTrap
 from ingestd.workers.safe_open import read_content
@@ -42,7 +43,8 @@ class ExtractionResult:
 
 def read_files(files: Sequence[SeenFile], limits: ReadLimits) -> list[ExtractionResult]:
     """Read files and fingerprint the articles; a problem of a file is in the result and stops no other file."""
-    results = [_read_file(file, limits) for file in files]
+    with OpenFolders() as folders:
+        results = [_read_file(file, limits, folders) for file in files]
     with FaultTrap():
         return _add_fingerprints(results)
     return [_add_fingerprints_alone(result) for result in results]
@@ -76,10 +78,10 @@ def describe_skipped(skipped: Mapping[str, int], before: str = "") -> str:
     return before + counts if counts else ""
 
 
-def _read_file(file: SeenFile, limits: ReadLimits) -> ExtractionResult:
+def _read_file(file: SeenFile, limits: ReadLimits, folders: OpenFolders) -> ExtractionResult:
     """Read a file as a whole; the result of a larger file is marked as `large`."""
     try:
-        data, sha256 = read_content(file, AT_ONCE_BYTES)
+        data, sha256 = read_content(file, AT_ONCE_BYTES, folders)
     except IngestdError as error:
         return ExtractionResult(file, failure=error)
     if data is None:

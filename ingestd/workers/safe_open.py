@@ -17,13 +17,14 @@ from functools import partial
 
 from ingestd.core.source_file import Reason, SeenFile
 from ingestd.errors import DeferredError, IngestdError, UnsettledError, UnusableError, VanishedError
-from ingestd.inbox.scan import full_path, is_regular
+from ingestd.inbox.beneath import OpenFolders, open_file
+from ingestd.inbox.scan import is_regular
 
 
 @contextmanager
-def open_unchanged(file: SeenFile) -> Iterator[io.FileIO]:
+def open_unchanged(file: SeenFile, folders: OpenFolders | None = None) -> Iterator[io.FileIO]:
     """
-    Open a regular file, unchanged since the sighting.
+    Open a regular file, unchanged since the sighting; `folders` hold the folder of the file open for the next file.
 
     Raises:
         UnusableError: a link, or no regular file.
@@ -36,7 +37,7 @@ def open_unchanged(file: SeenFile) -> Iterator[io.FileIO]:
     if not is_regular(file):
         raise UnusableError(Reason.NOT_REGULAR, "a pipe, socket or device, not a file")
     try:
-        descriptor = os.open(full_path(file), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = open_file(file.root, file.path, folders)
     except OSError as error:
         raise classify_os_error(error) from error
     with io.FileIO(descriptor) as stream:
@@ -58,14 +59,16 @@ def check_unchanged(stream: io.FileIO, file: SeenFile, n_read: int | None = None
         raise UnsettledError(f"{file.name}: changed while it was being read")
 
 
-def read_content(file: SeenFile, max_bytes: int) -> tuple[bytes | None, str]:
+def read_content(file: SeenFile, max_bytes: int, folders: OpenFolders | None = None) -> tuple[bytes | None, str]:
     """
     Return the bytes of a file and the SHA-256; no bytes where the file has more than `max_bytes`.
+
+    `folders` hold the folder of the file open for the next file.
 
     Raises:
         IngestdError: as `open_unchanged` and `check_unchanged`.
     """
-    with open_unchanged(file) as stream:
+    with open_unchanged(file, folders) as stream:
         if file.size > max_bytes:
             return None, ""
         try:
