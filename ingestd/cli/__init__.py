@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Mapping
-from typing import Annotated
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from ingestd import __version__
 from ingestd.cli import admin, ingest, query
@@ -30,6 +32,8 @@ _COMMANDS: _Commands = {
     "fsck": admin.check_corpus,
 }
 _SHOW_COMMANDS: _Commands = {"cluster": query.show_cluster, "article": query.show_article, "file": query.show_file}
+# `ClickException`, which some versions of typer have from click, and others hold themselves.
+_CommandLineError: Any = typer.BadParameter.__mro__[2]
 _DB_COMMANDS: _Commands = {"upgrade": admin.upgrade_tables, "current": admin.show_version, "copy": admin.copy_corpus}
 
 
@@ -50,7 +54,33 @@ def start_group(ctx: typer.Context) -> None:
     """Do nothing: a group only has options."""
 
 
+class SafeGroup(typer.core.TyperGroup):
+    """The commands; an argument that is wrong is shown with escapes, as everything else."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Read the arguments before the command."""
+        with _escape_usage_errors():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, *args: Any, **kwargs: Any) -> Any:
+        """Read the other arguments, and run the command."""
+        with _escape_usage_errors():
+            return super().invoke(*args, **kwargs)
+
+
+@contextmanager
+def _escape_usage_errors() -> Iterator[None]:
+    try:
+        yield
+    except _CommandLineError as error:
+        from ingestd.cli.layout import escape_line
+
+        error.message = escape_line(error.message)
+        raise
+
+
 app = typer.Typer(
+    cls=SafeGroup,
     help="Watch a folder of news articles. Find copies, and articles on the same event. Query them with SQL.",
     epilog=_EPILOG,
     callback=add_global_options(start_program),

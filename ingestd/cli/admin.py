@@ -29,7 +29,7 @@ def check(ctx: typer.Context, watch: Watch = None, yes: Yes = False, as_json: Js
     from ingestd.admin.preflight import Finding, Grade, check_surroundings
     from ingestd.cli import layout, render_admin
 
-    with report_errors():
+    with report_errors(ctx):
         settings = load_settings(ctx, watch)
         unmeant = {} if yes else find_unmeant(settings)
         meant = [root for root in settings.watch.roots if root not in unmeant]
@@ -79,7 +79,7 @@ def rebuild(
     from ingestd.cli import layout, render_admin
     from ingestd.cli.progress_bar import choose_progress
 
-    with report_errors():
+    with report_errors(ctx):
         settings = load_settings(ctx)
         from ingestd.admin import rebuild as work
 
@@ -109,7 +109,7 @@ def prune(
     from ingestd.cli import layout, render_admin
     from ingestd.cli.progress_bar import choose_progress
 
-    with report_errors():
+    with report_errors(ctx):
         settings = load_settings(ctx)
         from ingestd.admin import prune as work
 
@@ -124,7 +124,7 @@ def upgrade_tables(ctx: typer.Context) -> None:
     """Bring the tables up to this program's version."""
     from ingestd.cli import layout
 
-    with report_errors(), open_database(load_settings(ctx), prepare=False) as database:
+    with report_errors(ctx), open_database(load_settings(ctx), prepare=False) as database:
         database.make_folder()
         database.lock(alone=True)
         database.upgrade()
@@ -137,7 +137,7 @@ def show_version(ctx: typer.Context, as_json: Json = False) -> None:
     from ingestd.cli import layout
     from ingestd.store.migrations import NEWEST
 
-    with report_errors(), open_database(load_settings(ctx), prepare=False) as database:
+    with report_errors(ctx), open_database(load_settings(ctx), prepare=False) as database:
         current, needed = (None, NEWEST) if database.is_missing() else database.read_revisions()
     if as_json:
         layout.print_json({"current": current, "needed": needed})
@@ -157,7 +157,7 @@ def copy_corpus(
     The corpus is copied as it is when the command begins, also while a daemon is at work; what it takes in afterwards
     is not in the copy. All is written in one transaction: an interrupted copy leaves the target empty.
     """
-    with report_errors():
+    with report_errors(ctx):
         load_settings(ctx)
         from ingestd.admin.copy_database import copy_database
         from ingestd.cli import layout

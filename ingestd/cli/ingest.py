@@ -34,7 +34,7 @@ def run(ctx: typer.Context, watch: Watch = None, yes: Yes = False) -> None:
     watch.quiet_seconds. Afterwards it is moved to DIR/.ingestd/archive, or to DIR/.ingestd/quarantine with the reason
     beside it. Nothing is ever deleted unless watch.after = "delete".
     """
-    with report_errors():
+    with report_errors(ctx):
         settings = load_settings(ctx, watch)
         if not settings.watch.roots:
             raise SettingsError("watch.roots: no folder to watch; give one with --watch DIR")
@@ -62,7 +62,7 @@ def ingest(
     Ends with 0, or with 1 and the list if any file could not be used. What was taken in before and has not changed is
     passed over, so an interrupted run can simply be repeated.
     """
-    with report_errors():
+    with report_errors(ctx):
         settings = load_settings(ctx)
         start_readers(settings)
         from ingestd.cli.progress_bar import choose_progress
@@ -92,7 +92,7 @@ def retry(
     They are put back where they were dropped; a running daemon takes them up within seconds, else the next `run` or
     `ingest` does. Name files, a reason, or --all.
     """
-    with report_errors():
+    with report_errors(ctx):
         if not paths and not reason and not everything:
             raise SettingsError("retry: name files, a --reason, or --all")
         from ingestd.pipeline.one_shot import requeue_files

@@ -7,10 +7,12 @@ an article, a file name or a key of a record contains can therefore neither comm
 
 from __future__ import annotations
 
+import io
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from typing import Any, BinaryIO, cast
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -53,10 +55,35 @@ def open_console(*, to_errors: bool = False) -> SafeConsole:
     return SafeConsole(width=None if stream.isatty() else WIDTH_WITHOUT_TERMINAL, highlight=False, stderr=to_errors)
 
 
+class _EscapingStream(io.RawIOBase):
+    """Writes UTF-8 to standard output, with control characters as escapes. Every write holds whole characters."""
+
+    def __init__(self, escape: Callable[[str], str]) -> None:
+        self._escape = escape
+
+    def writable(self) -> bool:
+        """Return whether the stream can be written: always."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Write all of the data."""
+        given = bytes(data)
+        sys.stdout.buffer.write(self._escape(given.decode()).encode())
+        return len(given)
+
+    def flush(self) -> None:
+        """Write what is in memory to the terminal."""
+        sys.stdout.buffer.flush()
+
+
+def open_terminal(*, as_json: bool) -> BinaryIO:
+    """Return standard output for rows as JSON, or as other text, with control characters as escapes."""
+    return cast("BinaryIO", _EscapingStream(_escape_json if as_json else escape_text))
+
+
 def print_json(result: object) -> None:
     """Print a result for a program; control characters are escaped as JSON escapes."""
-    encoded = to_json(result).decode()
-    sys.stdout.buffer.write(_UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", encoded).encode())
+    sys.stdout.buffer.write(_escape_json(to_json(result).decode()).encode())
     sys.stdout.buffer.flush()
 
 
@@ -81,6 +108,11 @@ def build_facts(facts: Mapping[str, object]) -> Table:
 def build_table(*columns: str) -> DataTable:
     """Return an empty table without lines."""
     return DataTable(*columns, box=None, header_style="bold")
+
+
+def _escape_json(text: str) -> str:
+    """Return a JSON text with control characters as escapes of JSON: the value is the same."""
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def escape_text(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ import typer
 
 from ingestd.cli.options import LARGEST_COUNT, Json
 from ingestd.cli.session import load_settings, open_for_reading, parse_kind
+from ingestd.errors import CannotStartError
 
 
 def show_status(ctx: typer.Context, as_json: Json = False) -> None:
@@ -156,12 +158,18 @@ def export(
     """
     from ingestd.cli import layout
     from ingestd.cli.progress_bar import choose_progress
-    from ingestd.query.export import ExportedRows, ExportFormat, export_rows, find_form
+    from ingestd.query.export import STANDARD_OUTPUT, ExportedRows, ExportFormat, export_rows, find_form
 
     with open_for_reading(ctx) as connection:
         kind = parse_kind(ExportedRows, what, "--what")
         written_as = parse_kind(ExportFormat, form, "--format") if form else find_form(out)
-        written = export_rows(connection, kind, written_as, out, choose_progress(as_json=False), raw=raw)
+        output = None
+        if out == STANDARD_OUTPUT and sys.stdout.isatty():
+            if written_as is ExportFormat.PARQUET:
+                raise CannotStartError("Parquet is binary, and standard output is a terminal: name a file")
+            output = layout.open_terminal(as_json=written_as is ExportFormat.JSONL)
+        show_progress = choose_progress(as_json=False)
+        written = export_rows(connection, kind, written_as, out, show_progress, raw=raw, standard_output=output)
     layout.print_line(f"{written:,} rows in {out}", to_errors=True)
 
 

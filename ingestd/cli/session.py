@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # imported when a command runs: --help stays quick
     from ingestd.store.database import Database
 
 _Kind = TypeVar("_Kind", bound=StrEnum)
+_PATHS_OF_SETTINGS = "ingestd.paths_of_settings"  # a key of `ctx.meta`
 _COLLECT_AFTER = 50_000  # objects allocated and not freed
 
 
@@ -31,7 +32,9 @@ def read_settings(ctx: typer.Context, watch: Sequence[Path] | None = None) -> Se
 
     options = get_options(ctx)
     watched = {"watch": {"roots": list(watch)}} if watch else {}
-    return settings.load_settings(options.config, {**options.to_settings(), **watched})
+    loaded = settings.load_settings(options.config, {**options.to_settings(), **watched})
+    ctx.meta[_PATHS_OF_SETTINGS] = [*loaded.watch.roots, *filter(None, [loaded.database.file])]
+    return loaded
 
 
 def load_settings(ctx: typer.Context, watch: Sequence[Path] | None = None) -> Settings:
@@ -102,13 +105,17 @@ def open_for_deciding(settings: Settings, *, alone: bool = False, create: bool =
 @contextmanager
 def open_for_reading(ctx: typer.Context) -> Iterator[Connection]:
     """Open the database and a transaction that reads."""
-    with report_errors(), open_database(load_settings(ctx)) as database, database.begin_read() as connection:
+    with report_errors(ctx), open_database(load_settings(ctx)) as database, database.begin_read() as connection:
         yield connection
 
 
 @contextmanager
-def report_errors() -> Iterator[None]:
-    """Print an expected error as one sentence, and exit: with 2 if nothing was done, otherwise with 1."""
+def report_errors(ctx: typer.Context) -> Iterator[None]:
+    """
+    Print an expected error as one sentence, and exit: with 2 if nothing was done, otherwise with 1.
+
+    An error of the system is expected for a path that the user named, and elsewhere a fault of the program.
+    """
     try:
         yield
     except (SettingsError, CannotStartError, NotFoundError) as error:
@@ -118,10 +125,19 @@ def report_errors() -> Iterator[None]:
         _print_error(str(error))
         raise typer.Exit(1) from error
     except OSError as error:
-        if not isinstance(error.filename, (str, bytes)):  # the reader of the output is gone, or a fault of the program
+        if not isinstance(error.filename, (str, bytes)) or not _is_named_by_user(ctx, error.filename):
             raise
         _print_error(f"{os.fsdecode(error.filename)}: {error.strerror}")
         raise typer.Exit(1) from error
+
+
+def _is_named_by_user(ctx: typer.Context, path: str | bytes) -> bool:
+    """Tell whether a path is the value of a parameter, or a folder or file of the settings."""
+    named: list[object] = [get_options(ctx).config, *ctx.meta.get(_PATHS_OF_SETTINGS, ())]
+    for value in ctx.params.values():
+        named += value if isinstance(value, list) else [value]
+    known = {os.path.realpath(value) for value in named if isinstance(value, (str, Path))}
+    return os.path.realpath(os.fsdecode(path)) in known
 
 
 def _print_error(message: str) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 _Write = Callable[[IO[bytes], Sequence[str], Iterator[Row]], Iterator[int]]  # yields the number of rows so far
 _ROWS_AT_A_TIME = 1000
-_STANDARD_OUTPUT = Path("-")
+STANDARD_OUTPUT = Path("-")
 # What a spreadsheet takes for the beginning of a formula, or strips and then takes for one; also in the wide forms of
 # East Asian keyboards (OWASP, "CSV Injection").
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -71,6 +71,7 @@ def export_rows(  # noqa: PLR0913 - all that an export can be asked
     show_progress: ShowProgress = hide_progress,
     *,
     raw: bool = False,
+    standard_output: IO[bytes] | None = None,
 ) -> int:
     """
     Write rows to a file that appears when complete; return the number of rows.
@@ -82,6 +83,7 @@ def export_rows(  # noqa: PLR0913 - all that an export can be asked
         out: a file that does not exist yet; `-` is standard output.
         show_progress: shows the number of written rows.
         raw: leave the values of a CSV file as they are, also those that a spreadsheet would run.
+        standard_output: stands for `-`; None: of the process.
 
     Raises:
         CannotStartError: the file exists or cannot be written, or pyarrow is needed and not installed.
@@ -95,7 +97,10 @@ def export_rows(  # noqa: PLR0913 - all that an export can be asked
         ExportFormat.PARQUET: _write_parquet,
     }
     write = writers[form]
-    with show_progress("rows", _count_rows(connection, what)) as advance, _open_complete(out) as stream:
+    with (
+        show_progress("rows", _count_rows(connection, what)) as advance,
+        _open_complete(out, standard_output or sys.stdout.buffer) as stream,
+    ):
         written = 0
         rows = (_to_row(row._mapping) for row in connection.execute(_build_query(what)))
         for written in write(stream, columns, rows):
@@ -252,10 +257,10 @@ def _choose_arrow_type(pa: Any, name: str) -> pyarrow.DataType:
 
 
 @contextmanager
-def _open_complete(out: Path) -> Iterator[IO[bytes]]:
+def _open_complete(out: Path, standard_output: IO[bytes]) -> Iterator[IO[bytes]]:
     """Open a file beside the target, and rename at the end: under the final name the file is always complete."""
-    if out == _STANDARD_OUTPUT:
-        yield sys.stdout.buffer
+    if out == STANDARD_OUTPUT:
+        yield standard_output
         return
     part = out.with_name(f"{out.name}.part")
     try:

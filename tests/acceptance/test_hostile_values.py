@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -13,10 +15,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import typer
 
+from ingestd.cli.session import report_errors
 from ingestd.cli.watched_folders import explain_unmeant
 from ingestd.errors import SettingsError
-from ingestd.query.export import Form, What, export_rows
+from ingestd.query.export import ExportedRows, ExportFormat, export_rows
 from ingestd.settings import Settings, load_settings
 from ingestd.store.database import Database
 from tests.conftest import Corpus, Run
@@ -73,6 +77,50 @@ def test_what_articles_and_names_contain_commands_no_terminal_and_imitates_no_li
     assert json.loads(article.out)["outlet"].startswith("post1\x1b]0;taken")  # the value itself is kept
 
 
+def test_a_wrong_argument_commands_no_terminal_either(tmp_path: Path) -> None:
+    wrong = [
+        [HOSTILE], ["show", HOSTILE], ["status", HOSTILE], ["status", f"--{HOSTILE}"], [f"--{HOSTILE}"],
+        ["files", "--limit", HOSTILE], ["clusters", "--min-articles", HOSTILE], ["db", f"-{HOSTILE}"],
+    ]  # fmt: skip
+    answers = run_commands(tmp_path, wrong)
+    assert [answer for answer in answers if answer.code != 2 or RAW.search(answer.out + answer.err)] == []
+    assert [answer for answer in answers if re.search(r"^FAKE LINE", answer.err, re.MULTILINE)] == []
+    assert r"\x1b]0;taken" in answers[0].err
+
+
+def test_an_error_of_the_system_is_a_sentence_only_for_a_path_of_the_user(tmp_path: Path) -> None:
+    context = typer.Context(typer.main.get_command(typer.Typer(callback=lambda: None)))
+    context.params = {"paths": [tmp_path / "given"], "limit": 3}
+    for name, expected in (("given", typer.Exit), ("other", PermissionError)):
+        with pytest.raises(expected), report_errors(context):
+            raise PermissionError(13, "Permission denied", str(tmp_path / name))
+
+
+def export_to_terminal(url: str, form: str) -> tuple[int, str]:
+    """Export with a terminal as standard output; return the code and what the terminal got."""
+    terminal, theirs = pty.openpty()
+    command = [sys.executable, "-m", "ingestd", "export", "-", "--format", form, "--db", url]
+    with subprocess.Popen(command, stdout=theirs, stderr=subprocess.PIPE) as process:
+        os.close(theirs)
+        got = b""
+        with contextlib.suppress(OSError):  # the other end is closed
+            while piece := os.read(terminal, 1 << 16):
+                got += piece
+        os.close(terminal)
+        process.communicate(timeout=60)
+    return process.returncode, got.decode().replace("\r\n", "\n")
+
+
+def test_an_export_to_a_terminal_is_escaped_and_a_binary_one_refused(corpus: Corpus) -> None:
+    corpus.take_in(a={"title": f"Quay {HOSTILE}", "text": STORY})
+    for form in ("csv", "jsonl"):
+        code, got = export_to_terminal(corpus.settings.database.url, form)
+        assert (code, RAW.search(got)) == (0, None), got
+        assert "taken" in got
+    assert json.loads(got)["title"] == corpus.rows("select title from articles")[0]
+    assert export_to_terminal(corpus.settings.database.url, "parquet") == (2, "")
+
+
 def test_a_log_holds_neither_local_variables_nor_control_characters(tmp_path: Path) -> None:
     program = (
         "import os, structlog; from ingestd import log_config as logs\n"
@@ -96,7 +144,7 @@ def test_a_spreadsheet_runs_nothing_of_a_csv_file_unless_asked(corpus: Corpus, t
     written = {}
     for raw in (False, True):
         with corpus.database.begin_read() as connection:
-            export_rows(connection, What.ARTICLES, Form.CSV, tmp_path / f"{raw}.csv", raw=raw)
+            export_rows(connection, ExportedRows.ARTICLES, ExportFormat.CSV, tmp_path / f"{raw}.csv", raw=raw)
         rows = csv.DictReader(io.StringIO((tmp_path / f"{raw}.csv").read_text(), newline=""))
         written[raw] = [row["title"] for row in rows]
     stored = corpus.rows("SELECT title FROM articles ORDER BY id")
