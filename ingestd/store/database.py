@@ -194,6 +194,18 @@ class Database:
             return False
         return not Path(path).exists()
 
+    def is_empty(self) -> bool:
+        """
+        Return whether the database has no tables at all.
+
+        Raises:
+            CannotStartError: the database cannot be reached.
+        """
+        try:
+            return not self._has_tables()
+        except SQLAlchemyError as error:
+            raise CannotStartError(f"database {self.name}: {self.describe_error(error)}") from error
+
     def refuse_missing(self) -> None:
         """
         Check that the file of a SQLite database is there, and create nothing.

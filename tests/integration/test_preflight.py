@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+import sys
+from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from ingestd.admin.preflight import Finding, Grade, check_surroundings
+from ingestd.inbox.open_writers import AskForWriters, Writers, ask_for_writers
 from ingestd.settings import Settings
 
 
@@ -39,3 +45,45 @@ def test_a_queue_that_forgets_events_of_a_burst_is_named(tmp_path: Path) -> None
 
 def test_a_system_without_inotify_is_named(tmp_path: Path) -> None:
     assert of_folder(tmp_path).grade is Grade.WARNING
+
+
+def of_writers(tmp_path: Path, ask: AskForWriters) -> Finding:
+    """What is found of the question about writers."""
+    settings = Settings.model_validate({"database": {"url": f"sqlite:///{tmp_path}/c.db"}})
+    (found,) = [
+        f for f in check_surroundings(settings, [tmp_path], ask_for_writers=ask) if "open for writing" in f.what
+    ]
+    assert not list((tmp_path / ".ingestd").iterdir())
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="leases are of Linux")
+def test_a_folder_is_told_where_writers_are_recognised(tmp_path: Path) -> None:
+    assert of_writers(tmp_path, ask_for_writers).grade is Grade.OK
+
+
+@pytest.mark.parametrize("answer", list(Writers))
+def test_a_folder_that_knows_nothing_of_writers_is_named_with_a_remedy(answer: Writers, tmp_path: Path) -> None:
+    found = of_writers(tmp_path, lambda _descriptor: answer)
+    assert found.grade is Grade.WARNING
+    assert "done_suffix" in found.mend
+
+
+def test_a_check_makes_no_database_and_says_whether_one_can_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for name, grade in (("new/c.db", Grade.OK), ("file/c.db", Grade.ERROR)):
+        settings = Settings.model_validate({"database": {"url": f"sqlite:///{tmp_path}/{name}"}})
+        found = next(check_surroundings(settings, []))
+        assert found.grade is grade
+        assert "no such file" in found.what
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_check_makes_no_tables_in_an_empty_database(tmp_path: Path) -> None:
+    (tmp_path / "c.db").touch()
+    settings = Settings.model_validate({"database": {"url": f"sqlite:///{tmp_path}/c.db"}})
+    found = next(check_surroundings(settings, []))
+    assert found.grade is Grade.OK
+    assert "makes the tables" in found.what
+    with closing(sqlite3.connect(tmp_path / "c.db")) as database:
+        assert database.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
