@@ -209,7 +209,7 @@ def test_what_was_gone_and_comes_back_as_it_was_is_taken_in(corpus: Corpus, tmp_
     assert corpus.rows("select state from source_files order by id") == ["vanished", "stored"]
 
 
-def test_a_finished_file_that_could_not_be_moved_is_moved_when_it_is_seen_again(corpus: Corpus, tmp_path: Path) -> None:
+def test_a_finished_file_that_could_not_be_moved_is_moved_by_the_next_pipeline(corpus: Corpus, tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()
     (root / "a.json").write_text(json.dumps(records(1)[0]))
@@ -217,8 +217,10 @@ def test_a_finished_file_that_could_not_be_moved_is_moved_when_it_is_seen_again(
     line = IngestPipeline(corpus.settings, corpus.database, after="archive")
     seen = list(find_files(root))
     finish(line, seen)
+    line.close()
     assert (root / "a.json").exists()
     (root / ".ingestd").unlink()
+    line = IngestPipeline(corpus.settings, corpus.database, after="archive")
     finish(line, seen)
     line.close()
     assert not (root / "a.json").exists()

@@ -105,8 +105,8 @@ def no_unique_key() -> None:
 
 
 def without_unique_indexes(original: Callable[..., Any]) -> Callable[..., Any]:
-    def prepare(self: Any) -> None:
-        original(self)
+    def prepare(self: Any, **named: Any) -> None:
+        original(self, **named)
         with self.begin_write() as connection:
             for name in ("uq_articles_url_canonical", "uq_articles_external_id"):
                 connection.exec_driver_sql(f"DROP INDEX IF EXISTS {name}")
