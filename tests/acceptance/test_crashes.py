@@ -102,7 +102,7 @@ class Harness:
     def finish(self) -> None:
         """Wait until the folder is empty, or until nothing happens any more."""
         before, since = -1, time.monotonic()
-        still_s = 4 if self.mutant else 60  # a fault may leave files for ever; a busy machine takes long
+        still_s = 15 if self.mutant else 60  # a fault may leave files for ever; a busy machine takes long
         while self.daemon.list_remaining() and time.monotonic() - since < still_s:
             if (now := self.daemon.count_finished()) != before:
                 before, since = now, time.monotonic()
