@@ -13,12 +13,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ingestd.core.article import Article, DateSource
+from ingestd.core.text.normalise import limit_marks
 from ingestd.core.text.urls import canonicalise_url, find_domain
 from ingestd.errors import Reason, UnusableError
 from ingestd.formats import dates
 from ingestd.formats.encoding import decode, fix_text
 from ingestd.formats.markup import extract_text
-from ingestd.formats.page_limits import limit_page
+from ingestd.formats.page_limits import limit_addresses, limit_page
 from ingestd.formats.page_lines import separate_page_lines
 from ingestd.formats.page_metadata import PageMetadata, extract_metadata, make_absolute
 from ingestd.formats.record import ReadLimits, Record
@@ -91,7 +92,8 @@ def parse_page(page: Page, limits: ReadLimits) -> list[Article]:
     tree = load_html(limit_page(characters))
     if tree is None:
         raise UnusableError(Reason.SCHEMA, "the page has no content")
-    metadata = extract_metadata(tree, page.url, limits)
+    limit_addresses(tree)
+    metadata = extract_metadata(tree, limit_marks(page.url) if page.url else None, limits)
     if not metadata.is_article:
         if articles := _extract_several(tree, metadata, limits):
             return articles

@@ -22,6 +22,8 @@ _FRONT = re.compile(
 )
 _MOST_MATTER = 1 << 16  # characters of front matter
 _DEEPEST_KEY = 32  # parts of a dotted key in TOML; the time for a key grows with the square of the parts
+# Lists and maps of YAML that begin one in another; the parser looks at all open ones for every token.
+_DEEP_YAML = re.compile(r"(?:[\[{]\s*+|[?-]\s++){50}")
 _KEY_PART = r"""(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')"""
 _NEXT_PART = rf"(?:[ \t]*+\.[ \t]*+{_KEY_PART})"
 # Each token of TOML as far as dots are concerned: text in strings and comments is no key.
@@ -76,6 +78,8 @@ def _parse_front_matter(mark: str, matter: str) -> dict[str, Any]:
 
 
 def _load_yaml(matter: str) -> Any:
+    if _DEEP_YAML.search(matter):
+        raise UnusableError(Reason.DEPTH, "front matter: 50 lists or maps one in another")
     import yaml
 
     class Loader(yaml.SafeLoader):

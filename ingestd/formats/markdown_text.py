@@ -7,7 +7,7 @@ is rendered in pieces, and forms without an end are given up after a number of c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -20,9 +20,11 @@ _BLOCKS = ("paragraph_close", "heading_close", "list_item_close", "blockquote_cl
 # Characters rendered together: longer than almost every article, and some 50 MB in the parser at worst (estimated: 600
 # bytes a character for a list of single letters).
 _PIECE_CHARS = 1 << 16
-_LABEL_CHARS_A_PIECE = 8 * _PIECE_CHARS  # read in search of the ends of images without an end
+# Characters read in search of the ends of images and links without an end: so many for a piece, and as often the piece.
+# A paragraph of 1,000 characters pays for some 60 brackets that are no link.
+_LABEL_CHARS, _LABEL_READINGS = 1 << 14, 16
 _EMPTY_CELLS = 1000  # that a table may add to its rows; the parser makes three tokens of each
-_IMAGE_BUDGET = "ingestd_label_chars"  # key in the environment of the parser
+_LABEL_BUDGET = "ingestd_label_chars"  # key in the environment of the parser
 
 
 def render_plain(characters: str, *, piece_chars: int = _PIECE_CHARS) -> str:
@@ -50,7 +52,7 @@ def _render_piece(characters: str) -> list[str]:
     """Return the blocks of a text in Markdown."""
     blocks: list[str] = []
     line: list[str] = []
-    for token in _make_parser().parse(characters, {_IMAGE_BUDGET: _LABEL_CHARS_A_PIECE}):
+    for token in _make_parser().parse(characters, {_LABEL_BUDGET: _LABEL_CHARS + _LABEL_READINGS * len(characters)}):
         if token.type == "inline":
             for child in token.children or ():
                 if child.type in ("text", "code_inline"):
@@ -71,25 +73,38 @@ def _render_piece(characters: str) -> list[str]:
 
 @cache
 def _make_parser() -> MarkdownIt:
-    """Return a parser of CommonMark with tables, and with limits on images and tables."""
+    """Return a parser of CommonMark with tables, and with limits on images, links and tables."""
     from markdown_it import MarkdownIt
 
     parser = MarkdownIt("commonmark", {"maxNesting": 50}).enable("table")
     parser.inline.ruler.at("image", _parse_image)
+    parser.inline.ruler.at("link", _parse_link)
     parser.block.ruler.at("table", _parse_table, {"alt": ["paragraph", "reference"]})
     return parser
 
 
 def _parse_image(state: StateInline, silent: bool) -> bool:
-    """Parse an image; the search for the end of the label, from every image anew, is paid out of a budget."""
+    """Parse an image within the budget for labels."""
     from markdown_it.rules_inline import image
 
-    if not state.src.startswith("![", state.pos) or state.env[_IMAGE_BUDGET] < 0:
+    return state.src.startswith("![", state.pos) and _spend_label(image, state, silent)
+
+
+def _parse_link(state: StateInline, silent: bool) -> bool:
+    """Parse a link within the budget for labels."""
+    from markdown_it.rules_inline import link
+
+    return state.src.startswith("[", state.pos) and _spend_label(link, state, silent)
+
+
+def _spend_label(parse: Callable[[StateInline, bool], bool], state: StateInline, silent: bool) -> bool:
+    """Parse a form with a label; the search for the end of the label, from every form anew, is paid out of a budget."""
+    if state.env[_LABEL_BUDGET] < 0:
         return False
     start = state.pos
-    is_image = image(state, silent)
-    state.env[_IMAGE_BUDGET] -= (state.pos if is_image else state.posMax) - start
-    return is_image
+    found = parse(state, silent)
+    state.env[_LABEL_BUDGET] -= (state.pos if found else state.posMax) - start
+    return found
 
 
 def _parse_table(state: StateBlock, start: int, end: int, silent: bool) -> bool:

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+from ingestd.core.text.normalise import limit_marks
+
+if TYPE_CHECKING:
+    from lxml.html import HtmlElement
 
 _MOST_ATTRIBUTES = 300  # of a tag; libxml2 compares each attribute of a tag with all others
 _ATTRIBUTE = r"""[\s/]*+[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>]*+))?"""
@@ -18,3 +24,12 @@ def limit_page(characters: str) -> str:
     if _ONLY_SHORT_TAGS.fullmatch(characters):
         return characters
     return _LONG_TAG.sub(r"\g<kept>", characters)
+
+
+def limit_addresses(tree: HtmlElement) -> None:
+    """Cut the marks on letters in the addresses of a page: Python normalises the host of each address."""
+    for element in tree.iter("link", "base", "meta"):
+        for name in ("href", "content"):
+            value = element.get(name)
+            if value and not value.isascii():
+                element.set(name, limit_marks(value))

@@ -16,6 +16,7 @@ from urllib.parse import urljoin
 import orjson
 
 from ingestd.core.article import DateSource
+from ingestd.core.text.normalise import limit_marks
 from ingestd.core.text.urls import canonicalise_url
 from ingestd.formats import dates
 from ingestd.formats.encoding import fix_text
@@ -89,7 +90,7 @@ def make_absolute(address: str | None, base: str | None) -> str | None:
     if not address:
         return None
     try:
-        joined = urljoin(base or "", address.strip())
+        joined = urljoin(limit_marks(base or ""), limit_marks(address.strip()))
     except ValueError:
         return None
     return joined if joined.startswith(("http://", "https://")) else None

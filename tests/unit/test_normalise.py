@@ -54,3 +54,9 @@ def test_case_makes_no_difference_in_any_alphabet() -> None:
 def test_a_word_broken_at_the_end_of_a_line_is_joined() -> None:
     assert normalise_text("The govern-\nment fell") == b"the government fell"
     assert normalise_text("Die Bau-\nstelle am Mühl-\nbach").decode() == "die baustelle am mühlbach"
+
+
+def test_marks_beyond_any_text_count_for_nothing() -> None:
+    turns = "\u0301\u0316"
+    assert normalise_text("a" + turns * 15 + " b") == normalise_text("a" + turns * 4000 + " b")
+    assert normalise_text("a" + "\u0301" * 30 + "b") != normalise_text("a" + "\u0301" * 29 + "b")

@@ -6,13 +6,13 @@ Find the passages that two texts share: runs of three words or more, compared by
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ingestd.core.text.normalise import compose_text
 from ingestd.core.text.tokens import Tokens, tokenize_caseless
 
 _PASSAGE_WORDS = 3  # words in a row that count as a shared passage
@@ -64,7 +64,7 @@ class ParsedText:
 def parse_text(text: str) -> ParsedText:
     """Return the words and passages of a text."""
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text.replace("\u00ad", ""))
+        text = compose_text(text.replace("\u00ad", ""))
     tokens = tokenize_caseless(text)
     passages = tokens.hashes
     for _ in range(1, _PASSAGE_WORDS):  # wrapping is wanted

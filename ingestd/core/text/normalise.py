@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
 
 from ingestd.core.text.languages import UNSPACED_CLASS
 
@@ -28,6 +29,14 @@ _PUNCTUATION = re.compile(
 # Soft hyphens, zero-width characters, byte order marks and directional marks carry no text.
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
 _HARD_WRAP = re.compile(rb"(?<=[a-z\x80-\xff])-\n(?=[a-z\x80-\xff])")
+# Marks on one letter. The time in which Python sorts the marks of a letter grows with the square of their number; no
+# text has more (UAX #15, Stream-Safe Text Format).
+_MOST_MARKS = 30
+_MARKS_END = (
+    0x1F000  # no character from here on is a mark that Unicode sorts (Unicode 14, of Python 3.11, ends at U+1E94A)
+)
+# Every run of too many marks: all marks but two of Japanese are neither letters nor digits.
+_NO_LETTERS = re.compile(rf"[\W\uff9e\uff9f]{{{_MOST_MARKS + 1}}}")
 # Scripts written without spaces: every character is a word of its own.
 _UNSPACED = re.compile(f"([{UNSPACED_CLASS}])")
 
@@ -49,11 +58,40 @@ def normalise_text(text: str) -> bytes:
     return _HARD_WRAP.sub(b"", plain) if b"-\n" in plain else plain
 
 
+def compose_text(text: str) -> str:
+    """Return a text in Unicode form NFKC, without the marks beyond `_MOST_MARKS` on one letter."""
+    return unicodedata.normalize("NFKC", limit_marks(text))
+
+
+def limit_marks(text: str) -> str:
+    """Return a text without the marks beyond `_MOST_MARKS` on one letter."""
+    # Almost every text is known for harmless by the length of the words, and almost every other by the second look.
+    if text.isascii() or max(map(len, text.split()), default=0) <= _MOST_MARKS or not _NO_LETTERS.search(text):
+        return text
+    return _compile_marks().sub(r"\1", text)
+
+
+@cache
+def _compile_marks() -> re.Pattern[str]:
+    """Return an expression for too many marks; the search for the marks takes some 20 ms."""
+    marks = "".join(
+        chr(code)
+        for code in range(0x300, _MARKS_END)
+        if unicodedata.combining(unicodedata.normalize("NFKD", chr(code))[0])
+    )
+    return re.compile(f"([{marks}]{{{_MOST_MARKS}}})[{marks}]++")
+
+
 def _fold_text(text: str, beyond_ascii: str) -> str:
     """Return a text in lower case and composed form; `beyond_ascii`: the characters of the text beyond ASCII."""
     if _INVISIBLE.search(beyond_ascii):
         text = _INVISIBLE.sub("", text)
+    # The searches read only the characters beyond ASCII where those are few.
+    few = 4 * len(beyond_ascii) < len(text)
+    limited = limit_marks(beyond_ascii) if few else ""
+    if not few or limited is not beyond_ascii:
+        text = limit_marks(text)
     # Compatibility characters can decompose into capitals and into characters that compose again.
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
-    # The search reads only the few characters beyond ASCII.
-    return _UNSPACED.sub(r" \1 ", text) if _UNSPACED.search(unicodedata.normalize("NFKC", beyond_ascii)) else text
+    is_unspaced = _UNSPACED.search(unicodedata.normalize("NFKC", limited) if few else text)
+    return _UNSPACED.sub(r" \1 ", text) if is_unspaced else text

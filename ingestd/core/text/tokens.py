@@ -10,7 +10,6 @@ Source: Karp and Rabin 1987 (rolling hashes).
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingestd.core.text.languages import UNSPACED_CLASS
+from ingestd.core.text.normalise import compose_text
 
 _UNSPACED_RUN = re.compile(f"[{UNSPACED_CLASS}]+")
 _APOSTROPHES = (ord("'"), ord("’"))
@@ -143,7 +143,7 @@ def _space_text(text: str) -> str:
     """Return a text in Unicode form NFKC, with spaces around the pairs of characters of an unspaced script."""
     if text.isascii():
         return text
-    text = unicodedata.normalize("NFKC", text.replace("\u00ad", ""))
+    text = compose_text(text.replace("\u00ad", ""))
     if _UNSPACED_RUN.search(text):
         text = _UNSPACED_RUN.sub(lambda run: f" {' '.join(_list_pairs(run.group()))} ", text)
     return text

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from ingestd.core.text.normalise import limit_marks
+
 # Hosts that serve the same pages to other devices: m.example.org, amp.example.org, en.m.example.org.
 _DEVICES = re.compile(r"(?:^|(?<=\.))(?:www\d?|m|mobile|amp|touch)\.(?=[^.]+\.)")
 _AMP_PATH = re.compile(r"/amp(?=/|$)|\.amp(?=$|\.html$)")
@@ -21,7 +23,7 @@ def canonicalise_url(url: str) -> str | None:
     from courlan import clean_url  # slow to import, and not every file has addresses
 
     try:
-        cleaned = clean_url(url)
+        cleaned = clean_url(limit_marks(url))
         if not cleaned or not cleaned.startswith(("http://", "https://")):
             return None
         parts = urlsplit(cleaned)
@@ -41,6 +43,6 @@ def find_domain(url: str) -> str | None:
     from courlan import extract_domain  # slow to import
 
     try:
-        return extract_domain(url, fast=True) or None
+        return extract_domain(limit_marks(url), fast=True) or None
     except ValueError:  # no address, or a character reference of thousands of digits
         return None
