@@ -8,8 +8,8 @@ from typing import BinaryIO
 from ingestd.errors import Reason, UnusableError
 
 HEAD_BYTES = 1 << 16  # enough to recognise the format of a file
-# Bytes of one article: the limit of trafilatura for pages, and no article is a tenth of it. Parsers take up to some
-# twenty times the size of a text (estimated: lines of two letters).
+# Bytes of one article: the limit of trafilatura for pages, and no article is a tenth of it. Reading and
+# fingerprinting take up to 54 times the bytes of a plain text (measured: 4 MB of Chinese characters take 216 MB).
 MOST_ARTICLE_BYTES = 20_000_000
 
 
