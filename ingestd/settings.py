@@ -35,6 +35,7 @@ _FILE_HEADER = """\
 _DAY_S = 86_400.0
 _MOST_WORKERS = 1024  # processes; more than the cores of any one machine in use
 _MOST_COUNTED = 2**31 - 1  # an INTEGER of PostgreSQL
+_LEAST_MEMORY = 512 * 1024**2  # twice what a reading process holds before the first file
 _MOST_BYTES = 2**50  # 1 PiB; a read of 2**63 bytes overflows
 _MAY_HOLD_PASSWORD = ("database", "database.url")
 _NOT_SETTINGS = ("INGESTD_TEST_",)  # read by the tests
@@ -148,6 +149,21 @@ class IngestSettings(_Section):
     )
     batch_files: int = Field(
         512, ge=1, le=4096, description="Files taken up at a time, and stored in one transaction if they are small."
+    )
+    read_seconds: float = Field(
+        60.0,
+        gt=0,
+        le=_DAY_S,
+        description="Seconds that the reading of one file may take, or of one piece of a file of many records. A file "
+        "beyond is quarantined as timeout; other files go on meanwhile. Not enforced with workers = 0.",
+    )
+    read_memory_bytes: int = Field(
+        4 * 1024**3,
+        ge=_LEAST_MEMORY,
+        le=_MOST_BYTES,
+        description="Bytes of memory that one reading process may take. A file that needs more is quarantined as "
+        "memory. Default: 16 times formats.max_file_bytes, several times what the formats let a file take. "
+        "Not enforced with workers = 0.",
     )
 
 

@@ -41,6 +41,8 @@ class Reason(StrEnum):
     WARC = "warc"
     SYMLINK = "symlink"
     NOT_REGULAR = "not_regular"
+    TIMEOUT = "timeout"  # reading took more than ingest.read_seconds
+    MEMORY = "memory"  # reading took more than ingest.read_memory_bytes
     INTERNAL = "internal"  # a fault of ours
 
 

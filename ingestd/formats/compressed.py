@@ -145,6 +145,8 @@ class DecompressedStream(io.RawIOBase):
         except UnusableError as error:
             self._failure = error
             raise
+        except MemoryError:
+            raise
         except Exception as error:  # every codec raises other errors
             self._failure = UnusableError(self._codec.reason, str(error) or type(error).__name__)
             raise self._failure from error

@@ -42,7 +42,7 @@ def read_warc(stream: BinaryIO, name: str, limits: ReadLimits) -> Iterator[Recor
                 number += 1
                 yield _classify_record(number, record, name, limits)
             bounded.extend_limit(_count_unread(record))
-    except UnusableError:
+    except (UnusableError, MemoryError):
         raise
     except Exception as error:  # warcio lets errors of the decoders through
         raise UnusableError(Reason.WARC, f"after record {number}: {str(error)[:300]}") from error
@@ -91,7 +91,7 @@ def _read_response(number: int, record: Any, name: str, limits: ReadLimits) -> R
     most_bytes = min(limits.max_file_bytes, MOST_ARTICLE_BYTES)
     try:
         data = record.content_stream().read(most_bytes + 1)
-    except UnusableError:
+    except (UnusableError, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001 - every decoder of pages raises other errors; the archive goes on behind the page
         return Rejected(number, Reason.WARC, f"the page cannot be decoded: {str(error)[:300]}")

@@ -54,6 +54,8 @@ def read_zip(stream: BinaryIO, limits: ReadLimits, budget: Budget, read: ReadMem
     _check_directory(stream, limits)
     try:
         archive = zipfile.ZipFile(stream)
+    except MemoryError:
+        raise
     except Exception as error:  # damage raises errors of many kinds
         raise _make_damage_error(error) from error
     refuse_document(archive.NameToInfo)
@@ -116,7 +118,7 @@ def _open_tar(stream: _TarSource) -> tarfile.TarFile:
     try:
         # tarfile only reads from the stream, and only in this way.
         return tarfile.open(fileobj=cast("BinaryIO", stream), mode="r|", tarinfo=_BoundedHeader)
-    except UnusableError:
+    except (UnusableError, MemoryError):
         raise
     except Exception as error:  # damage raises errors of many kinds
         raise stream.failure or _make_damage_error(error) from error
@@ -126,7 +128,7 @@ def _find_next(archive: tarfile.TarFile, source: _TarSource) -> tarfile.TarInfo 
     archive.members = []  # type: ignore[attr-defined] # not in the stubs; tarfile remembers all members
     try:
         info = archive.next()
-    except UnusableError:
+    except (UnusableError, MemoryError):
         raise
     except Exception as error:  # as above
         raise source.failure or _make_damage_error(error) from error
@@ -240,6 +242,8 @@ class _MemberStream(io.RawIOBase):
                 return data
         except UnusableError as error:
             self._failure = error
+        except MemoryError:
+            raise
         except Exception as error:  # noqa: BLE001 - BadZipFile, zlib.error, EOFError, TarError, ...
             self._failure = _make_damage_error(error)
             self._failure.__cause__ = error
@@ -253,6 +257,8 @@ def _read_zip_member(
 ) -> Iterator[ReadResult]:
     try:
         member = archive.open(info)
+    except MemoryError:
+        raise
     except Exception as error:  # as above
         raise _make_damage_error(error) from error
     return read(io.BufferedReader(_MemberStream(member, budget.spend_unpacked), 1 << 16), info.filename)

@@ -1,4 +1,4 @@
-"""Files read in chunks: cut up in a single process, extracted in all processes, stored in order."""
+"""Files read in chunks: cut up in a single process, extracted in several processes, stored in order."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future
 from concurrent.futures.process import BrokenProcessPool
-from functools import partial
 from typing import Any
 
 import structlog
 
-from ingestd.core.source_file import Reason, Rejected
+from ingestd.core.source_file import Reason
 from ingestd.errors import UnusableError
 from ingestd.formats import ReadLimits
 from ingestd.pipeline.file_outcome import FileOutcome
-from ingestd.pipeline.limits import await_result, make_read_limits
+from ingestd.pipeline.limits import make_read_limits
+from ingestd.pipeline.lone_records import MOST_TIMEOUTS, LoneRecords
 from ingestd.settings import FormatSettings
 from ingestd.store.ledger import Claim
 from ingestd.workers.chunk_reader import ChunkReader
 from ingestd.workers.chunks import Chunk
 from ingestd.workers.extract import ExtractionResult
+from ingestd.workers.faults import make_failure
+from ingestd.workers.lane import OverdueError
 from ingestd.workers.pool import Workers
 
 log = structlog.get_logger()
@@ -39,15 +41,19 @@ class LargeFile:
         self.outcome = outcome
         self.chunks = self.bytes_read = 0  # of the chunks handed out
         self._workers, self._limits, self._slow_s = workers, limits, slow_s
-        self._reader = ChunkReader(outcome.claim.file, limits, apart=workers.processes > 0)
+        self._reader = ChunkReader(outcome.claim.file, limits, workers.limits, apart=workers.processes > 0)
         self._cutting: Future[Chunk] | None = self._reader.read_next()
         self._ahead: deque[tuple[Chunk, Future[ExtractionResult]]] = deque()
+        self._alone: LoneRecords | None = None  # instead of the first chunk ahead
+        self._timeouts_left = MOST_TIMEOUTS
         self._reported_at = self._last_chunk_at = time.monotonic()
 
     @property
     def pending(self) -> Future[Any]:
         """The work that has to end before there may be a next chunk."""
         self._read_ahead()
+        if self._alone is not None:
+            return self._alone.pending or _DONE
         return self._ahead[0][1] if self._ahead else self._cutting or _DONE
 
     @property
@@ -58,14 +64,11 @@ class LargeFile:
     def take_next(self) -> tuple[ExtractionResult, bool] | None:
         """Return the articles of the next chunk, and whether the chunk is the last; None: not ready yet."""
         self._read_ahead()
-        if not self._ahead or not self._ahead[0][1].done():
+        extraction = self._take_extraction()
+        if extraction is None:
             self._report_if_slow()
             return None
-        chunk, future = self._ahead.popleft()
-        try:
-            extraction = future.result(timeout=0)
-        except (BrokenProcessPool, CancelledError):
-            extraction = self._extract_one_by_one(chunk)
+        chunk, _ = self._ahead.popleft()
         self._read_ahead()
         self.chunks += 1
         self.bytes_read = chunk.bytes_read
@@ -87,7 +90,9 @@ class LargeFile:
     def close(self) -> None:
         """Let go of the file."""
         self._reader.close()
-        self._cutting = None
+        self._cutting = self._alone = None
+        for _, future in self._ahead:
+            future.cancel()  # no reader is to begin with it
         self._ahead.clear()
 
     def _read_ahead(self) -> None:
@@ -95,50 +100,47 @@ class LargeFile:
         while self._cutting is not None and self._cutting.done() and len(self._ahead) <= 2 * self._workers.processes:
             try:
                 chunk = self._cutting.result(timeout=0)
-            except BrokenProcessPool:
-                failure = UnusableError(Reason.INTERNAL, "the process that read the file died")
+            except Exception as error:  # noqa: BLE001 - whatever became of the process
+                failure = _explain_failure(error, self._workers.limits.alone_s)
                 chunk = Chunk((), (), {}, None, self.bytes_read, last=True, failure=failure)
             self._cutting = None if chunk.last else self._reader.read_next()
             self._ahead.append((chunk, self._workers.extract(self.outcome.claim.file, chunk, self._limits)))
 
-    def _extract_one_by_one(self, chunk: Chunk) -> ExtractionResult:
-        """Extract each record alone, to find the cause of a worker's death."""
-        file = self.outcome.claim.file
-        log.error("worker.died", path=file.name, records=len(chunk.records), hint="reading its records one by one")
-        parts: list[ExtractionResult] = []
-        for record in chunk.records:
-            single = Chunk((record,), (), {}, chunk.sha256, 0, last=False)
-            try:
-                future = self._workers.extract(file, single, self._limits)
-                parts.append(await_result(future, partial(self._report_slow, record.record_no), self._slow_s))
-            except BrokenProcessPool:
-                self._workers.restart()
-                dead = Rejected(record.record_no, Reason.INTERNAL, "the process that read the record died")
-                parts.append(ExtractionResult(file, rejected=(dead,)))
-        return ExtractionResult(
-            file,
-            chunk.sha256,
-            tuple(article for part in parts for article in part.articles),
-            tuple(fingerprint for part in parts for fingerprint in part.fingerprints),
-            (*chunk.rejected, *(rejected for part in parts for rejected in part.rejected)),
-            chunk.skipped,
-            chunk.failure,
-        )
+    def _take_extraction(self) -> ExtractionResult | None:
+        """Return the articles of the next chunk, if extracted; after a fault the records are extracted one by one."""
+        if self._alone is not None:
+            if self._alone.pending is not None:
+                return None
+            extraction, self._timeouts_left = self._alone.combine(), self._alone.timeouts_left
+            self._alone = None
+            return extraction
+        if not self._ahead or not self._ahead[0][1].done():
+            return None
+        chunk, future = self._ahead[0]
+        try:
+            return future.result(timeout=0)
+        except Exception as error:  # noqa: BLE001 - whatever became of the process; each record tells for itself
+            file = self.outcome.claim.file
+            hint = "reading its records one by one"
+            log.warning("worker.failed", path=file.name, records=len(chunk.records), error=repr(error), hint=hint)
+            self._alone = LoneRecords(file, chunk, self._workers, self._limits, self._timeouts_left)
+            return self._take_extraction()
 
     def _report_if_slow(self) -> None:
         now = time.monotonic()
         if now - max(self._last_chunk_at, self._reported_at) >= self._slow_s:
             self._reported_at = now
-            self._report_slow(None, now - self._last_chunk_at)
+            waited_s = round(now - self._last_chunk_at)
+            log.warning("batch.slow", stage="read a chunk", paths=[self.outcome.claim.file.name], waited_s=waited_s)
 
-    def _report_slow(self, record_no: int | None, waited_s: float) -> None:
-        log.warning(
-            "batch.slow",
-            stage="read a chunk",
-            paths=[self.outcome.claim.file.name],
-            record_no=record_no,
-            waited_s=round(waited_s),
-        )
+
+def _explain_failure(error: Exception, limit_s: float) -> UnusableError:
+    """Return the end of a file whose next chunk was not cut off."""
+    if isinstance(error, OverdueError):
+        return UnusableError(Reason.TIMEOUT, f"cutting off records took more than ingest.read_seconds = {limit_s:g}")
+    if isinstance(error, (BrokenProcessPool, CancelledError)):
+        return UnusableError(Reason.INTERNAL, "the process that read the file died")
+    return make_failure(error)
 
 
 class LargeFileQueue:

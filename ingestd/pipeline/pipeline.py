@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 import structlog
 
@@ -29,7 +28,7 @@ from ingestd.pipeline.file_outcome import FileOutcome, report_refused
 from ingestd.pipeline.large_file import LargeFile, LargeFileQueue
 from ingestd.pipeline.late_changes import LateChanges
 from ingestd.pipeline.leases import LeaseKeeper
-from ingestd.pipeline.limits import PipelineLimits
+from ingestd.pipeline.limits import PipelineLimits, make_worker_limits
 from ingestd.pipeline.mover import FileMover
 from ingestd.pipeline.reading import ReadingQueue, UnreadFiles, is_unread
 from ingestd.pipeline.restorer import Restorer
@@ -77,7 +76,7 @@ class IngestPipeline:
             limits: of the work in flight.
         """
         self.stats = IngestStats(time.perf_counter)
-        self.workers = workers or Workers(settings.ingest.workers)
+        self.workers = workers or Workers(settings.ingest.workers, make_worker_limits(settings.ingest))
         self._limits = limits
         self._ledger = Ledger(database, settings.database.lease_seconds)
         self._committer = BatchCommitter(settings, self.stats)
@@ -111,7 +110,7 @@ class IngestPipeline:
     @property
     def full(self) -> bool:
         """Whether every worker has enough to do."""
-        return len(self._reading) > self.workers.processes
+        return self._reading.full
 
     @property
     def large_file(self) -> LargeFile | None:
@@ -177,7 +176,7 @@ class IngestPipeline:
 
     def step(self, wait_s: float) -> list[SeenFile]:
         """
-        Store the oldest batch, or the next chunk of a large file, if the reading is finished within `wait_s` seconds.
+        Store the next batch, or the next chunk of a large file, if the reading is finished within `wait_s` seconds.
 
         Returns:
             Files changed during the reading, to be looked at again later.
@@ -185,7 +184,7 @@ class IngestPipeline:
         self._large.start_next()
         with self.stats.timed("wait for readers"):
             self._wait_for_readers(wait_s)
-        changed = self._store_oldest_batch() + self._store_next_chunk()
+        changed = self._store_next_batch() + self._store_next_chunk()
         self._mover.record_finished()
         return changed
 
@@ -205,7 +204,7 @@ class IngestPipeline:
             self._mover.record_finished(self._limits.last_moves_s)
         finally:
             self._mover.drop_moves()
-            self.workers.abandon()  # an exit would wait for a process that is stopped, or waits for the disk
+            self.workers.close()  # an exit would wait for a process that is stopped, or waits for the disk
         if claims:
             self._ledger.defer(claims, _now(), "released at shutdown")
 
@@ -213,15 +212,17 @@ class IngestPipeline:
         return self._reading.claims + self._large.claims
 
     def _wait_for_readers(self, wait_s: float) -> None:
-        pending: list[Future[Any]] = [self._reading.oldest] if self._reading.oldest else []
+        pending = self._reading.pending
         if self._large.current:
             pending.append(self._large.current.pending)
         if pending:
-            wait(pending, wait_s, FIRST_COMPLETED)
+            # Other batches than the oldest are looked at now and then; and leases end, however long the reading takes.
+            wait(pending, min(wait_s, self._limits.look_s), FIRST_COMPLETED)
+            self._leases.renew_if_due()
 
-    def _store_oldest_batch(self) -> list[SeenFile]:
-        """Store the oldest batch once the reading is done; return files changed during the reading."""
-        outcomes = self._reading.take_oldest()
+    def _store_next_batch(self) -> list[SeenFile]:
+        """Store the next batch once the reading is done; return files changed during the reading."""
+        outcomes = self._reading.take_next()
         changed = self._unread.give_back(outcomes)
         self._large.add_outcomes([o for o in outcomes if o.extraction.large])
         readable = [o for o in outcomes if not o.extraction.large and not is_unread(o)]

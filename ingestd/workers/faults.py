@@ -20,7 +20,7 @@ class FaultTrap:
     A block to catch every exception.
 
     `error` is the exception afterwards: an UnusableError as raised, any other exception as an UnusableError with the
-    reason `internal`; None if there was none.
+    reason `internal`, or `memory` where the memory did not suffice; None if there was none.
     """
 
     __slots__ = ("error",)
@@ -40,8 +40,14 @@ class FaultTrap:
         if isinstance(error, UnusableError):
             self.error = error
         elif isinstance(error, Exception):
-            self.error = UnusableError(Reason.INTERNAL, describe_fault(error))
+            self.error = make_failure(error)
         return isinstance(error, Exception)
+
+
+def make_failure(error: Exception) -> UnusableError:
+    """Return a fault of ours as the end of a record or file."""
+    reason = Reason.MEMORY if isinstance(error, MemoryError) else Reason.INTERNAL
+    return UnusableError(reason, describe_fault(error))
 
 
 def describe_fault(error: Exception) -> str:

@@ -15,19 +15,18 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import TypeVar
 
 _T = TypeVar("_T")
 
-_NICE = 5  # all wait for the process that decides: where cores are scarce it goes first, and readers run ahead of it
 _SIGNALS_OF_GROUP = (signal.SIGTERM, signal.SIGINT)
 
 
 class KilledProcess(ForkServerProcess):
-    """A process that ignores SIGTERM. The executor terminates its processes, and waits, after one of them has died."""
+    """A process that ignores SIGTERM."""
 
     def terminate(self) -> None:
         """End the process at once."""
@@ -64,11 +63,6 @@ def ignore_group_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def start_executor(processes: int) -> ProcessPoolExecutor:
-    """Return an executor with processes forked from the server."""
-    return ProcessPoolExecutor(processes, start_server(), initializer=_prepare_reader)
-
-
 def run_now(work: Callable[[], _T]) -> Future[_T]:
     """Do some work in this process; return a finished future."""
     future: Future[_T] = Future()
@@ -82,11 +76,6 @@ def prepare_process() -> None:
     # Memory that all such processes share stays shared: the collector would write to every object.
     gc.freeze()
     threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _prepare_reader() -> None:
-    prepare_process()
-    os.nice(_NICE)
 
 
 def _end_with_parent() -> None:

@@ -222,7 +222,7 @@ def test_work_that_takes_long_does_not_hold_up_an_end_that_was_asked_for() -> No
     asked = workers.submit(partial(time.sleep, 600))
     while not asked.running():
         time.sleep(0.01)
-    workers.abandon()
+    workers.close()
     with pytest.raises((BrokenProcessPool, CancelledError)):
         asked.result(60)
 
