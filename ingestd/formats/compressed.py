@@ -63,7 +63,8 @@ def _count_good(inner: Any, packed: bytes, max_length: int) -> int:
     return good
 
 
-def _open_zstd() -> Any:
+def open_zstd() -> Any:
+    """Return a decoder of Zstandard."""
     from backports.zstd import DecompressionParameter, ZstdDecompressor
 
     return ZstdDecompressor(options={DecompressionParameter.window_log_max: 27})  # 2^27: the limit of the zstd tools
@@ -84,7 +85,7 @@ _CODECS = (
     Codec(b"\x1f\x8b", (".gz", ".gzip"), Reason.GZIP, _Gzip),
     Codec(b"BZh", (".bz2",), Reason.BZIP2, bz2.BZ2Decompressor),
     Codec(b"\xfd7zXZ\x00", (".xz",), Reason.XZ, lambda: lzma.LZMADecompressor(memlimit=_MOST_MEMORY)),
-    Codec(b"\x28\xb5\x2f\xfd", (".zst", ".zstd"), Reason.ZSTD, _open_zstd),
+    Codec(b"\x28\xb5\x2f\xfd", (".zst", ".zstd"), Reason.ZSTD, open_zstd),
 )
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 from ingestd.core.source_file import Rejected
 from ingestd.errors import Reason, UnusableError
 from ingestd.formats import html
+from ingestd.formats.compressed import open_zstd
 from ingestd.formats.record import ReadLimits, Record, Skipped
 from ingestd.formats.source import MOST_ARTICLE_BYTES
 
 _PAGE_TYPES = ("text/html", "application/xhtml+xml")
+_CODED_BYTES = 16 << 10  # of a page, decoded at a time
 _CRAWL_TYPES = ("warcinfo", "request", "metadata")
 
 
@@ -90,7 +92,7 @@ def _read_response(number: int, record: Any, name: str, limits: ReadLimits) -> R
         return Skipped("not HTML")
     most_bytes = min(limits.max_file_bytes, MOST_ARTICLE_BYTES)
     try:
-        data = record.content_stream().read(most_bytes + 1)
+        data = _read_content(record, most_bytes + 1)
     except (UnusableError, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001 - every decoder of pages raises other errors; the archive goes on behind the page
@@ -104,3 +106,35 @@ def _read_response(number: int, record: Any, name: str, limits: ReadLimits) -> R
     url = (record.rec_headers.get_header("WARC-Target-URI") or "").strip("<>") or None
     charset = parameters.partition("charset=")[2].strip(" \"'") or None
     return Record(number, html.Page(data, url, charset), html.parse_page, len(data), name)
+
+
+def _read_content(record: Any, most_bytes: int) -> bytes:
+    """Return up to so many bytes of the content of a response, decoded."""
+    from warcio.bufferedreaders import ChunkedDataReader
+
+    headers = record.http_headers
+    start_decoder = _DECODERS.get((headers.get_header("Content-Encoding") or "").strip().lower())
+    if start_decoder is None:
+        content: bytes = record.content_stream().read(most_bytes)  # plain, gzip and deflate
+        return content
+    chunked = headers.get_header("Transfer-Encoding") == "chunked"
+    coded, decode = ChunkedDataReader(record.raw_stream) if chunked else record.raw_stream, start_decoder()
+    decoded = bytearray()
+    while len(decoded) < most_bytes and (data := coded.read(_CODED_BYTES)):
+        decoded += decode(data, most_bytes - len(decoded))
+    return bytes(decoded)
+
+
+def _start_brotli() -> Callable[[bytes, int], bytes]:
+    """Return a decoder of Brotli (RFC 7932): takes bytes, and how many to decode to at most."""
+    import brotli  # type: ignore[import-untyped]
+
+    decoder = brotli.Decompressor()
+    return lambda data, most_bytes: decoder.process(data, output_buffer_limit=most_bytes)
+
+
+# Content codings that warcio does not decode: with Brotli it fails, and Zstandard it leaves as it is.
+_DECODERS: Mapping[str, Callable[[], Callable[[bytes, int], bytes]]] = {
+    "br": _start_brotli,
+    "zstd": lambda: open_zstd().decompress,
+}

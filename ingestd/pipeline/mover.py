@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -149,7 +150,7 @@ class FileMover:
         for file, error in finished.failed:
             self._failed[_FileKey(file.root, file.path, file.stamp)] = file
             if not pending.again:
-                log.warning("file.not_moved", path=file.path, error=str(error), retry_in_s=self._pause_s)
+                log.warning("file.not_moved", path=os.fsdecode(file.path), error=str(error), retry_in_s=self._pause_s)
         if pending.again:
             error = finished.failed[0][1]
             log.warning("files.not_moved", files=len(finished.failed), error=str(error), retry_in_s=self._pause_s)

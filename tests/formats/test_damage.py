@@ -8,10 +8,12 @@ import io
 import json
 import lzma
 import random
+import tracemalloc
 import zipfile
 import zlib
 from collections.abc import Callable
 
+import brotli
 import pytest
 from backports import zstd
 
@@ -128,7 +130,38 @@ def test_the_pages_before_a_cut_in_a_web_archive_are_read(one_member_a_record: b
     assert len(read_titles(content[:cut], "a.warc.gz", Reason.GZIP)) == 4
 
 
-@pytest.mark.parametrize("encoding", ["br", "gzip", "deflate", "zstd"])
+ENCODERS: dict[str, Callable[[bytes], bytes]] = {
+    "br": brotli.compress,
+    "gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "zstd": zstd.compress,
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODERS)
+def test_a_page_in_the_encoding_of_a_web_server_is_read(encoding: str) -> None:
+    page = ENCODERS[encoding](make_page(EN, "<!-- x -->" * 20_000))  # decoded in several steps
+    record = make_response("https://gazette.example/1", page, more=f"Content-Encoding: {encoding}\r\n")
+    (article,) = read_document(record, "a.warc")
+    assert isinstance(article, Article)
+    assert article.title == EN.title
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd"])
+def test_a_page_that_decodes_to_more_than_a_page_is_refused_in_little_memory(encoding: str) -> None:
+    bomb = ENCODERS[encoding](bytes(400 << 20))
+    assert len(bomb) < 64 << 10
+    record = make_response("https://gazette.example/1", bomb, more=f"Content-Encoding: {encoding}\r\n")
+    tracemalloc.start()
+    (rejected, article) = read_document(record + make_response("https://gazette.example/2", make_page(EN)), "a.warc")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert isinstance(rejected, Rejected)
+    assert isinstance(article, Article)
+    assert (rejected.reason, peak < 100 << 20) == (Reason.TOO_LARGE, True)
+
+
+@pytest.mark.parametrize("encoding", ENCODERS)
 def test_a_page_that_cannot_be_decoded_costs_no_other_page(encoding: str) -> None:
     page = make_page(EN)
     records = [make_response(f"https://gazette.example/{i}", page) for i in range(5)]
