@@ -34,7 +34,9 @@ _MOST_STOPS = 3  # of one task
 _DEATH_S = 2.0  # after a kill; a process that waits for a disk may not be able to die
 _START_PAUSE_S = 1.0  # after a process did not start
 _IDLE_S = 10.0  # until a process beyond the usual number ends
-_SPARE_AFTER_S = 5.0  # of work of every process on one task each, until a further process takes the next task
+# Of work of every process on one task each, until a further process takes the next task. Ten times what a batch takes:
+# further processes on a machine under load would only add to the load.
+_SPARE_AFTER_S = 10.0
 
 
 class OverdueError(Exception):
