@@ -165,6 +165,13 @@ class IngestSettings(_Section):
         "memory. Default: 16 times formats.max_file_bytes, several times what the formats let a file take. "
         "Not enforced with workers = 0.",
     )
+    attempts: int = Field(
+        5,
+        ge=1,
+        le=_MOST_COUNTED,
+        description="Sudden ends of the process with a file in hand after which the file is read alone. After twice as "
+        "many the file is quarantined as internal.",
+    )
 
 
 class FormatSettings(_Section):

@@ -11,7 +11,7 @@ from typing import Literal
 from ingestd.archive import moves
 from ingestd.core.source_file import FileState
 from ingestd.inbox.scan import look_at
-from ingestd.store.ledger import CompletedFile, FileResult
+from ingestd.store.claims import CompletedFile, FileResult
 
 After = Literal["archive", "keep", "delete"]
 _MARKER = 0  # in the place of a ledger id: the ledger has no row for a marker

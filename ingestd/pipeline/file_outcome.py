@@ -13,7 +13,7 @@ from ingestd.core.source_file import MAX_PATH_BYTES, FileState, Reason, SeenFile
 from ingestd.core.stats import IngestStats
 from ingestd.errors import UnusableError, VanishedError
 from ingestd.matching.assignment import Assignment
-from ingestd.store.ledger import Claim, FileResult
+from ingestd.store.claims import Claim, FileResult
 from ingestd.workers.extract import ExtractionResult, describe_skipped
 
 log = structlog.get_logger()

@@ -18,7 +18,7 @@ from ingestd.pipeline.file_outcome import FileOutcome
 from ingestd.pipeline.limits import make_read_limits
 from ingestd.pipeline.lone_records import MOST_TIMEOUTS, LoneRecords
 from ingestd.settings import FormatSettings
-from ingestd.store.ledger import Claim
+from ingestd.store.claims import Claim
 from ingestd.workers.chunk_reader import ChunkReader
 from ingestd.workers.chunks import Chunk
 from ingestd.workers.extract import ExtractionResult

@@ -17,7 +17,8 @@ from ingestd.archive import moves
 from ingestd.archive.policy import FinishedMoves, MovePolicy, finish_moves, plan_move
 from ingestd.core.source_file import FileStamp, FileState, Reason, SeenFile
 from ingestd.pipeline.database_retry import DatabaseRetry
-from ingestd.store.ledger import CompletedFile, Ledger
+from ingestd.store.claims import CompletedFile
+from ingestd.store.ledger import Ledger
 from ingestd.workers.pool import Workers
 
 log = structlog.get_logger()

@@ -22,6 +22,7 @@ from ingestd.core.source_file import Reason, SeenFile
 from ingestd.core.stats import IngestStats, StatsSnapshot
 from ingestd.core.window.window import Window
 from ingestd.errors import IngestdError
+from ingestd.pipeline.attempts import AttemptLimit
 from ingestd.pipeline.committer import BatchCommitter
 from ingestd.pipeline.database_retry import DatabaseRetry, Pause, ShutdownRequested
 from ingestd.pipeline.file_outcome import FileOutcome, report_refused
@@ -34,8 +35,9 @@ from ingestd.pipeline.reading import ReadingQueue, UnreadFiles, is_unread
 from ingestd.pipeline.restorer import Restorer
 from ingestd.pipeline.storing import BatchStorer
 from ingestd.settings import Settings
+from ingestd.store.claims import Claim
 from ingestd.store.database import Database
-from ingestd.store.ledger import Claim, Ledger
+from ingestd.store.ledger import Ledger
 from ingestd.workers.extract import explain_unusable
 from ingestd.workers.faults import describe_fault
 from ingestd.workers.pool import Workers
@@ -84,6 +86,7 @@ class IngestPipeline:
             pause=pause, max_pause_s=settings.database.retry_seconds, on_failure=self._committer.reset
         )
         self._reading = ReadingQueue(self.workers, settings.formats, limits)
+        self._attempts = AttemptLimit(settings.ingest.attempts)
         self._unread = UnreadFiles(self._ledger, self._retry, self.stats, limits.deferred_retry_s)
         self._large = LargeFileQueue(self.workers, settings.formats, limits.slow_s)
         self._leases = LeaseKeeper(self._ledger, self._retry, settings.database.lease_seconds / 3)
@@ -171,7 +174,7 @@ class IngestPipeline:
         for file in claimed.refused:
             report_refused(file, self.stats)
         self._mover.start_moves(claimed.completed)  # could not be moved before, or were put back
-        self._reading.start_reading(claimed.claims)
+        self._start_reading(claimed.claims)
         return [*claimed.busy, *held]
 
     def step(self, wait_s: float) -> list[SeenFile]:
@@ -179,14 +182,14 @@ class IngestPipeline:
         Store the next batch, or the next chunk of a large file, if the reading is finished within `wait_s` seconds.
 
         Returns:
-            Files changed during the reading, to be looked at again later.
+            Files to be looked at again later: changed during the reading, or waiting to be read alone.
         """
         self._large.start_next()
         with self.stats.timed("wait for readers"):
             self._wait_for_readers(wait_s)
         changed = self._store_next_batch() + self._store_next_chunk()
         self._mover.record_finished()
-        return changed
+        return changed + self._attempts.take_waiting(self._list_claims())
 
     def release_large_files(self) -> None:
         """Give back large files, too slow for a shutdown. The articles stored so far are known next time."""
@@ -207,6 +210,20 @@ class IngestPipeline:
             self.workers.close()  # an exit would wait for a process that is stopped, or waits for the disk
         if claims:
             self._ledger.defer(claims, _now(), "released at shutdown")
+
+    def _start_reading(self, claims: Sequence[Claim]) -> None:
+        """Have claimed files read; a file that was in hand at too many ends of the process alone, or no more."""
+        if not any(map(self._attempts.is_suspect, claims)):
+            self._reading.start_reading(claims)
+            return
+        sorted_claims = self._attempts.sort_claims(claims, self._list_claims())
+        self._reading.start_reading(sorted_claims.together)
+        self._reading.read_alone(sorted_claims.alone)
+        waiting, given_up = sorted_claims.waiting, sorted_claims.given_up
+        self._retry.call(lambda: self._ledger.defer(waiting, _now(), "waits to be read alone"))
+        if given_up:
+            outcomes = [self._attempts.describe(claim, time.monotonic()) for claim in given_up]
+            self._mover.start_moves(self._storer.store(outcomes))
 
     def _list_claims(self) -> list[Claim]:
         return self._reading.claims + self._large.claims

@@ -20,7 +20,8 @@ from ingestd.pipeline.database_retry import DatabaseRetry
 from ingestd.pipeline.file_outcome import FileOutcome
 from ingestd.pipeline.limits import PipelineLimits, make_read_limits
 from ingestd.settings import FormatSettings
-from ingestd.store.ledger import Claim, Ledger
+from ingestd.store.claims import Claim
+from ingestd.store.ledger import Ledger
 from ingestd.workers.extract import ExtractionResult
 from ingestd.workers.faults import make_failure
 from ingestd.workers.lane import OverdueError
@@ -84,6 +85,13 @@ class ReadingQueue:
         for together in split_by_size(claims, self._limits.read_together_bytes):
             now = time.monotonic()
             self._batches.append(InFlightBatch(together, self._read(together), now, now))
+
+    def read_alone(self, claims: Sequence[Claim]) -> None:
+        """Have each of some claimed files read in a process that reads nothing else meanwhile."""
+        now = time.monotonic()
+        for claim in claims:
+            results = self._workers.read_alone(claim.file, make_read_limits(self._formats))
+            self._suspects.append(InFlightBatch([claim], results, now, now))
 
     def take_next(self) -> list[FileOutcome]:
         """

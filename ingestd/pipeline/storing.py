@@ -16,8 +16,9 @@ from ingestd.errors import DatabaseGoneError, UnusableError
 from ingestd.pipeline.committer import BatchCommitter
 from ingestd.pipeline.database_retry import DatabaseRetry, ShutdownRequested
 from ingestd.pipeline.file_outcome import FileOutcome, report_file
+from ingestd.store.claims import Claim, CompletedFile, FileResult
 from ingestd.store.database import Database
-from ingestd.store.ledger import Claim, CompletedFile, FileResult, Ledger
+from ingestd.store.ledger import Ledger
 from ingestd.workers.extract import ExtractionResult
 from ingestd.workers.faults import describe_fault
 

@@ -12,14 +12,15 @@ import os
 import secrets
 import socket
 from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
 
-from ingestd.core.source_file import MAX_PATH_BYTES, FileStamp, FileState, Reason, Rejected, SeenFile, fold_int64
+from ingestd.core.source_file import MAX_PATH_BYTES, FileStamp, FileState, Reason, SeenFile, fold_int64
 from ingestd.store.bulk_insert import BulkStatement
+from ingestd.store.claims import Claim, ClaimResult, CompletedFile, FileResult
 from ingestd.store.database import Database
 from ingestd.store.late_changes import CHANGED_AFTERWARDS
 from ingestd.store.sql import split_keys
@@ -27,55 +28,6 @@ from ingestd.store.tables import RejectedRecord, SourceFile
 
 _files = SourceFile.__table__
 _UPDATE = BulkStatement(update(SourceFile).where(_files.c.id == bindparam("file_id")))
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """The right to work on a file until the end of the lease."""
-
-    id: int  # of the row in source_files
-    file: SeenFile
-    fence: int  # rises with each claim of the file
-    superseded: tuple[int, ...] = ()  # rows of earlier versions that were read before their writer had finished
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileResult:
-    """The result of a claimed file."""
-
-    claim: Claim
-    state: FileState  # any but claimed and deferred
-    sha256: str | None = None
-    reason: Reason | None = None
-    detail: str | None = None
-    n_articles: int = 0
-    article_id: int | None = None
-    rejected: tuple[Rejected, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class CompletedFile:
-    """A completed file that has not been moved out of the folder yet."""
-
-    id: int
-    root: str
-    path: bytes
-    stamp: FileStamp
-    sha256: str | None
-    state: FileState
-    reason: str | None
-    detail: str | None
-    finished_at: datetime  # names the folder in the archive
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimResult:
-    """The answer to a request for files."""
-
-    claims: tuple[Claim, ...]
-    completed: tuple[CompletedFile, ...]  # earlier, and unchanged since
-    busy: tuple[SeenFile, ...]  # claimed by another process, or too early for the next attempt
-    refused: tuple[SeenFile, ...] = ()  # the path is longer than the ledger indexes
 
 
 class Ledger:
@@ -125,14 +77,12 @@ class Ledger:
                 elif row.finished_at is not None:
                     completed.append(_to_completed_file(row))
                 elif self._can_claim(row, now, in_hand):
-                    claims.append(Claim(row.id, file, row.fence + 1, superseded.get((file.root, file.path), ())))
+                    claims.append(Claim(row.id, file, row.fence + 1, row.attempts + 1))
                 else:
                     busy.append(file)
             self._take_over(connection, claims, now)
-            claims.extend(
-                replace(claim, superseded=superseded.get((claim.file.root, claim.file.path), ()))
-                for claim in self._insert_claims(connection, fresh, now)
-            )
+            claims += self._insert_claims(connection, fresh, now)
+            claims = [replace(c, superseded=superseded.get((c.file.root, c.file.path), ())) for c in claims]
         return ClaimResult(tuple(claims), tuple(completed), tuple(busy), refused)
 
     def find_leased(self, connection: Connection, claims: Iterable[Claim]) -> set[int]:

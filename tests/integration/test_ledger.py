@@ -9,8 +9,9 @@ import pytest
 
 from ingestd.core.source_file import FileState, SeenFile
 from ingestd.errors import CannotStartError, Reason
+from ingestd.store.claims import FileResult
 from ingestd.store.database import Database
-from ingestd.store.ledger import FileResult, Ledger
+from ingestd.store.ledger import Ledger
 
 NOW = datetime(2025, 3, 4, 12, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=61)
