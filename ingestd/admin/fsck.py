@@ -119,7 +119,7 @@ def _count_checks(connection: Connection) -> int:
 
 def _check_rules(connection: Connection) -> Iterator[Problem]:
     for kind, query in _RULES.items():
-        for row in connection.execute(text(query)):
+        for row in connection.execute(text(query).execution_options(yield_per=_ROWS_AT_A_TIME)):
             yield Problem(kind, str(row[0]), str(row[1]))
 
 
@@ -169,11 +169,15 @@ def _hash_content(root: str, path: bytes) -> str:
 
 def _find_stranded(connection: Connection) -> Iterator[Problem]:
     """Yield files to be read again that lie in quarantine, or lie nowhere."""
-    query = select(_table).where(
-        or_(
-            _files.state == FileState.DEFERRED,
-            and_(_files.state == FileState.VANISHED, _files.archived_as != ""),
+    query = (
+        select(_table)
+        .where(
+            or_(
+                _files.state == FileState.DEFERRED,
+                and_(_files.state == FileState.VANISHED, _files.archived_as != ""),
+            )
         )
+        .execution_options(yield_per=_ROWS_AT_A_TIME)
     )
     for row in connection.execute(query):
         if look_at(row.root, row.path_bytes) is not None and not row.archived_as:
@@ -190,11 +194,9 @@ def _find_stranded(connection: Connection) -> Iterator[Problem]:
 def _find_unknown_files(connection: Connection) -> Iterator[Problem]:
     """Yield files in archive and quarantine without a row in the ledger."""
     for root in connection.execute(select(_files.root).distinct()).scalars():
-        known = set(
-            connection.execute(
-                select(_files.archived_as).where(_files.root == root, _files.archived_as.is_not(None))
-            ).scalars()
-        )
+        query = select(_files.archived_as).where(_files.root == root, _files.archived_as.is_not(None))
+        # A name takes some 150 bytes here: there is no index to ask for single names.
+        known = set(connection.execute(query.execution_options(yield_per=_ROWS_AT_A_TIME)).scalars())
         for kind in (b"archive", b"quarantine"):
             for path_bytes, entry in walk_folders(root, os.path.join(OWN_FOLDER, kind)):
                 path = os.fsdecode(path_bytes)

@@ -106,3 +106,13 @@ def test_planted_damage_is_found(kind: str, archived: Corpus) -> None:
 def test_a_changed_byte_is_found_only_when_files_are_read(archived: Corpus) -> None:
     DAMAGE["file_changed"](archived)
     assert found(archived, hashes=False) == set()
+
+
+def test_files_to_be_read_again_are_fetched_a_part_at_a_time(archived: Corpus) -> None:
+    if archived.database.is_sqlite:
+        pytest.skip("SQLite hands out rows one by one in any case")
+    sql("UPDATE source_files SET state = 'deferred' WHERE state = 'quarantined'")(archived)
+    with archived.database.begin_read() as connection:
+        problem = next(found for found in find_problems(connection, hashes=False) if found.kind == "file_stranded")
+        assert problem.what == "bad.json"
+        assert connection.exec_driver_sql("SELECT count(*) FROM pg_cursors").scalar_one() == 1
