@@ -15,12 +15,13 @@ RUN useradd --uid 10001 --user-group --home-dir /data --no-create-home --shell /
  && chown ingestd:ingestd /inbox /data
 ENV PATH=/opt/ingestd/bin:$PATH \
     INGESTD_DATABASE__URL=sqlite:////data/ingestd.db \
-    INGESTD_LOG__FORMAT=json
+    INGESTD_LOG__FORMAT=json \
+    INGESTD_WATCH__ROOTS='["/inbox"]'
 USER ingestd
 WORKDIR /data
 VOLUME /data
-# The database answers and has the tables. A daemon that ends ends the container.
-HEALTHCHECK --interval=60s --timeout=20s --start-period=60s --retries=3 CMD ["ingestd", "status", "--json"]
+# The daemon gives a sign of life on the folders of the settings. A daemon that ends ends the container.
+HEALTHCHECK --interval=60s --timeout=20s --start-period=60s --retries=3 CMD ["ingestd", "health", "--json"]
 # PID 1 gets SIGTERM from `docker stop` and finishes what is in flight within ten seconds.
 ENTRYPOINT ["ingestd"]
-CMD ["run", "--watch", "/inbox"]
+CMD ["run"]

@@ -29,6 +29,7 @@ _COMMANDS: _Commands = {
     "prune": admin.prune,
     "evaluate": query.evaluate,
     "check": admin.check,
+    "health": admin.check_health,
     "fsck": admin.check_corpus,
 }
 _SHOW_COMMANDS: _Commands = {"cluster": query.show_cluster, "article": query.show_article, "file": query.show_file}

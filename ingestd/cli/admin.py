@@ -18,6 +18,7 @@ from ingestd.cli.session import (
     report_errors,
 )
 from ingestd.cli.watched_folders import find_unmeant
+from ingestd.errors import SettingsError
 
 if TYPE_CHECKING:
     from ingestd.settings import Settings
@@ -40,6 +41,33 @@ def check(ctx: typer.Context, watch: Watch = None, yes: Yes = False, as_json: Js
         ]
     layout.print_json(findings) if as_json else render_admin.print_findings(findings)
     raise typer.Exit(1 if any(finding.grade is Grade.ERROR for finding in findings) else 0)
+
+
+def check_health(
+    ctx: typer.Context,
+    watch: Watch = None,
+    within: Annotated[
+        float | None, typer.Option("--within", metavar="SECONDS", help="Age of a sign that is too old.  [default: 120]")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """
+    Tell whether a daemon of this host is at work on the watched folders. Ends with 1 if not.
+
+    The daemon gives a sign of life every 5 seconds (the time of DIR/.ingestd/alive-HOST), also while it waits for a
+    database that is away. A daemon that hangs or was killed gives none. The database is not asked here, but by
+    `ingestd status`.
+    """
+    from ingestd.cli import layout, render_admin
+    from ingestd.inbox.heartbeat import LONGEST_STEP_S, read_sign
+
+    with report_errors(ctx):
+        roots = load_settings(ctx, watch).watch.roots
+        if not roots:
+            raise SettingsError("watch.roots: no folder to ask about; give one with --watch DIR")
+        signs = [read_sign(str(root), LONGEST_STEP_S if within is None else within) for root in roots]
+    layout.print_json(signs) if as_json else render_admin.print_signs(signs)
+    raise typer.Exit(0 if all(sign.is_fresh for sign in signs) else 1)
 
 
 def check_corpus(

@@ -12,7 +12,8 @@ from ingestd.admin.fsck import Problem
 from ingestd.admin.preflight import Finding, Grade
 from ingestd.admin.prune import PruneResult
 from ingestd.admin.rebuild import RebuildReport
-from ingestd.cli.layout import build_table, escape_line, format_title, open_console, print_facts
+from ingestd.cli.layout import build_table, escape_line, format_title, open_console, print_facts, print_line
+from ingestd.inbox.heartbeat import SignOfLife
 
 _GRADE_STYLES = {Grade.OK: "green", Grade.WARNING: "yellow", Grade.ERROR: "bold red"}
 
@@ -24,6 +25,17 @@ def print_findings(findings: Iterable[Finding]) -> None:
         console.print(f"[{_GRADE_STYLES[finding.grade]}]{finding.grade:8}[/] {escape(escape_line(finding.what))}")
         if finding.mend:
             console.print(f"         {escape(escape_line(finding.mend))}", style="dim")
+
+
+def print_signs(signs: Sequence[SignOfLife]) -> None:
+    """Print a sentence for each folder."""
+    for sign in signs:
+        if sign.is_fresh:
+            print_line(f"{sign.root}: a daemon is at work; its last sign of life is {sign.age_s} s old")
+        elif sign.age_s is None:
+            print_line(f"{sign.root}: no daemon of this host is at work", to_errors=True)
+        else:
+            print_line(f"{sign.root}: the daemon hangs or is dead; its last sign is {sign.age_s} s old", to_errors=True)
 
 
 def print_problems(problems: Sequence[Problem]) -> None:

@@ -18,6 +18,7 @@ from ingestd.core.source_file import SeenFile
 from ingestd.daemon.sd_notify import ServiceManager
 from ingestd.errors import DatabaseGoneError, IngestdError, SettingsError
 from ingestd.inbox.beneath import check_own_folder
+from ingestd.inbox.heartbeat import SIGN_EVERY_S, Heartbeat
 from ingestd.inbox.inbox import Inbox
 from ingestd.inbox.listener import Mode
 from ingestd.inbox.wakeup import Wakeup
@@ -51,6 +52,7 @@ class Daemon:
         """
         self._settings, self._database, self._reload = settings, database, reload
         self._manager = ServiceManager()
+        self._heartbeat = Heartbeat([])
         self._wakeup = Wakeup()
         self._interrupted = False  # something other than files is asked for
         self._stop_signal = ""
@@ -60,9 +62,12 @@ class Daemon:
     def run(self) -> None:
         """Work until SIGTERM or SIGINT; then finish the work in flight. SIGHUP reads the settings anew."""
         with _handle_signals(self._note_signal):
-            while not self._stop_signal:
-                if self._work_safely() and not self._stop_signal:
-                    self._read_settings()
+            try:
+                while not self._stop_signal:
+                    if self._work_safely() and not self._stop_signal:
+                        self._read_settings()
+            finally:
+                self._heartbeat.end()
 
     def _work_safely(self) -> bool:
         """
@@ -89,6 +94,10 @@ class Daemon:
     def _work(self) -> None:
         """Work with the present settings, until a signal comes."""
         watch = FolderWatch(self._settings, self._database, self._wakeup, self._pause)
+        if watch.roots != self._heartbeat.roots:
+            self._heartbeat.end()
+            self._heartbeat = Heartbeat(watch.roots)
+        self._heartbeat.beat()
         faulty = True
         try:
             watch.begin()
@@ -96,7 +105,7 @@ class Daemon:
             self._manager.notify_ready(f"watching {', '.join(watch.roots)}")
             while not self._interrupted:
                 watch.step()
-                self._manager.notify_alive(watch.describe_status)
+                self._show_life(watch.describe_status)
             log.info("daemon.stopping", signal=self._stop_signal or "SIGHUP", batches_in_flight=watch.depth)
             faulty = False
         except ShutdownRequested:
@@ -140,8 +149,13 @@ class Daemon:
         """Wait for the database; return whether to give up, because a signal came."""
         deadline = time.monotonic() + seconds
         while not self._interrupted and (remaining_s := deadline - time.monotonic()) > 0:
-            self._wakeup.wait(remaining_s)  # set for files as well
+            self._show_life(lambda: "waiting: see the log")  # a daemon that tries again is not stuck
+            self._wakeup.wait(min(remaining_s, SIGN_EVERY_S))  # set for files as well
         return self._interrupted
+
+    def _show_life(self, make_status: Callable[[], str]) -> None:
+        self._manager.notify_alive(make_status)
+        self._heartbeat.beat()
 
     def _note_signal(self, name: str) -> None:
         """Note a signal, and wake the loop. Called by a signal handler, in the middle of anything."""
