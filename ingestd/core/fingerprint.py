@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ingestd.core.article import Article
 from ingestd.core.features import FEATURES, FeatureInputs, FeatureValue
 from ingestd.core.text.boilerplate import hash_lines, remove_known_boilerplate
+from ingestd.core.text.pieces import cut_pieces
 from ingestd.core.text.shingles import hash_shingles
 from ingestd.core.text.term_weights import TermWeighter
 
@@ -78,7 +79,7 @@ def fingerprint_articles(
             shingles=sets[i],
             lines=hash_lines(article.body),
             features={name: values_of[i] for name, values_of in values.items()},
-            n_words=len(article.body.split()),
+            n_words=sum(len(piece.split()) for piece in cut_pieces(article.body)),
             text_sha256=article.hash_text(),
         )
         for i, article in enumerate(articles)

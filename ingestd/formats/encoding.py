@@ -5,9 +5,9 @@ from __future__ import annotations
 import codecs
 import html
 import re
-from collections.abc import Iterator
 from contextlib import suppress
 
+from ingestd.core.text.pieces import cut_pieces
 from ingestd.errors import Reason, UnusableError
 
 BOMS = (
@@ -82,18 +82,7 @@ def fix_text(text: str) -> str:
         return text
     from ftfy import fix_encoding  # slow to import, rarely needed
 
-    return make_storable("".join(fix_encoding(piece) for piece in _cut_pieces(text)))
-
-
-def _cut_pieces(text: str) -> Iterator[str]:
-    """Yield a text in pieces short enough for ftfy, cut behind a blank where there is one."""
-    start = 0
-    while len(text) - start > _REPAIRED_CHARS:
-        blank = text.rfind(" ", start, start + _REPAIRED_CHARS) + 1
-        end = blank if blank > start else start + _REPAIRED_CHARS
-        yield text[start:end]
-        start = end
-    yield text[start:]
+    return make_storable("".join(fix_encoding(piece) for piece in cut_pieces(text, _REPAIRED_CHARS, " ")))
 
 
 def make_storable(text: str) -> str:

@@ -18,7 +18,6 @@ from ingestd.formats import dates
 from ingestd.formats.encoding import fix_text, unescape_references
 from ingestd.formats.markup import strip_markup
 from ingestd.formats.record import ReadLimits
-from ingestd.formats.source import MOST_ARTICLE_BYTES
 
 # Names that news-please, trafilatura, fundus, newspaper4k, Scrapy spiders, schema.org, Media Cloud, news APIs and the
 # Telegram data clustering contest use.
@@ -61,11 +60,13 @@ def build_article(record: object, limits: ReadLimits) -> Article:
     named: dict[Any, Any] = record
     if isinstance(named.get("_source"), dict):  # as Elasticsearch hands out its documents
         named = {"_id": named.get("_id")} | named["_source"]
-    fields = _FieldFinder(named, limits.keys)
+    fields = _FieldFinder(named, limits)
     text = _join_text(fields.find("text", _has_words))
-    if len(text) > MOST_ARTICLE_BYTES:
-        detail = f"a text of {len(text)} characters; more than {MOST_ARTICLE_BYTES} are not read"
+    if len(text) > limits.max_article_bytes:
+        detail = f"a text of {len(text)} characters; more than {limits.max_article_bytes} are not read"
         raise UnusableError(Reason.TOO_LARGE, detail)
+    if (n_tags := text.count("<")) > limits.max_tags:
+        raise UnusableError(Reason.TOO_LARGE, f"a text of {n_tags} tags; more than {limits.max_tags} are not read")
     text = strip_markup(text)
     title = _read_line(fields.find("title", _has_words))
     if not _WORD.search(text) and not title:
@@ -106,16 +107,24 @@ def split_authors(value: object) -> Iterator[str]:
 class _FieldFinder:
     """Finds the fields of an article in a record."""
 
-    def __init__(self, record: Mapping[Any, Any], further_keys: Mapping[str, tuple[str, ...]]) -> None:
-        """Search `record`, under `further_keys` first."""
-        self._record, self._further_keys = record, further_keys
+    def __init__(self, record: Mapping[Any, Any], limits: ReadLimits) -> None:
+        """Search `record`, under the keys in the settings first."""
+        self._record, self._further_keys, self._most_chars = record, limits.keys, limits.max_article_bytes
 
     def find(self, field: str, is_usable: Callable[[object], bool] | None = None) -> Any:
-        """Return the first value that is present and usable, or None."""
+        """
+        Return the first value that is present and usable, or None.
+
+        Raises:
+            UnusableError: the value is longer than an article can be.
+        """
         for key in (*self._further_keys.get(field, ()), *KEYS[field]):
             value = self._record.get(key)
             if value is None and "." in key:
                 value = self._find_nested(key)
+            if isinstance(value, str) and len(value) > self._most_chars:
+                detail = f"`{key[:40]}` has {len(value)} characters; more than {self._most_chars} are not read"
+                raise UnusableError(Reason.TOO_LARGE, detail)
             if value is None or (isinstance(value, str) and value.strip().lower() in _ABSENT):
                 continue
             if is_usable is None or is_usable(value):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from ingestd.core.text.pieces import cut_lines
 from ingestd.errors import Reason, UnusableError
 
 _MAGIC = {
@@ -95,7 +96,7 @@ def _is_mail(head: bytes) -> bool:
 
 def _holds_only(pattern: re.Pattern[str], characters: str) -> bool:
     """Tell whether there are lines besides blanks and comments, and every one of these lines fits a pattern."""
-    lines = (line.strip() for line in characters.splitlines())
+    lines = (line.strip() for piece in cut_lines(characters) for line in piece.splitlines())
     counted = 0
     for line in lines:
         if line and not line.startswith("#"):

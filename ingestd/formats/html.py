@@ -23,7 +23,7 @@ from ingestd.formats.page_limits import limit_addresses, limit_page
 from ingestd.formats.page_lines import separate_page_lines
 from ingestd.formats.page_metadata import PageMetadata, extract_metadata, make_absolute
 from ingestd.formats.record import ReadLimits, Record
-from ingestd.formats.source import MOST_ARTICLE_BYTES, read_article
+from ingestd.formats.source import read_article
 
 if TYPE_CHECKING:
     from lxml.html import HtmlElement
@@ -35,7 +35,6 @@ _START = re.compile(
 )
 _CHARSET = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([\w-]+)", re.IGNORECASE)
 _XML_DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
-_MOST_TAGS = 200_000  # ten times a long page; the time and the memory grow with the tags, some kilobytes for each
 _SENTENCE_WORDS = 12  # a line with a time and fewer words is a dateline, not a sentence
 _ARTICLE_WORDS = 60  # of an article beside others on a page; shorter texts are teasers
 _INDEX_TEASERS = 4  # a page with this many teasers and no article is a front page
@@ -67,7 +66,7 @@ def read_html(stream: BinaryIO, name: str, limits: ReadLimits) -> Iterator[Recor
     ending = name.lower().rpartition(".")[2]
     if ending in ("json", "jsonl", "ndjson"):
         raise UnusableError(Reason.TYPE, f"the file is HTML and not {ending.upper()}: an error page?")
-    data = read_article(stream, limits.max_file_bytes)
+    data = read_article(stream, limits)
     yield Record(1, Page(data), parse_page, len(data), name)
 
 
@@ -78,11 +77,11 @@ def parse_page(page: Page, limits: ReadLimits) -> list[Article]:
     Raises:
         UnusableError: the page has no article.
     """
-    if len(page.data) > MOST_ARTICLE_BYTES:
-        detail = f"a page of {len(page.data)} bytes; more than {MOST_ARTICLE_BYTES} are not read"
+    if len(page.data) > limits.max_article_bytes:
+        detail = f"a page of {len(page.data)} bytes; more than {limits.max_article_bytes} are not read"
         raise UnusableError(Reason.TOO_LARGE, detail)
-    if (n_tags := page.data.count(b"<")) > _MOST_TAGS:
-        raise UnusableError(Reason.TOO_LARGE, f"a page of {n_tags} tags; more than {_MOST_TAGS} are not read")
+    if (n_tags := page.data.count(b"<")) > limits.max_tags:
+        raise UnusableError(Reason.TOO_LARGE, f"a page of {n_tags} tags; more than {limits.max_tags} are not read")
     _silence_libraries()
     from trafilatura import bare_extraction, load_html  # slow to import
 

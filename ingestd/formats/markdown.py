@@ -44,7 +44,7 @@ def is_markdown(head: bytes, name: str) -> bool:
 
 def read_markdown(stream: BinaryIO, name: str, limits: ReadLimits) -> Iterator[Record]:
     """Yield the single record of a file."""
-    data = read_article(stream, limits.max_file_bytes)
+    data = read_article(stream, limits)
     yield Record(1, data, _parse_file, len(data), name)
 
 

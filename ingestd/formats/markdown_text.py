@@ -1,15 +1,18 @@
 """
 Markdown as plain text, a block a line.
 
-The parser holds hundreds of bytes for every character, and tries some forms again from every character. So a long text
-is rendered in pieces, and forms without an end are given up after a number of characters in proportion to the piece.
+The parser holds hundreds of bytes for every character (estimated: 40 MB for a piece at worst), and tries some forms
+again from every character. So a long text is rendered in pieces, and forms without an end are given up after a number
+of characters in proportion to the piece.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
+
+from ingestd.core.text.pieces import PIECE_CHARS, cut_pieces
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -17,9 +20,6 @@ if TYPE_CHECKING:
     from markdown_it.rules_inline import StateInline
 
 _BLOCKS = ("paragraph_close", "heading_close", "list_item_close", "blockquote_close", "fence", "code_block", "tr_close")
-# Characters rendered together: longer than almost every article, and some 50 MB in the parser at worst (estimated: 600
-# bytes a character for a list of single letters).
-_PIECE_CHARS = 1 << 16
 # Characters read in search of the ends of images and links without an end: so many for a piece, and as often the piece.
 # A paragraph of 1,000 characters pays for some 60 brackets that are no link.
 _LABEL_CHARS, _LABEL_READINGS = 1 << 14, 16
@@ -27,25 +27,12 @@ _EMPTY_CELLS = 1000  # that a table may add to its rows; the parser makes three 
 _LABEL_BUDGET = "ingestd_label_chars"  # key in the environment of the parser
 
 
-def render_plain(characters: str, *, piece_chars: int = _PIECE_CHARS) -> str:
+def render_plain(characters: str, *, piece_chars: int = PIECE_CHARS) -> str:
     """Return Markdown as plain text; pieces of `piece_chars` characters are rendered each alone."""
-    blocks = (block for piece in _cut_pieces(characters, piece_chars) for block in _render_piece(piece))
+    blocks = (
+        block for piece in cut_pieces(characters, piece_chars, ("\n\n", "\n", " ")) for block in _render_piece(piece)
+    )
     return "\n\n".join(block for block in blocks if block)
-
-
-def _cut_pieces(characters: str, piece_chars: int) -> Iterator[str]:
-    """Yield a text in pieces, cut at a blank line where there is one, else at the end of a line or word."""
-    start = 0
-    while len(characters) - start > piece_chars:
-        end = start + piece_chars
-        for mark in ("\n\n", "\n", " "):
-            cut = characters.rfind(mark, start + piece_chars // 2, end)
-            if cut >= 0:
-                end = cut + len(mark)
-                break
-        yield characters[start:end]
-        start = end
-    yield characters[start:]
 
 
 def _render_piece(characters: str) -> list[str]:

@@ -15,7 +15,12 @@ from ingestd.formats.budget import Budget
 # Bytes of `max_file_bytes` for each value of a document: then all values take three times `max_file_bytes` at most.
 # Articles have a value in some 60 bytes, commas in the text counted too.
 _BYTES_A_VALUE = 48
-_FEW_VALUES = 100_000  # are no danger, and small limits of a user should not refuse small documents
+# One article: reading and fingerprinting take up to 30 times the bytes, and so less than three times `max_file_bytes`
+# (measured: 565 MB for 20 MB of lines of two letters). The most bytes are the limit of trafilatura for pages.
+_MOST_ARTICLE_BYTES, _ARTICLE_PART = 20_000_000, 12
+_MOST_TAGS, _BYTES_A_TAG = 200_000, 1280  # of one article: ten times a long page; the parsers take up to 2 kB for each
+# Fewer are no danger, and small limits of a user should not refuse small documents.
+_FEW_VALUES, _FEW_TAGS, _FEW_BYTES = 100_000, 20_000, 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,16 @@ class ReadLimits:
     def max_values(self) -> int:
         """Values of a JSON or XML document in memory; each takes up to some 150 bytes (estimated)."""
         return max(_FEW_VALUES, self.max_file_bytes // _BYTES_A_VALUE)
+
+    @property
+    def max_article_bytes(self) -> int:
+        """Bytes of a single article: a text, a page, a field of a record."""
+        return min(_MOST_ARTICLE_BYTES, max(_FEW_BYTES, self.max_file_bytes // _ARTICLE_PART))
+
+    @property
+    def max_tags(self) -> int:
+        """Tags of a single article."""
+        return min(_MOST_TAGS, max(_FEW_TAGS, self.max_file_bytes // _BYTES_A_TAG))
 
     def start_budget(self, count_packed: Callable[[], int]) -> Budget:
         """Return the budget of a file; `count_packed` returns the bytes of the file read so far."""

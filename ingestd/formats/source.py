@@ -6,11 +6,10 @@ import io
 from typing import BinaryIO
 
 from ingestd.errors import Reason, UnusableError
+from ingestd.formats.record import ReadLimits
 
 HEAD_BYTES = 1 << 16  # enough to recognise the format of a file
-# Bytes of one article: the limit of trafilatura for pages, and no article is a tenth of it. Reading and
-# fingerprinting take up to 54 times the bytes of a plain text (measured: 4 MB of Chinese characters take 216 MB).
-MOST_ARTICLE_BYTES = 20_000_000
+_PORTION_BYTES = 1 << 20  # of a large file, read at a time: a stream allocates the size of a request
 
 
 def buffer_stream(raw: io.RawIOBase | io.BufferedIOBase) -> io.BufferedReader:
@@ -23,16 +22,19 @@ def peek_head(stream: io.BufferedReader) -> bytes:
     return stream.peek(HEAD_BYTES)[:HEAD_BYTES]
 
 
-def read_article(stream: BinaryIO, max_bytes: int, *, most_bytes: int = MOST_ARTICLE_BYTES) -> bytes:
+def read_article(stream: BinaryIO, limits: ReadLimits) -> bytes:
     """
     Return the whole content of a stream that holds a single article.
 
     Raises:
-        UnusableError: the stream has more than `max_bytes` bytes, or more than an article can have.
+        UnusableError: the stream has more than `max_file_bytes` bytes, or more than an article can have.
     """
-    data = read_all(stream, max_bytes)
+    most_bytes = limits.max_article_bytes
+    if limits.max_file_bytes <= most_bytes:
+        return read_all(stream, limits.max_file_bytes)
+    data = _read_up_to(stream, most_bytes + 1)
     if len(data) > most_bytes:
-        raise UnusableError(Reason.TOO_LARGE, f"{len(data)} bytes; an article of more than {most_bytes} is not read")
+        raise UnusableError(Reason.TOO_LARGE, f"an article of more than {most_bytes} bytes is not read")
     return data
 
 
@@ -43,9 +45,19 @@ def read_all(stream: BinaryIO, max_bytes: int) -> bytes:
     Raises:
         UnusableError: the stream has more than `max_bytes` bytes.
     """
-    data = stream.read(HEAD_BYTES)  # most files end here; for a larger request a stream allocates the full size
-    if len(data) == HEAD_BYTES:
-        data += stream.read(max(0, max_bytes + 1 - HEAD_BYTES))
+    data = _read_up_to(stream, max_bytes + 1)
     if len(data) > max_bytes:
         raise UnusableError(Reason.TOO_LARGE, f"more than formats.max_file_bytes = {max_bytes} bytes in one piece")
     return data
+
+
+def _read_up_to(stream: BinaryIO, most_bytes: int) -> bytes:
+    """Return the first bytes of a stream, in memory once."""
+    data = stream.read(min(HEAD_BYTES, most_bytes))  # most files end here
+    if len(data) < HEAD_BYTES:
+        return data
+    whole = io.BytesIO()  # hands out the bytes without a copy
+    while data:
+        whole.write(data)
+        data = stream.read(min(_PORTION_BYTES, most_bytes - whole.tell()))
+    return whole.getvalue()

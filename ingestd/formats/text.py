@@ -24,7 +24,7 @@ def accepts_any(_head: bytes, _name: str) -> bool:
 
 def read_text(stream: BinaryIO, name: str, limits: ReadLimits) -> Iterator[Record]:
     """Yield the single record of a file."""
-    data = read_article(stream, limits.max_file_bytes)
+    data = read_article(stream, limits)
     yield Record(1, data, _parse_file, len(data), name)
 
 

@@ -10,7 +10,6 @@ from ingestd.errors import Reason, UnusableError
 from ingestd.formats import html
 from ingestd.formats.compressed import open_zstd
 from ingestd.formats.record import ReadLimits, Record, Skipped
-from ingestd.formats.source import MOST_ARTICLE_BYTES
 
 _PAGE_TYPES = ("text/html", "application/xhtml+xml")
 _CODED_BYTES = 16 << 10  # of a page, decoded at a time
@@ -90,7 +89,7 @@ def _read_response(number: int, record: Any, name: str, limits: ReadLimits) -> R
     kind, _, parameters = (record.http_headers.get_header("Content-Type") or "").partition(";")
     if kind.strip().lower() not in _PAGE_TYPES:
         return Skipped("not HTML")
-    most_bytes = min(limits.max_file_bytes, MOST_ARTICLE_BYTES)
+    most_bytes = min(limits.max_file_bytes, limits.max_article_bytes)
     try:
         data = _read_content(record, most_bytes + 1)
     except (UnusableError, MemoryError):

@@ -61,3 +61,8 @@ def test_text_without_spaces_is_compared_by_its_characters() -> None:
     chinese = "央行周四宣布将基准利率下调半个百分点这是四年来的首次降息市场此前预期降幅较小"
     one, other = hash_shingles([chinese, chinese[:-4] + "令人意外"])
     assert 0.6 < measure_overlap(one, other).jaccard < 1
+
+
+@given(long_texts)
+def test_a_long_text_in_pieces_has_the_shingles_of_the_whole(text: str) -> None:
+    assert np.array_equal(hash_shingles([text], long_chars=40)[0], hash_shingles([text])[0])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from zlib import crc32
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ingestd.core.arrays import sort_unique
 from ingestd.core.text.languages import map_ignored_lines
+from ingestd.core.text.pieces import cut_lines
 from ingestd.core.text.shingles import SHORT_WORDS
 
 # A line recurs if printed under `HEADLINES_TO_RECUR` of the outlet's last headlines. Updates of one story seldom change
@@ -56,24 +57,21 @@ _KNOWN_FORMS = LineForms(map_ignored_lines())
 
 def remove_known_boilerplate(text: str, forms: LineForms = _KNOWN_FORMS) -> str:
     """Return the text without lines of a known form; the whole text if little else remains."""
-    lines = text.split("\n")
-    if len(lines) == 1:
+    if "\n" not in text:
         return text
-    kept = [line for line in lines if not (0 < len(line) <= _LONGEST_FORM and forms.matches(line))]
-    return _join_lines(kept, lines, text)
+    return _keep_lines(text, lambda line: not (0 < len(line) <= _LONGEST_FORM and forms.matches(line)))
 
 
 def hash_lines(text: str) -> NDArray[np.uint32]:
     """Return the hashes of the lines of a text, sorted, without repeats."""
-    lines = text.encode("utf-8", "replace").split(b"\n")
-    return np.array(sorted({crc32(line.strip()) for line in lines if line}), dtype=np.uint32)
+    parts = [_hash_piece(piece) for piece in cut_lines(text)]
+    return parts[0] if len(parts) == 1 else sort_unique(np.concatenate(parts))
 
 
 def remove_lines(text: str, keys: NDArray[np.uint32]) -> str:
     """Return the text without the lines with these hashes; the whole text if little else remains."""
-    lines, removed = text.split("\n"), set(keys.tolist())
-    kept = [line for line in lines if crc32(line.encode("utf-8", "replace").strip()) not in removed]
-    return _join_lines(kept, lines, text)
+    removed = set(keys.tolist())
+    return _keep_lines(text, lambda line: crc32(line.encode("utf-8", "replace").strip()) not in removed)
 
 
 class OutletLines:
@@ -103,9 +101,22 @@ class OutletLines:
         return self._recurring
 
 
-def _join_lines(kept: list[str], lines: list[str], text: str) -> str:
-    """Return the remaining lines as a text; the whole text if fewer than `SHORT_WORDS` words remain."""
-    if len(kept) == len(lines):
+def _hash_piece(piece: str) -> NDArray[np.uint32]:
+    lines = piece.encode("utf-8", "replace").split(b"\n")
+    return np.array(sorted({crc32(line.strip()) for line in lines if line}), dtype=np.uint32)
+
+
+def _keep_lines(text: str, is_kept: Callable[[str], bool]) -> str:
+    """Return the text with some of the lines; the whole text if fewer than `SHORT_WORDS` words remain."""
+    parts = []
+    complete = True
+    for piece in cut_lines(text):
+        lines = piece.split("\n")
+        kept = [line for line in lines if is_kept(line)]
+        complete = complete and len(kept) == len(lines)
+        if kept:
+            parts.append("\n".join(kept))
+    if complete:
         return text
-    rest = "\n".join(kept)
+    rest = "\n".join(parts)
     return rest if len(rest.split(None, SHORT_WORDS)) >= SHORT_WORDS else text

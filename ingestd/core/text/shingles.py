@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ingestd.core.arrays import sort_unique
 from ingestd.core.text.normalise import normalise_text
+from ingestd.core.text.pieces import PIECE_CHARS, cut_pieces
 
 WIDTH = 5  # words per shingle; the labelled corpora and the peers are measured at this width
 SHORT_WORDS = 20  # a shorter text is a single shingle, which can only be equal or not equal to another
@@ -33,18 +34,23 @@ _SHINGLE_BASE = np.uint64(0xD6E8FEB86659FD93)
 _BATCH_BYTES = 1 << 17  # a batch and its running sums stay in the processor's cache
 
 
-def hash_shingles(texts: Sequence[str], width: int = WIDTH) -> list[NDArray[np.uint32]]:
+def hash_shingles(
+    texts: Sequence[str], width: int = WIDTH, *, long_chars: int = PIECE_CHARS
+) -> list[NDArray[np.uint32]]:
     """
     Return the hashed shingles of every text.
 
     Args:
         texts: as stored; the function normalises each text.
         width: words per shingle, 1 to `SHORT_WORDS`.
+        long_chars: the function hashes a text of more characters piece by piece; the result is the same, except that a
+            word of half a piece falls apart.
 
     Returns:
         One array per text, sorted, without repeats, never empty; a single shingle for a text under `SHORT_WORDS`.
     """
-    encoded = [normalise_text(text) for text in texts]
+    is_long = [len(text) > long_chars for text in texts]
+    encoded = [b"" if long else normalise_text(text) for text, long in zip(texts, is_long, strict=True)]
     sets: list[NDArray[np.uint32]] = []
     start = 0
     while start < len(encoded):
@@ -54,6 +60,8 @@ def hash_shingles(texts: Sequence[str], width: int = WIDTH) -> list[NDArray[np.u
             stop += 1
         sets.extend(_hash_batch(encoded[start:stop], width))
         start = stop
+    for at in np.flatnonzero(is_long).tolist():
+        sets[at] = _hash_long_text(texts[at], width, long_chars)
     return sets
 
 
@@ -61,22 +69,40 @@ def _hash_batch(encoded: Sequence[bytes], width: int) -> list[NDArray[np.uint32]
     words, ends = _hash_words(encoded)
     counts = np.diff(ends, prepend=0)
     short = np.flatnonzero(counts < SHORT_WORDS)
-    shingles = words[: max(words.size - width + 1, 0)].copy()
-    for offset in range(1, width):
-        shingles *= _SHINGLE_BASE
-        shingles += words[offset : offset + shingles.size]
+    shingles = _combine_words(words, width)
     # The last words of a text begin no shingle: the shingle would run into the next text.
     last = np.where(counts >= SHORT_WORDS, ends - width, -1)
     begins = np.arange(shingles.size) <= np.repeat(last, counts)[: shingles.size]
     # Text and shingle as one number: one sort for the whole batch.
     owner = np.repeat(np.arange(len(encoded), dtype=np.uint64) << np.uint64(32), counts)[: shingles.size]
-    both = sort_unique((owner | _mix_bits(shingles) >> np.uint64(32))[begins])
+    both = sort_unique((owner | shingles)[begins])
     edges = np.searchsorted(both, np.arange(len(encoded) + 1, dtype=np.uint64) << np.uint64(32)).tolist()
     hashes = both.astype(np.uint32)
     sets = [hashes[start:end] for start, end in pairwise(edges)]
     for text in short.tolist():
         sets[text] = _hash_short_text(words[ends[text] - counts[text] : ends[text]])
     return sets
+
+
+def _hash_long_text(text: str, width: int, piece_chars: int) -> NDArray[np.uint32]:
+    """Return the shingles of a text, computed piece by piece."""
+    found: list[NDArray[np.uint32]] = []
+    words = np.zeros(0, dtype=np.uint64)  # of the piece, and before them the words that are not the first of a shingle
+    for piece in cut_pieces(text, piece_chars):
+        words = np.concatenate([words, _hash_words([normalise_text(piece)])[0]])
+        if found or words.size >= SHORT_WORDS:
+            found.append(sort_unique(_combine_words(words, width).astype(np.uint32)))
+            words = words[words.size - width + 1 :]
+    return sort_unique(np.concatenate(found)) if found else _hash_short_text(words)
+
+
+def _combine_words(words: NDArray[np.uint64], width: int) -> NDArray[np.uint64]:
+    """Return a hash of 32 bits of every `width` words in a row."""
+    shingles = words[: max(words.size - width + 1, 0)].copy()
+    for offset in range(1, width):
+        shingles *= _SHINGLE_BASE
+        shingles += words[offset : offset + shingles.size]
+    return _mix_bits(shingles) >> np.uint64(32)
 
 
 def _hash_short_text(words: NDArray[np.uint64]) -> NDArray[np.uint32]:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingestd.core.arrays import sort_unique, sort_unique_with_inverse
+from ingestd.core.text.pieces import cut_pieces
 from ingestd.core.text.tokens import tokenize_texts
 from ingestd.core.text.vocabulary import BackgroundFrequencies, Vocabulary
 
@@ -28,6 +29,7 @@ TITLE_WEIGHT = 0.5
 LEAD_WEIGHT = 1.0
 LEAD_PARAGRAPHS = 3
 LEAD_CHARS = 900
+OPENING_CHARS = 1 << 18  # of the body that is weighed: no report is so long, and each new word takes memory
 HEADLINE_WORDS = 15  # the first words of the body, in place of a missing title
 KEPT_TERMS = 200
 # Upper bits of a hash by which the window distinguishes terms; fewer bits take less memory. Two different terms are
@@ -64,10 +66,12 @@ class TermWeighter:
         *,
         kept_terms: int = KEPT_TERMS,
         max_known_terms: int = MAX_KNOWN_TERMS,
+        opening_chars: int = OPENING_CHARS,
     ) -> None:
         """Weigh terms by `frequencies`; `lang` is a part of every hash, so terms of two languages never match."""
         self._lang, self._frequencies = lang, frequencies
         self._kept_terms, self._max_known_terms = kept_terms, max_known_terms
+        self._opening_chars = opening_chars
         self._vocabulary = Vocabulary(lang, frequencies)
 
     def weigh_article(self, title: str | None, text: str) -> TermVector:
@@ -88,7 +92,7 @@ class TermWeighter:
             self._vocabulary = Vocabulary(self._lang, self._frequencies)
         n = len(articles)
         tokens = tokenize_texts(
-            [text for _, text in articles]
+            [next(cut_pieces(text, self._opening_chars)) for _, text in articles]
             + [title or "" for title, _ in articles]
             + [cut_lead(text) for _, text in articles]
         )
