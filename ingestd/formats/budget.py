@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from ingestd.errors import Reason, UnusableError
 
-_HARMLESS_BYTES = 64 * 1024 * 1024  # a file that unpacks to less is no bomb
+HARMLESS_BYTES = 64 * 1024 * 1024  # a file that unpacks to less is no bomb
 
 
 class Budget:
@@ -24,7 +24,7 @@ class Budget:
         max_unpack_ratio: int,
         max_members: int,
         max_records: int,
-        harmless_bytes: int = _HARMLESS_BYTES,
+        harmless_bytes: int = HARMLESS_BYTES,
     ) -> None:
         """Begin with the whole budget; `count_packed` returns the bytes of the file read so far."""
         self.count_packed = count_packed

@@ -6,6 +6,7 @@ import io
 from typing import BinaryIO
 
 from ingestd.errors import Reason, UnusableError
+from ingestd.formats.budget import HARMLESS_BYTES
 from ingestd.formats.record import ReadLimits
 
 HEAD_BYTES = 1 << 16  # enough to recognise the format of a file
@@ -34,8 +35,16 @@ def read_article(stream: BinaryIO, limits: ReadLimits) -> bytes:
         return read_all(stream, limits.max_file_bytes)
     data = _read_up_to(stream, most_bytes + 1)
     if len(data) > most_bytes:
+        _skip(stream, HARMLESS_BYTES)  # if this is a bomb, the budget says so
         raise UnusableError(Reason.TOO_LARGE, f"an article of more than {most_bytes} bytes is not read")
     return data
+
+
+def _skip(stream: BinaryIO, most_bytes: int) -> None:
+    """Read up to so many bytes, and keep none."""
+    left = most_bytes
+    while left > 0 and (data := stream.read(_PORTION_BYTES)):
+        left -= len(data)
 
 
 def read_all(stream: BinaryIO, max_bytes: int) -> bytes:

@@ -149,8 +149,8 @@ def test_a_page_in_the_encoding_of_a_web_server_is_read(encoding: str) -> None:
 
 @pytest.mark.parametrize("encoding", ["br", "zstd"])
 def test_a_page_that_decodes_to_more_than_a_page_is_refused_in_little_memory(encoding: str) -> None:
-    bomb = ENCODERS[encoding](bytes(400 << 20))
-    assert len(bomb) < 64 << 10
+    bomb = brotli.compress(bytes(400 << 20), quality=1) if encoding == "br" else zstd.compress(bytes(400 << 20))
+    assert len(bomb) < 128 << 10
     record = make_response("https://gazette.example/1", bomb, more=f"Content-Encoding: {encoding}\r\n")
     tracemalloc.start()
     (rejected, article) = read_document(record + make_response("https://gazette.example/2", make_page(EN)), "a.warc")
