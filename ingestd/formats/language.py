@@ -26,7 +26,7 @@ def detect_language(title: str | None, text: str) -> tuple[str | None, float]:
     """
     lang, confidence = None, 0.0
     for n_read, n_classified in _ATTEMPTS:
-        words = _WORD.findall(f"{title or ''}\n{text[:n_read]}")
+        words = _WORD.findall(f"{(title or '')[:n_read]}\n{text[:n_read]}")
         lower = list(filter(str.islower, words))
         # The detector takes a text in capitals for Japanese.
         sample = " ".join(lower if 2 * len(lower) >= len(words) else map(str.lower, words))

@@ -30,6 +30,7 @@ LEAD_WEIGHT = 1.0
 LEAD_PARAGRAPHS = 3
 LEAD_CHARS = 900
 OPENING_CHARS = 1 << 18  # of the body that is weighed: no report is so long, and each new word takes memory
+TITLE_CHARS = 10_000  # of the title that is weighed: a longer one is a text in the wrong field
 HEADLINE_WORDS = 15  # the first words of the body, in place of a missing title
 KEPT_TERMS = 200
 # Upper bits of a hash by which the window distinguishes terms; fewer bits take less memory. Two different terms are
@@ -93,7 +94,7 @@ class TermWeighter:
         n = len(articles)
         tokens = tokenize_texts(
             [next(cut_pieces(text, self._opening_chars)) for _, text in articles]
-            + [title or "" for title, _ in articles]
+            + [(title or "")[:TITLE_CHARS] for title, _ in articles]
             + [cut_lead(text) for _, text in articles]
         )
         words = self._vocabulary.number_words(tokens)
