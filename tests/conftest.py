@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -18,6 +18,9 @@ from ingestd.core.stats import StatsSnapshot
 from ingestd.pipeline.one_shot import ingest_paths
 from ingestd.settings import Settings
 from ingestd.store.database import Database
+
+if TYPE_CHECKING:
+    from tests.support.daemon import Daemon
 
 # A busy machine makes an example slow; how slow says nothing about the code.
 hypothesis.settings.register_profile("ingestd", deadline=None)
@@ -120,6 +123,16 @@ class Corpus:
 
         with self.database.begin_read() as connection:
             return [tuple(row) if len(row) > 1 else row[0] for row in connection.execute(text(query), values)]
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    """A daemon on a folder and a database of its own, not started yet."""
+    from tests.support.daemon import Daemon  # which takes the root of the repository from here
+
+    made = Daemon(tmp_path)
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ def add_global_options(command: Callable[..., None]) -> Callable[..., None]:
         for name, annotation in _EVERYWHERE.items()
     ]
     parameters = [*signature.parameters.values(), *further]
-    # typer reads the options of a command from here; the type of a function does not declare the attribute.
-    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    # typer reads the options of a command from here.
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined] # no function declares it
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters} | {"return": None}
     return run

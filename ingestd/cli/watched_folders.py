@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # imported when a command runs: --help stays quick
 # Of the Filesystem Hierarchy Standard 3.0 and of hier(7). A folder below one of these may well be an inbox.
 _SYSTEM_FOLDERS = frozenset({
     "/", "/dev", "/home", "/opt", "/root", "/run", "/tmp", "/usr", "/usr/local", "/var", "/var/cache", "/var/lib",  # noqa: S108 - names only
-    "/var/log", "/var/spool", "/var/tmp",  # noqa: S108
+    "/var/log", "/var/spool", "/var/tmp",  # noqa: S108 - names only
 })  # fmt: skip
 _SYSTEM_TREES = tuple(map(Path, (
     "/bin", "/boot", "/etc", "/lib", "/lib64", "/proc", "/sbin", "/sys", "/usr/bin", "/usr/lib", "/usr/lib64",

@@ -126,7 +126,7 @@ def _read_content(record: Any, most_bytes: int) -> bytes:
 
 def _start_brotli() -> Callable[[bytes, int], bytes]:
     """Return a decoder of Brotli (RFC 7932): takes bytes, and how many to decode to at most."""
-    import brotli  # type: ignore[import-untyped]
+    import brotli  # type: ignore[import-untyped] # brotli has no types
 
     decoder = brotli.Decompressor()
     return lambda data, most_bytes: decoder.process(data, output_buffer_limit=most_bytes)

@@ -59,7 +59,8 @@ class AttemptLimit:
         """Tell whether a file may be the one that ends the process."""
         return claim.attempts > self._most
 
-    def describe(self, claim: Claim, now: float) -> FileOutcome:
-        """Return the outcome of a file that is given up; `now` is time.monotonic()."""
-        detail = f"in hand {claim.attempts - 1} times when the process ended, the last times alone"
-        return FileOutcome(claim, ExtractionResult(claim.file, failure=UnusableError(Reason.INTERNAL, detail)), now)
+
+def give_up(claim: Claim, now: float) -> FileOutcome:
+    """Return the outcome of a file that is not to be read any more; `now` is time.monotonic()."""
+    detail = f"in hand {claim.attempts - 1} times when the process ended, the last times alone"
+    return FileOutcome(claim, ExtractionResult(claim.file, failure=UnusableError(Reason.INTERNAL, detail)), now)

@@ -22,7 +22,7 @@ from ingestd.core.source_file import Reason, SeenFile
 from ingestd.core.stats import IngestStats, StatsSnapshot
 from ingestd.core.window.window import Window
 from ingestd.errors import IngestdError
-from ingestd.pipeline.attempts import AttemptLimit
+from ingestd.pipeline.attempts import AttemptLimit, give_up
 from ingestd.pipeline.committer import BatchCommitter
 from ingestd.pipeline.database_retry import DatabaseRetry, Pause, ShutdownRequested
 from ingestd.pipeline.file_outcome import FileOutcome, report_refused
@@ -222,7 +222,7 @@ class IngestPipeline:
         waiting, given_up = sorted_claims.waiting, sorted_claims.given_up
         self._retry.call(lambda: self._ledger.defer(waiting, _now(), "waits to be read alone"))
         if given_up:
-            outcomes = [self._attempts.describe(claim, time.monotonic()) for claim in given_up]
+            outcomes = [give_up(claim, time.monotonic()) for claim in given_up]
             self._mover.start_moves(self._storer.store(outcomes))
 
     def _list_claims(self) -> list[Claim]:

@@ -29,8 +29,8 @@ from ingestd.workers.pool import Workers
 
 log = structlog.get_logger()
 
-# Batches that are read and wait to be stored, until no more files are claimed. At 100 files a second a file waits 95 ms
-# with 2, and 150 ms without this bound, in rows of ever so small batches (medians of 4 runs each, 2 cores).
+# Batches that are read and wait to be stored, until no more files are claimed. At 100 files a second a file waits 96 ms
+# with 2, and 147 ms without this bound, in rows of ever so small batches (medians of 4 and 6 runs, 2 cores).
 _READ_AHEAD = 2
 _WATCHED_SUSPECTS = 64  # waited for, and stored in a transaction: readers take the files up in this order
 
@@ -98,9 +98,7 @@ class ReadingQueue:
     def read_alone(self, claims: Sequence[Claim]) -> None:
         """Have each of some claimed files read in a process that reads nothing else meanwhile."""
         now = time.monotonic()
-        for claim in claims:
-            results = self._workers.read_alone(claim.file, make_read_limits(self._formats))
-            self._suspects.append(InFlightBatch([claim], results, now, now))
+        self._suspect(claims, now, now)
 
     def take_next(self) -> list[FileOutcome]:
         """
@@ -154,17 +152,18 @@ class ReadingQueue:
             event = "worker.died" if isinstance(error, (BrokenProcessPool, CancelledError)) else event
             hint = "reading the files of its batch one by one"
             log.warning(event, files=len(batch.claims), error=repr(error), hint=hint)
-            self._suspect(batch, batch.claims)
+            self._suspect(batch.claims, batch.claimed_at, batch.reported_at)
             return []
         read = list(zip(batch.claims, results, strict=True))
-        self._suspect(batch, [claim for claim, result in read if _lacked_memory(result)])
+        lacking = [claim for claim, result in read if _lacked_memory(result)]
+        self._suspect(lacking, batch.claimed_at, batch.reported_at)
         return [FileOutcome(claim, r, batch.claimed_at) for claim, r in read if not _lacked_memory(r)]
 
-    def _suspect(self, batch: InFlightBatch, claims: Sequence[Claim]) -> None:
-        """Have each file read alone."""
+    def _suspect(self, claims: Sequence[Claim], claimed_at: float, reported_at: float) -> None:
+        """Have each file read alone; the times are those of `InFlightBatch`."""
         for claim in claims:
             results = self._workers.read_alone(claim.file, make_read_limits(self._formats))
-            self._suspects.append(InFlightBatch([claim], results, batch.claimed_at, batch.reported_at))
+            self._suspects.append(InFlightBatch([claim], results, claimed_at, reported_at))
 
 
 class UnreadFiles:

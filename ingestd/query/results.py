@@ -36,7 +36,7 @@ def from_row(kind: type[_Result], row: Row[*tuple[Any, ...]], **further: Any) ->
         further: values of the fields that are no columns.
     """
     columns = row._mapping
-    names = [field.name for field in fields(kind) if field.name not in further]  # type: ignore[arg-type]
+    names = [field.name for field in fields(kind) if field.name not in further]  # type: ignore[arg-type] # always a dataclass
     return kind(**{name: columns[name] for name in names}, **further)
 
 

@@ -9,7 +9,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,13 +19,6 @@ import yaml
 from ingestd.inbox.heartbeat import LONGEST_STEP_S, SIGN_EVERY_S, Heartbeat, read_sign
 from tests.conftest import ROOT
 from tests.support.daemon import Daemon
-
-
-@pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[Daemon]:
-    made = Daemon(tmp_path)
-    yield made
-    made.close()
 
 
 def ask(inbox: Path, *options: str) -> tuple[int, str]:

@@ -23,13 +23,6 @@ QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")
 psutil = pytest.importorskip("psutil")
 
 
-@pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[Daemon]:
-    made = Daemon(tmp_path)
-    yield made
-    made.close()
-
-
 def record(number: int, size: int = 0) -> bytes:
     value = {"id": str(number), "outlet": "Post", "title": f"Number {number}", "text": f"Text of number {number}."}
     return json.dumps(value | {"padding": "x" * size}).encode()

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,13 +38,6 @@ class News(scrapy.Spider):
         text = "\\n\\n".join(response.css("article p::text").getall())
         yield {"url": response.url, "title": response.css("h1::text").get(), "text": text}
 """
-
-
-@pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[Daemon]:
-    made = Daemon(tmp_path)
-    yield made
-    made.close()
 
 
 def test_a_writer_that_flushes_every_line_and_pauses_is_waited_for(daemon: Daemon) -> None:

@@ -7,7 +7,6 @@ import random
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,6 @@ SEEDS = ROOT / "seeds"
 FILES = sorted(
     path.relative_to(SEEDS) for path in SEEDS.glob("*/*") if path.is_file() and path.parent.name != "__pycache__"
 )
-
-
-@pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[Daemon]:
-    made = Daemon(tmp_path)
-    yield made
-    made.close()
 
 
 def expected() -> list[dict[str, str]]:

@@ -15,6 +15,7 @@ import pytest
 from ingestd.core.article import Article
 from ingestd.errors import Reason
 from ingestd.formats import Rejected
+from tests.formats.documents import pack_tar
 from tests.formats.test_documents import LIMITS, read_document
 
 MB = 1 << 20
@@ -54,16 +55,6 @@ def pack_sparse(members: int, size: int) -> bytes:
         header[148:156] = b"%06o\0 " % sum(header)
         archive.write(bytes(header))
     return archive.getvalue() + bytes(1024)
-
-
-def pack_tar(members: dict[str, bytes]) -> bytes:
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w") as tar:
-        for name, data in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return archive.getvalue()
 
 
 BLANKS = gzip.compress(LINE + b" " * 3 * MB)  # alone no bomb for any limit

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import io
 import json
 import lzma
 import random
 import tracemalloc
-import zipfile
 import zlib
 from collections.abc import Callable
 
@@ -20,7 +18,7 @@ from backports import zstd
 from ingestd.core.article import Article
 from ingestd.errors import Reason
 from ingestd.formats import Rejected
-from tests.formats.documents import make_page, make_response, pack_tar
+from tests.formats.documents import make_page, make_response, pack_tar, pack_zip
 from tests.formats.stories import EN
 from tests.formats.test_documents import read_document
 
@@ -35,14 +33,6 @@ CODECS: dict[str, tuple[Callable[[bytes], bytes], Reason]] = {
     "bz2": (lambda data: b"".join(bz2.compress(line) for line in data.splitlines(keepends=True)), Reason.BZIP2),
     "zst": (lambda data: b"".join(zstd.compress(line) for line in data.splitlines(keepends=True)), Reason.ZSTD),
 }
-
-
-def pack_zip(members: dict[str, bytes]) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
-    return packed.getvalue()
 
 
 def read_titles(content: bytes, name: str, reason: Reason) -> list[str | None]:
